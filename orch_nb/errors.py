@@ -1,0 +1,101 @@
+"""Every error orch_nb raises on purpose, in one tree; each says what is wrong, where, and what to do.
+
+::
+
+    OrchError
+    ├── InputError            the user gave something that can't be run (exit code 2)
+    │   ├── NotebookError     the file is no notebook, or a cell in it can't be used
+    │   ├── OptionError       an option of a task or flow is unknown, malformed or in conflict
+    │   ├── ParameterError    a parameter is unknown or its value does not fit its type
+    │   ├── GraphError        the cells' order can't be satisfied (missing or cyclic `--needs`)
+    │   ├── KernelError       the notebook's kernel is not to be had
+    │   ├── OutputError       the output notebook can't be written
+    │   └── NotFoundError     no run, task or file of that name
+    ├── StoreError            the store of runs can't be opened or written
+    │   └── StoreVersionError the store was made by a newer orch_nb
+    ├── ResultError           a kept value is missing, corrupt, or not signed by this store
+    ├── TransitionError       a state change that the table of transitions does not allow
+    └── SessionError          the process that runs the cells could not be started, or was lost
+"""
+
+from __future__ import annotations
+
+
+class OrchError(Exception):
+    """Base of all deliberate errors.
+
+    ``message`` is one sentence without a full stop; ``where`` names the notebook and the cell
+    (``sales.ipynb, cell 3 'load'``); ``hint`` is the remedy.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, where: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = self.message
+        if self.where:
+            text += f"  --> {self.where}"
+        if self.hint:
+            text += f"\n  hint: {self.hint}"
+        return text
+
+
+class InputError(OrchError):
+    """Something the user gave can't be used; nothing was run or written."""
+
+    exit_code = 2
+
+
+class NotebookError(InputError):
+    """A file that is no notebook, or a cell that can't be used."""
+
+
+class OptionError(InputError):
+    """An unknown, malformed or conflicting option of a task or flow."""
+
+
+class ParameterError(InputError):
+    """A parameter that the notebook does not have, or a value that does not fit its type."""
+
+
+class GraphError(InputError):
+    """Cells whose order can't be satisfied."""
+
+
+class KernelError(InputError):
+    """A kernel that is not installed, or did not start."""
+
+
+class OutputError(InputError):
+    """An output notebook that can't be written."""
+
+
+class NotFoundError(InputError):
+    """No run, task or file of that name."""
+
+
+class StoreError(OrchError):
+    """The store of runs can't be opened or written."""
+
+
+class StoreVersionError(StoreError):
+    """The store was made by a newer orch_nb."""
+
+    exit_code = 2
+
+
+class ResultError(OrchError):
+    """A kept value is missing, corrupt, or not signed by this store."""
+
+
+class TransitionError(OrchError):
+    """A state change that the table of transitions does not allow."""
+
+
+class SessionError(OrchError):
+    """The process that runs the cells could not be started, or was lost."""
