@@ -1,4 +1,4 @@
-"""Every error orch_nb raises on purpose, in one tree; each says what is wrong, where, and what to do.
+"""Every error orch_nb raises on purpose, in one tree: what is wrong, where, and the remedy.
 
 ::
 
