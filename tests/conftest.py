@@ -1,0 +1,17 @@
+"""What every test gets: a data folder of its own, and no colour or width from the developer's terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def orch_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty ORCH_NB_HOME: no test reads or writes the user's own store."""
+    home = tmp_path_factory.mktemp("orch_home")
+    monkeypatch.setenv("ORCH_NB_HOME", str(home))
+    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "COLORFGBG", "ORCH_NB_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    return home
