@@ -37,7 +37,7 @@ _WAITING = Mark("○", ".", Role.WAIT)
 _DUE = Mark("◷", "!", Role.WARN)
 _PAUSED = Mark("‖", "!", Role.WARN)
 _DONE = Mark("✓", "ok", Role.OK)
-_LEFT_OUT = Mark("–", "-", Role.WAIT)  # noqa: RUF001 - the visual language's own sign
+_LEFT_OUT = Mark("–", "-", Role.WAIT)
 
 MARKS: dict[StateName, Mark] = {
     StateName.SCHEDULED: _WAITING,

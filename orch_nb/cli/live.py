@@ -1,0 +1,183 @@
+"""Screens that follow a run: redrawn in place on a terminal, a line per change elsewhere."""
+
+from __future__ import annotations
+
+import locale
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.text import Text
+
+from orch_nb.cli.marks import choose_palette
+from orch_nb.cli.paint import Painter
+from orch_nb.cli.summary import summarize
+from orch_nb.cli.terminal import RunView, advance, is_notable, make_row
+from orch_nb.cli.text import escape_text, format_clock
+from orch_nb.engine.events import Event, Logged, Notice, RunEnded, RunStarted, TaskChanged
+from orch_nb.model import LogRecord, TaskRun
+from orch_nb.states import StateType
+
+REDRAWS_PER_SECOND = 8
+PIPED_WIDTH = 500  # a log keeps what a terminal would crop, but no line without an end
+
+Clock = Callable[[], float]
+
+
+class Screen:
+    """Shows a run's events; used as a context manager around the run."""
+
+    def __init__(self, console: Console, painter: Painter, clock: Clock) -> None:
+        self._console = console
+        self._painter = painter
+        self._clock = clock
+        self.view = RunView()
+        self.interrupts = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def show(self, event: Event) -> None:
+        """Take in one event, from any thread."""
+        now = self._clock()
+        self.view = advance(self.view, event, now)
+        match event:
+            case RunStarted():
+                self._print(self._painter.headline(self.view, self._width))
+            case TaskChanged(task=task):
+                self._show_task(task, now)
+            case Notice(text=text):
+                self._print(Text(self._painter.words(f"note: {escape_text(text)}")))
+            case Logged(record=record) if record.level >= logging.WARNING:
+                self._print(Text(self._painter.words(describe_record(record))))
+
+    def stop(self) -> None:
+        """Leave the terminal as it should be after the run."""
+
+    def close_run(self, ended: RunEnded, output: str | None) -> None:
+        """Print the run's summary."""
+        self.stop()
+        for line in self._painter.summary(summarize(ended, output, self.view.counted)):
+            self._print(line)
+
+    @property
+    def _width(self) -> int:
+        return self._console.width
+
+    def _show_task(self, task: TaskRun, now: float) -> None:
+        raise NotImplementedError
+
+    def _print(self, line: Text) -> None:
+        """Print a line as it is; the terminal wraps it if it must."""
+        self._console.print(line, soft_wrap=True)
+        self._console.file.flush()
+
+
+class PlainScreen(Screen):
+    """One line for each change of state."""
+
+    @property
+    def _width(self) -> int:
+        return PIPED_WIDTH
+
+    def _show_task(self, task: TaskRun, now: float) -> None:
+        if task.state_type is StateType.PENDING:
+            return
+        row = make_row(self.view, task, now)
+        elapsed = format_clock(now - self.view.began)
+        columns = self._painter.columns(self.view)
+        self._print(self._painter.change(row, elapsed, PIPED_WIDTH, columns))
+
+
+class QuietScreen(Screen):
+    """Nothing but the summary of a run that did not end well."""
+
+    def show(self, event: Event) -> None:
+        self.view = advance(self.view, event, self._clock())
+
+    def close_run(self, ended: RunEnded, output: str | None) -> None:
+        if ended.run.state_type is not StateType.COMPLETED:
+            super().close_run(ended, output)
+
+
+class LiveScreen(Screen):
+    """Ended tasks scroll by; what runs or failed, and the counter, are redrawn below them."""
+
+    def __init__(self, console: Console, painter: Painter, clock: Clock) -> None:
+        super().__init__(console, painter, clock)
+        self._live = Live(
+            self,
+            console=console,
+            refresh_per_second=REDRAWS_PER_SECOND,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        view = replace(self.view, interrupts=self.interrupts)
+        if view.run is not None and view.ended is None:
+            width, height = console.size
+            yield from self._painter.live(view, self._clock(), width, height)
+
+    def stop(self) -> None:
+        self._live.stop()
+
+    def _show_task(self, task: TaskRun, now: float) -> None:
+        if is_notable(self.view, task):
+            row = make_row(self.view, task, now)
+            self._print(self._painter.row(row, self._width, self._painter.columns(self.view)))
+
+
+def describe_record(record: LogRecord) -> str:
+    """``warning: load: 3 rows dropped``."""
+    level = logging.getLevelName(record.level).lower()
+    task = f"{escape_text(record.task, 40)}: " if record.task else ""
+    return f"{level}: {task}{escape_text(record.message)}"
+
+
+def can_show_marks(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether the marks can be printed: a UTF-8 stream, and a locale that is not plain ASCII."""
+    encoding = (getattr(stream, "encoding", None) or locale.getpreferredencoding(False)).lower()
+    if encoding.replace("-", "").replace("_", "") != "utf8":
+        return False
+    chosen = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or ""
+    return not chosen or "utf" in chosen.lower()
+
+
+def open_screen(
+    stream: TextIO | None = None,
+    *,
+    ascii_only: bool = False,
+    quiet: bool = False,
+    environ: Mapping[str, str] = os.environ,
+    clock: Clock = time.monotonic,
+) -> Screen:
+    """The screen that fits where ``stream`` (default: stdout) leads."""
+    stream = stream or sys.stdout
+    painter = Painter(choose_palette(environ), ascii_only or not can_show_marks(stream, environ))
+    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+    if quiet:
+        return QuietScreen(console, painter, clock)
+    if console.is_terminal and not console.is_dumb_terminal:
+        return LiveScreen(console, painter, clock)
+    return PlainScreen(console, painter, clock)

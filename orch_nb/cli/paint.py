@@ -1,0 +1,98 @@
+"""Turns the view of a run into coloured lines, each cropped to the terminal's width."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from rich.cells import cell_len
+from rich.style import Style
+from rich.text import Text
+
+from orch_nb.cli.marks import MARKS, Role
+from orch_nb.cli.summary import Summary
+from orch_nb.cli.terminal import Row, RunView, counter, headline, live_rows
+from orch_nb.cli.text import escape_text, one_line, pad_text
+from orch_nb.states import StateName
+
+NAME_WIDTH = 24
+ROWS_KEPT_FREE = 2  # the live area never takes more than the terminal's height less two
+
+_ASCII = str.maketrans({"·": "-", "×": "x", "…": "..."})
+
+
+@dataclass(frozen=True, slots=True)
+class Painter:
+    """Paints for one kind of terminal."""
+
+    palette: Mapping[Role, str]
+    ascii_only: bool = False
+
+    def words(self, text: str) -> str:
+        """``text`` as this terminal can show it."""
+        if not self.ascii_only:
+            return text
+        return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+
+    def mark(self, state: StateName) -> Text:
+        """A state's mark with the space after it."""
+        mark = MARKS[state]
+        style = Style(color=self.palette[mark.role], bold=mark.role in (Role.FAIL, Role.CRASH))
+        return Text(no_wrap=True).append(mark.text(self.ascii_only), style=style).append(" ")
+
+    def fit(self, line: Text, width: int) -> Text:
+        """The line cut to ``width`` columns, with an ellipsis where something is missing."""
+        if cell_len(line.plain) > width:
+            ellipsis = self.words("…")
+            line.truncate(max(width - len(ellipsis), 0))
+            line.append(ellipsis[:width])
+        return line
+
+    def headline(self, view: RunView, width: int) -> Text:
+        """The run's first line."""
+        return self.fit(Text(self.words(headline(view)), style="bold", no_wrap=True), width)
+
+    def row(self, row: Row, width: int, columns: tuple[int, int]) -> Text:
+        """One task's line; ``columns`` are the widths of the name and of the place."""
+        line = self.mark(row.state)
+        usual = 3 if self.ascii_only else 2
+        line.append(" " * max(usual - len(line.plain), 0))
+        room = columns[0] - max(len(line.plain) - usual, 0)  # some marks are two signs
+        line.append(pad_text(self.words(one_line(row.name, columns[0])), room, self.words("…")))
+        if ", line" in row.place:
+            line.append(f"   {row.place}")
+        else:
+            line.append(f"   {row.place:<{columns[1]}}{row.time:>8}")
+        if row.text:
+            line.append("   " + self.words(escape_text(row.text)))
+        line.rstrip()
+        return self.fit(line, width)
+
+    def live(self, view: RunView, now: float, width: int, height: int) -> list[Text]:
+        """The live area: failed rows, running rows, the counter."""
+        rows = live_rows(view, now)
+        room = max(height - ROWS_KEPT_FREE - 1, 0)
+        shown = rows if len(rows) <= room else rows[: max(room - 1, 0)]
+        columns = self.columns(view)
+        lines = [self.row(row, width, columns) for row in shown]
+        if len(shown) < len(rows) and room > 0:
+            more = f"  … {len(rows) - len(shown)} more"
+            lines.append(self.fit(Text(self.words(more), no_wrap=True), width))
+        last = self.mark(StateName.PENDING).append(self.words(counter(view, now)))
+        return [*lines, self.fit(last, width)]
+
+    def change(self, row: Row, elapsed: str, width: int, columns: tuple[int, int]) -> Text:
+        """One plain line for one change of state."""
+        word = f"{row.state}   {row.text}" if row.text else str(row.state)
+        line = Text(f"{elapsed:>7}  ", no_wrap=True)
+        return line.append_text(self.row(replace(row, text=word), width - len(line), columns))
+
+    def columns(self, view: RunView) -> tuple[int, int]:
+        """Widths of the name and place columns: fixed for a run, so that nothing moves."""
+        names = (cell_len(one_line(task.name, NAME_WIDTH)) for task in view.tasks.values())
+        return max(names, default=0), len(f"cell {max(view.tasks, default=1)}")
+
+    def summary(self, summary: Summary) -> list[Text]:
+        """The closing lines, never cropped: paths and commands are there to be copied."""
+        first = self.mark(summary.state).append(self.words(summary.headline), style="bold")
+        return [first, *(Text("  " + self.words(line)) for line in summary.lines)]
