@@ -1,7 +1,8 @@
 """Every task and flow option, defined once.
 
 The dataclass fields are the definition: magics, `#|` lines, cell metadata, the CLI, the JSON
-schema of the Lab form and the reference page are all derived from them.
+schema of the Lab form and the reference page are all derived from them. Reading and writing
+the values is in `orch_nb.option_text`.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 
-def option(default: Any, *, kind: str, help: str, choices: tuple[str, ...] = ()) -> Any:
+def option(
+    default: Any, *, kind: str, help: str, choices: tuple[str, ...] = (), minimum: int = 0
+) -> Any:
     """A dataclass field that carries its option's kind and help.
 
-    ``kind`` is one of: flag, int, str, duration (seconds as float), durations (tuple of
-    seconds), names (tuple of str, comma separated), choice.
+    ``kind`` is one of: flag, int (not below ``minimum``), str, duration (seconds as float, above
+    0), durations (tuple of seconds), names (tuple of str, comma separated), choice.
     """
     return dataclasses.field(
-        default=default, metadata={"kind": kind, "help": help, "choices": choices}
+        default=default,
+        metadata={"kind": kind, "help": help, "choices": choices, "minimum": minimum},
     )
 
 
@@ -46,7 +50,7 @@ class FlowOptions:
         "local", kind="choice", choices=("inline", "local"), help="where task runs execute"
     )
     max_workers: int | None = option(
-        None, kind="int", help="cells that run at once (default: one per core)"
+        None, kind="int", minimum=1, help="cells that run at once (default: one per core)"
     )
     cells: str = option(
         "auto",
@@ -57,3 +61,52 @@ class FlowOptions:
     fail_fast: bool = option(False, kind="flag", help="cancel what still runs when a task fails")
     allow_errors: bool = option(False, kind="flag", help="keep a failed cell's output and go on")
     timeout: float | None = option(None, kind="duration", help="longest time of the whole run")
+
+
+# Pairs of flags that say opposite things.
+CONFLICTS: dict[type, tuple[tuple[str, str], ...]] = {
+    TaskOptions: (("in_order", "independent"),),
+    FlowOptions: (("fail_fast", "allow_errors"),),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OptionSpec:
+    """One option as faces need it: ``field`` is its name in records and metadata."""
+
+    field: str
+    flag: str  # "--retry-delay"
+    kind: str
+    default: Any
+    help: str
+    choices: tuple[str, ...] = ()
+    minimum: int = 0
+
+    @property
+    def placeholder(self) -> str:
+        """What stands for the value in a reference: ``N``, ``2s,5s``, ``inline|local``."""
+        shown = {
+            "flag": "",
+            "int": "N",
+            "str": "TEXT",
+            "duration": "TIME",
+            "durations": "TIME[,TIME…]",
+            "names": "NAME[,NAME…]",
+        }
+        return "|".join(self.choices) if self.kind == "choice" else shown[self.kind]
+
+
+def option_specs(options: type[TaskOptions] | type[FlowOptions]) -> tuple[OptionSpec, ...]:
+    """The options of a task or of a flow, in the order of their fields."""
+    return tuple(
+        OptionSpec(
+            field=field.name,
+            flag="--" + field.name.replace("_", "-"),
+            kind=field.metadata["kind"],
+            default=field.default,
+            help=field.metadata["help"],
+            choices=field.metadata["choices"],
+            minimum=field.metadata["minimum"],
+        )
+        for field in dataclasses.fields(options)
+    )
