@@ -34,12 +34,15 @@ Clock = Callable[[], float]
 class Screen:
     """Shows a run's events; used as a context manager around the run."""
 
-    def __init__(self, console: Console, painter: Painter, clock: Clock) -> None:
+    def __init__(
+        self, console: Console, painter: Painter, clock: Clock, *, log_output: bool = False
+    ) -> None:
         self._console = console
         self._painter = painter
         self._clock = clock
+        self._least_level = logging.NOTSET if log_output else logging.WARNING
         self.view = RunView()
-        self.interrupts = 0
+        self.interrupts = 0  # how often the user pressed Ctrl-C
 
     def __enter__(self) -> Self:
         return self
@@ -63,7 +66,7 @@ class Screen:
                 self._show_task(task, now)
             case Notice(text=text):
                 self._print(Text(self._painter.words(f"note: {escape_text(text)}")))
-            case Logged(record=record) if record.level >= logging.WARNING:
+            case Logged(record=record) if record.level >= self._least_level:
                 self._print(Text(self._painter.words(describe_record(record))))
 
     def stop(self) -> None:
@@ -118,8 +121,10 @@ class QuietScreen(Screen):
 class LiveScreen(Screen):
     """Ended tasks scroll by; what runs or failed, and the counter, are redrawn below them."""
 
-    def __init__(self, console: Console, painter: Painter, clock: Clock) -> None:
-        super().__init__(console, painter, clock)
+    def __init__(
+        self, console: Console, painter: Painter, clock: Clock, *, log_output: bool = False
+    ) -> None:
+        super().__init__(console, painter, clock, log_output=log_output)
         self._live = Live(
             self,
             console=console,
@@ -169,6 +174,7 @@ def open_screen(
     *,
     ascii_only: bool = False,
     quiet: bool = False,
+    log_output: bool = False,
     environ: Mapping[str, str] = os.environ,
     clock: Clock = time.monotonic,
 ) -> Screen:
@@ -176,8 +182,5 @@ def open_screen(
     stream = stream or sys.stdout
     painter = Painter(choose_palette(environ), ascii_only or not can_show_marks(stream, environ))
     console = Console(file=stream, highlight=False, markup=False, emoji=False)
-    if quiet:
-        return QuietScreen(console, painter, clock)
-    if console.is_terminal and not console.is_dumb_terminal:
-        return LiveScreen(console, painter, clock)
-    return PlainScreen(console, painter, clock)
+    kind = LiveScreen if console.is_terminal and not console.is_dumb_terminal else PlainScreen
+    return (QuietScreen if quiet else kind)(console, painter, clock, log_output=log_output)

@@ -6,7 +6,8 @@ import shlex
 from dataclasses import dataclass
 
 from orch_nb.cli.terminal import NOT_RUN, describe_error
-from orch_nb.cli.text import escape_text, format_clock, format_seconds
+from orch_nb.cli.text import escape_text, format_clock
+from orch_nb.durations import show_duration
 from orch_nb.engine.events import RunEnded
 from orch_nb.model import TaskRun
 from orch_nb.states import StateName, StateType
@@ -27,7 +28,7 @@ class Summary:
 def summarize(ended: RunEnded, output: str | None, counted: frozenset[int]) -> Summary:
     """The closing lines of a run; ``counted`` are the cell numbers that count as tasks."""
     run = ended.run
-    took = format_seconds(ended.seconds) if ended.seconds < 10 else format_clock(ended.seconds)
+    took = show_duration(ended.seconds) if ended.seconds < 10 else format_clock(ended.seconds)
     name = escape_text(run.name, 80)
     if run.state_type is StateType.COMPLETED:
         count = len([task for task in ended.tasks if task.cell_number in counted])

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
-from orch_nb.cli.text import escape_text, format_bytes, format_clock, format_seconds
+from orch_nb.cli.text import escape_text, format_bytes, format_clock
+from orch_nb.durations import show_duration
 from orch_nb.engine.events import Event, RunChanged, RunEnded, RunStarted, TaskChanged, TaskProgress
 from orch_nb.model import CellKind, FlowRun, Json, TaskRun
 from orch_nb.states import StateName, StateType
@@ -185,7 +186,7 @@ def make_row(view: RunView, task: TaskRun, now: float) -> Row:
         state=task.state_name,
         name=task.name,
         place=place,
-        time="" if seconds is None else format_seconds(seconds),
+        time="" if seconds is None else show_duration(seconds),
         text="  ".join(word for word in words if word),
     )
 

@@ -64,15 +64,6 @@ def one_line(text: str, width: int, ellipsis: str = "…") -> str:
     return crop_text(escape_text(text, longest=4 * max(width, 1)), width, ellipsis)
 
 
-def format_seconds(seconds: float) -> str:
-    """A duration as people read it: ``40ms``, ``8.1s``, ``2:10``, ``1:02:10``."""
-    if seconds < 0.0995:
-        return f"{max(seconds, 0.0) * 1000:.0f}ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f}s"
-    return format_clock(seconds)
-
-
 def format_clock(seconds: float) -> str:
     """A duration as a clock counts it: ``0:14``, ``2:10``, ``1:02:10``."""
     whole = int(max(seconds, 0.0))

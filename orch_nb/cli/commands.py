@@ -1,0 +1,69 @@
+"""The table of commands. A command's module is imported only when the command is used."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import click
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command is defined (``module:attribute``), and its line of help."""
+
+    target: str
+    help: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "run": Entry("orch_nb.cli.run:run", "Run a notebook as a flow."),
+    "graph": Entry("orch_nb.cli.graph:graph", "Show which cell waits for which, and why."),
+    "check": Entry("orch_nb.cli.check:check", "Find what would make a notebook fail or wait."),
+    "runs": Entry("orch_nb.cli.runs:runs", "List recorded runs, the newest first."),
+    "show": Entry("orch_nb.cli.runs:show", "Show one run: its tasks, history and files."),
+    "logs": Entry("orch_nb.cli.logs:logs", "Print what a run, or one of its tasks, logged."),
+    "cancel": Entry("orch_nb.cli.runs:cancel", "Cancel a run."),
+    "where": Entry("orch_nb.cli.environment:where", "Print where orch_nb keeps things."),
+    "doctor": Entry("orch_nb.cli.environment:doctor", "Check what works here, and what is off."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that lists its commands from a table without importing them."""
+
+    def __init__(self, entries: Mapping[str, Entry], **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]  # click's own options, passed on
+        self._entries = entries
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._entries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = self._entries.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.target.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{entry.target} is no click command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self._entries and not args[0].startswith("-"):
+            raise click.UsageError(f"no command {args[0]!r}{self._suggest(args[0])}", ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in self._entries.items()])
+
+    def _suggest(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self._entries, n=1)
+        if not near and name.endswith(".ipynb"):
+            return f"\ndid you mean  orch-nb run {name} ?"
+        return f"\ndid you mean {near[0]} ?" if near else ""

@@ -1,0 +1,58 @@
+"""`orch-nb logs`: what a run, or one of its tasks, logged."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import click
+
+from orch_nb.cli.records import log_record, print_json
+from orch_nb.cli.text import escape_text
+from orch_nb.model import LogRecord
+
+POLL_SECONDS = 0.5
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@click.argument("task", metavar="[TASK]", required=False)
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS, case_sensitive=False),
+    default="DEBUG",
+    help="the least level to print",
+)
+@click.option("--follow", is_flag=True, help="go on until the run has ended")
+@click.option("--json", "as_json", is_flag=True, help="print JSON; with --follow, one a line")
+def logs(run: str, task: str | None, level: str, follow: bool, as_json: bool) -> None:
+    """Print what RUN (its name, or its id) logged; with TASK, only that task's records."""
+    from orch_nb import app
+
+    least = logging.getLevelNamesMapping()[level.upper()]
+    if as_json and not follow:
+        print_json([log_record(record) for record in app.logs(run, task=task, level=least)])
+        return
+    after: int | None = None
+    while True:
+        # asked before reading, so that nothing logged in between is missed
+        ended = not follow or app.show(run).run.state_type.is_terminal
+        for record in app.logs(run, task=task, level=least, after=after):
+            after = record.id if record.id is not None else after
+            if as_json:
+                print_json(log_record(record), indent=None)
+            else:
+                click.echo(format_record(record))
+        if ended:
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def format_record(record: LogRecord) -> str:
+    """``10:02:31 WARNING load: 3 rows dropped``; further lines of a message are indented."""
+    level = logging.getLevelName(record.level)
+    task = f"{escape_text(record.task, 80)}: " if record.task else ""
+    lines = [escape_text(line, 10_000) for line in record.message.splitlines()] or [""]
+    clock = record.time.astimezone().strftime("%H:%M:%S")
+    return f"{clock} {level:<7} {task}" + "\n         ".join(lines)

@@ -1,0 +1,198 @@
+"""`orch-nb runs`, `show` and `cancel`: what was recorded, for people and for scripts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import click
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from orch_nb.cli.live import can_show_marks
+from orch_nb.cli.marks import choose_palette
+from orch_nb.cli.paint import Painter
+from orch_nb.cli.records import change_record, print_json, run_record, task_record
+from orch_nb.cli.terminal import RunView, make_row, show_value
+from orch_nb.cli.text import escape_text, one_line, pad_text
+from orch_nb.durations import show_duration
+from orch_nb.model import FlowRun, StateChange, TaskRun
+from orch_nb.states import StateName
+
+ascii_option = click.option("--ascii", "ascii_only", is_flag=True, help="marks in ASCII")
+json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
+NAME_WIDTH = 24
+
+
+class Page:
+    """Prints lines about recorded runs on stdout."""
+
+    def __init__(self, ascii_only: bool) -> None:
+        plain = ascii_only or not can_show_marks(sys.stdout, os.environ)
+        self._console = Console(highlight=False, markup=False, emoji=False)
+        self.painter = Painter(choose_palette(os.environ), plain)
+
+    def text(self, line: str) -> None:
+        """Print one line of words."""
+        self.line(Text(self.painter.words(line)))
+
+    def line(self, line: Text) -> None:
+        """Print one painted line; the terminal wraps it if it must."""
+        self._console.print(line, soft_wrap=True)
+
+    def state(self, state: StateName, rest: str) -> None:
+        """Print a mark and what it stands for."""
+        line = self.painter.mark(state)
+        line.append(" " * max((3 if self.painter.ascii_only else 2) - len(line.plain), 0))
+        self.line(line.append(self.painter.words(rest)))
+
+
+@click.command()
+@click.option("--flow", help="only runs of this flow")
+@click.option("--state", help="only runs in this state, such as Failed")
+@click.option("--tag", "tags", multiple=True, help="only runs with this tag")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, help="how many  [20]")
+@ascii_option
+@json_option
+def runs(
+    flow: str | None,
+    state: str | None,
+    tags: tuple[str, ...],
+    limit: int,
+    ascii_only: bool,
+    as_json: bool,
+) -> None:
+    """List recorded runs, the newest first."""
+    from orch_nb import app
+
+    found = app.runs(flow=flow, state=_state_named(state), tags=tags, limit=limit)
+    if as_json:
+        print_json([run_record(run) for run in found])
+        return
+    page = Page(ascii_only)
+    if not found:
+        page.text("no runs yet; start one with  orch-nb run NOTEBOOK")
+        return
+    names = _widest(run.name for run in found)
+    flows = _widest(run.flow for run in found)
+    for run in found:
+        parts = [
+            pad_text(one_line(run.name, names), names),
+            pad_text(one_line(run.flow, flows), flows),
+            f"{run.state_name:<10}",
+            f"{_local(run.start_time or run.scheduled_time):<16}",
+            f"{_took(run):>7}",
+            escape_text(" ".join(f"#{tag}" for tag in run.tags), 200),
+        ]
+        page.state(run.state_name, "  ".join(parts).rstrip())
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@ascii_option
+@json_option
+def show(run: str, ascii_only: bool, as_json: bool) -> None:
+    """Show one run (its name, or its id): tasks, history, parameters and files."""
+    from orch_nb import app
+
+    details = app.show(run)
+    if as_json:
+        print_json(
+            {
+                **run_record(details.run),
+                "tasks": [task_record(task) for task in details.tasks],
+                "history": [change_record(change) for change in details.history],
+                "files": list(details.files),
+            }
+        )
+        return
+    page = Page(ascii_only)
+    _show_head(page, details.run)
+    _show_tasks(page, details.tasks)
+    _show_history(page, details.run, details.history)
+    if details.files:
+        page.text("files   " + ", ".join(escape_text(path, 4096) for path in details.files))
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@ascii_option
+@json_option
+def cancel(run: str, ascii_only: bool, as_json: bool) -> None:
+    """Cancel a run (its name, or its id) that has not ended."""
+    from orch_nb import app
+
+    cancelled = app.cancel(run)
+    if as_json:
+        print_json(run_record(cancelled))
+        return
+    Page(ascii_only).state(
+        cancelled.state_name, f"{escape_text(cancelled.name, 80)} is {cancelled.state_name}"
+    )
+
+
+def _show_head(page: Page, run: FlowRun) -> None:
+    words = f"{run.flow} · {run.name} · {run.state_name}"
+    took = _took(run)
+    page.state(run.state_name, escape_text(words + (f" · {took}" if took else ""), 300))
+    rows = {
+        "id": run.id,
+        "notebook": run.notebook,
+        "output": run.output or "",
+        "started": _local(run.start_time),
+        "tags": " ".join(run.tags),
+        "with": "  ".join(
+            f"{name}={show_value(value)} ({run.parameter_sources.get(name, 'cell')})"
+            for name, value in run.parameters.items()
+        ),
+        "why": run.state_message,
+    }
+    for label, value in rows.items():
+        if value:
+            page.text(f"  {label:<9} {escape_text(value, 4096)}")
+
+
+def _show_tasks(page: Page, tasks: Sequence[TaskRun]) -> None:
+    view = RunView(tasks={task.cell_number: task for task in tasks})
+    columns = page.painter.columns(view)
+    for task in tasks:
+        row = make_row(view, task, 0.0)
+        page.line(page.painter.row(row, 500, columns))
+
+
+def _show_history(page: Page, run: FlowRun, history: Sequence[StateChange]) -> None:
+    for change in history:
+        if change.run_id == run.id:
+            why = f": {change.message}" if change.message else ""
+            page.text(
+                f"  {_local(change.time, seconds=True)}  {change.new} by "
+                + escape_text(change.by + why, 400)
+            )
+
+
+def _state_named(text: str | None) -> StateName | None:
+    if text is None:
+        return None
+    for name in StateName:
+        if name.lower() == text.lower():
+            return name
+    raise click.UsageError(f"no state {text!r}\nstates are {', '.join(StateName)}")
+
+
+def _widest(texts: Iterable[str]) -> int:
+    return max(cell_len(one_line(text, NAME_WIDTH)) for text in texts)
+
+
+def _local(time: datetime | None, *, seconds: bool = False) -> str:
+    if time is None:
+        return ""
+    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+
+
+def _took(run: FlowRun) -> str:
+    if run.start_time is None or run.end_time is None:
+        return ""
+    return show_duration((run.end_time - run.start_time).total_seconds())
