@@ -1,0 +1,223 @@
+"""What each code cell is: its kind, name and options from its first line, tags and metadata."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orch_nb.errors import NotebookError, OptionError
+from orch_nb.model import Cell, CellKind
+from orch_nb.notebook.document import Flow
+from orch_nb.option_text import check_name, is_derived_name, parse_line, parse_mapping
+from orch_nb.options import FlowOptions, TaskOptions
+
+# What the writer notes in `metadata.orch_nb` of a cell: no options, passed over when read again.
+RECORD_KEYS = frozenset(
+    {"state", "message", "attempts", "start", "seconds", "peak_memory", "where", "kind", "number"}
+)
+
+_MAGIC_LINE = re.compile(r"%%(task|setup|flow)(?=\s|$)(.*)")
+_COMMENT_LINE = re.compile(r"#\|\s*(task|setup|flow)(?=\s|$)(.*)")
+_FLOW_LINE = re.compile(r"%flow(?=\s|$)(.*)")
+_SUBCOMMANDS = frozenset({"graph", "pull"})  # `%flow graph` asks about a flow, it declares none
+_TAGGED = {
+    "task": CellKind.TASK,
+    "setup": CellKind.SETUP,
+    "flow": CellKind.FLOW,
+    "parameters": CellKind.PARAMETERS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What one of the two places, the first line or tag and metadata, says of a cell."""
+
+    kind: CellKind
+    name: str | None = None
+    options: TaskOptions | FlowOptions | None = None
+    complete: bool = True  # a tag alone says only the kind
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCell:
+    """A cell with what else was learned while reading it."""
+
+    cell: Cell
+    flow: Flow | None = None
+    notice: str = ""
+
+
+def read_cell(
+    raw: Mapping[str, Any], *, number: int, position: int, id: str, notebook: str
+) -> ReadCell:
+    """The cell of a raw code cell; ``notebook`` names the file in errors.
+
+    Raises OptionError for bad options, and where first line and metadata disagree.
+    """
+    where = f"{notebook}, cell {number}"
+    metadata = raw["metadata"]
+    tags: tuple[str, ...] = tuple(metadata.get("tags", ()))
+    source: str = raw["source"]
+    if "skip" in tags:
+        return ReadCell(_cell(CellKind.SKIP, None, None, source, tags, number, position, id))
+    line, source = _from_line(source, where)
+    tagged, notice = _from_metadata(tags, metadata.get("orch_nb", {}), where)
+    if line is not None and tagged is not None:
+        _check_agreement(line, tagged, where)
+    said = line or tagged or _Said(CellKind.PLAIN)
+    if said is line and tagged is not None and said.name is None:
+        said = _Said(said.kind, tagged.name, said.options)
+    name = said.name if said.kind is CellKind.TASK else None
+    if name is not None and is_derived_name(name):
+        raise OptionError(
+            f"the name {name!r} is kept for cells without a name",
+            where=where,
+            hint="give it another name, or none",
+        )
+    options = said.options if isinstance(said.options, TaskOptions) else None
+    cell = _cell(said.kind, name, options, source, tags, number, position, id)
+    flow = None
+    if isinstance(said.options, FlowOptions):
+        flow = Flow(said.name or "", said.options, number)
+    return ReadCell(cell, flow, notice and f"cell {number} {notice}")
+
+
+def notebook_flow(metadata: Mapping[str, Any], notebook: str) -> Flow | None:
+    """The flow that the notebook's own metadata declares, ``orch_nb: {"flow": {…}}``."""
+    declared = metadata.get("orch_nb", {}).get("flow")
+    if declared is None:
+        return None
+    where = f"{notebook}, metadata.orch_nb.flow"
+    if not isinstance(declared, Mapping):
+        raise NotebookError(
+            "the flow's options are not an object", where=where, hint='such as {"name": "sales"}'
+        )
+    name, options = parse_mapping(declared, FlowOptions, where=where)
+    return Flow(name or "", options)
+
+
+def _cell(
+    kind: CellKind,
+    name: str | None,
+    options: TaskOptions | None,
+    source: str,
+    tags: tuple[str, ...],
+    number: int,
+    position: int,
+    id: str,
+) -> Cell:
+    return Cell(
+        number=number,
+        position=position,
+        id=id,
+        name=name or f"cell-{number}",
+        kind=kind,
+        source=source,
+        options=options or TaskOptions(),
+        tags=tags,
+        named=name is not None,
+    )
+
+
+def _from_line(source: str, where: str) -> tuple[_Said | None, str]:
+    """What the cell's first line says, and the source with a magic line blanked."""
+    lines = source.split("\n")
+    for index, line in enumerate(lines):
+        if not line.strip():
+            continue
+        text = line.rstrip("\r")
+        if match := _MAGIC_LINE.fullmatch(text):
+            return _parse_said(match[1], match[2], where), _blanked(lines, index)
+        if match := _COMMENT_LINE.fullmatch(text):
+            return _parse_said(match[1], match[2], where), source
+        if text.startswith("#|"):
+            continue  # another tool's line; ours may stand below it
+        if (match := _FLOW_LINE.fullmatch(text)) and not "".join(lines[index + 1 :]).strip():
+            if match[1].split()[:1] and match[1].split()[0] in _SUBCOMMANDS:
+                return _Said(CellKind.FLOW), ""
+            return _parse_said("flow", match[1], where), ""
+        break
+    return None, source
+
+
+def _blanked(lines: list[str], index: int) -> str:
+    """The source without the magic line, every other line where it was.
+
+    IPython drops empty lines at the top, which would shift the line numbers of tracebacks, so a
+    bare ``#`` stands in; not before another cell magic, which has to come first.
+    """
+    below = "\n".join(lines[index + 1 :])
+    first = below.lstrip()
+    stand_in = "" if not first or first.startswith("%%") else "#"
+    return "\n".join([*lines[:index], stand_in, *lines[index + 1 :]]) if first else ""
+
+
+def _parse_said(word: str, text: str, where: str) -> _Said:
+    kind = CellKind(word)
+    if kind is CellKind.SETUP:
+        if text.strip():
+            raise OptionError(
+                f"setup takes no name or options, but {text.strip()[:40]!r} follows it",
+                where=where,
+                hint="write %%setup alone on its line",
+            )
+        return _Said(kind)
+    if kind is CellKind.FLOW:
+        name, flow_options = parse_line(text, FlowOptions, where=where)
+        return _Said(kind, name, flow_options)
+    name, options = parse_line(text, TaskOptions, where=_named(where, text))
+    return _Said(kind, name, options)
+
+
+def _named(where: str, text: str) -> str:
+    """The place with the task's name, when its line begins with a plain one."""
+    first = re.match(r"\s*([\w.-]{1,60})(?=\s|$)", text)
+    return f"{where} '{first[1]}'" if first and not first[1].startswith("-") else where
+
+
+def _from_metadata(
+    tags: tuple[str, ...], mapping: Mapping[str, Any], where: str
+) -> tuple[_Said | None, str]:
+    """What tags and metadata say, and a notice about metadata that counts for nothing."""
+    if CellKind.INJECTED.value in tags:
+        return _Said(CellKind.INJECTED), ""
+    kinds = [kind for tag, kind in _TAGGED.items() if tag in tags]
+    if len(kinds) > 1:
+        raise OptionError(
+            f"the tags '{kinds[0]}' and '{kinds[1]}' contradict each other",
+            where=where,
+            hint="remove one of them",
+        )
+    given = {key: value for key, value in mapping.items() if key not in RECORD_KEYS}
+    if not kinds:
+        return None, "has options in its metadata but no tag 'task': not used" if given else ""
+    kind = kinds[0]
+    if kind is CellKind.TASK:
+        task_name = given.get("name")
+        shown = f"{where} '{task_name}'" if isinstance(task_name, str) else where
+        if isinstance(task_name, str):
+            check_name(task_name, where=where)
+        name, options = parse_mapping(given, TaskOptions, where=shown)
+        return _Said(kind, name, options, complete=bool(given)), ""
+    if kind is CellKind.FLOW:
+        name, flow_options = parse_mapping(given, FlowOptions, where=where)
+        return _Said(kind, name, flow_options, complete=bool(given)), ""
+    return _Said(kind), ""
+
+
+def _check_agreement(line: _Said, tagged: _Said, where: str) -> None:
+    hint = "orch-nb check --fix makes the metadata follow the first line"
+    if line.kind is not tagged.kind:
+        raise OptionError(
+            f"the first line says '{line.kind}', the tag says '{tagged.kind}'",
+            where=where,
+            hint=hint,
+        )
+    if tagged.complete and (line.name, line.options) != (tagged.name, tagged.options):
+        raise OptionError(
+            f"the first line and the cell's metadata disagree about this {line.kind}",
+            where=where if line.name is None else f"{where} '{line.name}'",
+            hint=hint,
+        )
