@@ -1,0 +1,225 @@
+"""The IPython shell of a worker: ipykernel's where it is to be had, with a kernel without sockets.
+
+Differences between versions of IPython and ipykernel are dealt with here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from orch_nb.execution.outputs import Json, Output
+
+# kind, content, id of the request it belongs to, binary buffers
+Deliver = Callable[[str, dict[str, Json], str | None, Sequence[Any]], None]
+
+_INLINE_BACKEND = "module://matplotlib_inline.backend_inline"
+
+
+class CellFiles:
+    """Names the file that a cell is compiled as, the same in a process and in its forks.
+
+    A kernel's names hold its process id; cells of one notebook must not differ in it.
+    """
+
+    def __init__(self, name_of: Callable[[str, str, int], str]) -> None:
+        self._name_of = name_of
+        self._folder = f"ipykernel_{os.getpid()}"
+        self.named: list[str] = []  # since the list was cleared; the cell itself comes first
+
+    def __call__(self, raw: str, code: str, number: int) -> str:
+        """Return the name for the cell ``raw``."""
+        name = self._name_of(raw, code, number)
+        name = name.replace(f"ipykernel_{os.getpid()}", self._folder)
+        self.named.append(name)
+        return name
+
+
+@dataclass(frozen=True)
+class KernelShell:
+    """An IPython shell, the kernel it believes in (None in a browser), and how to undo both."""
+
+    shell: Any
+    kernel: Any
+    files: CellFiles
+
+    def start_request(self, request: str) -> None:
+        """Make messages sent from now on belong to ``request``."""
+        parent = {
+            "header": {"msg_id": request, "msg_type": "execute_request", "session": "orch_nb"},
+            "msg_id": request,
+            "msg_type": "execute_request",
+            "parent_header": {},
+            "metadata": {},
+            "content": {},
+            "buffers": [],
+        }
+        self.files.named.clear()
+        if self.kernel is not None:
+            self.kernel.set_parent([], parent)
+            self.shell.set_parent(parent)
+
+    def take_payloads(self) -> list[Json]:
+        """Return what the cell asked of a front-end (the pager, `exit`), and forget it."""
+        manager = self.shell.payload_manager
+        payloads = list(manager.read_payload())
+        manager.clear_payload()
+        return payloads
+
+    def stop_background_loop(self) -> None:
+        """End the thread that `%%bash` and its kind leave behind, unless a script still runs."""
+        magics = self.shell.magics_manager.registry.get("ScriptMagics")
+        loop = getattr(magics, "event_loop", None)
+        if loop is None or magics.bg_processes:
+            return
+        if hasattr(magics, "stop_event_loop"):
+            magics.stop_event_loop()
+            return
+        loop.call_soon_threadsafe(loop.stop)
+        for thread in threading.enumerate():
+            if getattr(thread, "_target", None) == loop.run_forever:
+                thread.join()
+        loop.close()
+        magics.event_loop = None
+
+    def sync_output_widget(self, model: str, outputs: list[Output]) -> None:
+        """Tell an Output widget what it shows, as the front-end that captured it would."""
+        manager = getattr(self.kernel, "comm_manager", None)
+        if manager is None or model not in manager.comms:
+            return
+        data = {"method": "update", "state": {"outputs": outputs}, "buffer_paths": []}
+        content = {"comm_id": model, "data": data}
+        message = {"content": content, "metadata": {}, "buffers": [], "parent_header": {}}
+        manager.comm_msg(None, None, message)
+
+    def close(self) -> None:
+        """Undo what creating the shell did to the process."""
+        self.stop_background_loop()
+        self.shell.restore_sys_module_state()
+        type(self.shell).clear_instance()
+        if self.kernel is not None:
+            for comm in list(self.kernel.comm_manager.comms.values()):
+                self.kernel.comm_manager.unregister_comm(comm)
+            type(self.kernel).clear_instance()
+
+
+def create_kernel_shell(deliver: Deliver) -> KernelShell:
+    """Create the process's shell; what it publishes goes to ``deliver``.
+
+    Without ipykernel (in a browser) it is IPython's plain shell with the same messages.
+    """
+    from traitlets.config import Config
+
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.HistoryManager.hist_file = ":memory:"
+    # tqdm and others look for this section to tell a kernel from a terminal
+    config.IPKernelApp.kernel_class = "orch_nb"
+    os.environ.setdefault("MPLBACKEND", _INLINE_BACKEND)
+    _find_modules_in_working_folder()
+    kernel = None
+    if importlib.util.find_spec("ipykernel") is None:
+        from orch_nb.execution.plain import create_plain_shell
+
+        shell: Any = create_plain_shell(config, deliver)
+    else:
+        shell, kernel = _create_ipykernel_shell(config, deliver)
+    shell.user_ns_hidden.update(shell.user_ns)
+    files = CellFiles(shell.compile.get_code_name)
+    shell.compile.get_code_name = files
+    return KernelShell(shell, kernel, files)
+
+
+def _create_ipykernel_shell(config: Any, deliver: Deliver) -> tuple[Any, Any]:
+    import comm
+
+    # importing this makes `comm` create ipykernel's comms, which go through the kernel below
+    import ipykernel.ipkernel  # noqa: F401
+    from ipykernel.compiler import XCachingCompiler
+    from ipykernel.eventloops import enable_gui
+    from ipykernel.kernelbase import Kernel
+    from ipykernel.zmqshell import ZMQInteractiveShell
+    from jupyter_client.session import Session
+
+    session = Session(key=b"")
+    session.send = partial(_send, session, deliver)
+    kernel = Kernel.instance(session=session)
+    shell = ZMQInteractiveShell.instance(
+        config=config, kernel=kernel, compiler_class=XCachingCompiler
+    )
+    shell.displayhook.session = session
+    shell.displayhook.topic = b"execute_result"
+    shell.display_pub.session = session
+    shell.enable_gui = partial(_enable_gui, shell, kernel, enable_gui)
+    kernel.shell = shell
+    kernel.comm_manager = comm.get_comm_manager()
+    return shell, kernel
+
+
+def _send(
+    session: Any,
+    deliver: Deliver,
+    stream: Any,
+    msg_or_type: Any,
+    content: Any = None,
+    parent: Any = None,
+    ident: Any = None,
+    buffers: Any = None,
+    *rest: Any,
+    **more: Any,
+) -> Any:
+    """Stand in for `Session.send`: nothing leaves the process."""
+    if isinstance(msg_or_type, str):
+        kind = msg_or_type
+    else:
+        kind = msg_or_type["header"]["msg_type"]
+        content = msg_or_type["content"]
+        parent = msg_or_type["parent_header"]
+    header = (parent or {}).get("header", parent) or {}
+    # packed and unpacked, so that content is what would have come out of a socket
+    plain = session.unpack(session.pack(content or {}))
+    deliver(kind, plain, header.get("msg_id"), buffers or ())
+    return msg_or_type
+
+
+def _enable_gui(
+    shell: Any, kernel: Any, enable: Callable[..., None], gui: str | None = None
+) -> None:
+    from IPython.core.error import UsageError
+
+    try:
+        enable(gui, kernel=kernel)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    shell.active_eventloop = gui
+
+
+def _find_modules_in_working_folder() -> None:
+    # like a kernel: after the standard library, before installed packages
+    if "" in sys.path or getattr(sys.flags, "safe_path", False):
+        return
+    for position, path in enumerate(sys.path):
+        if Path(path).name in ("site-packages", "dist-packages"):
+            sys.path.insert(position, "")
+            return
+    sys.path.insert(0, "")
+
+
+def create_loop() -> asyncio.AbstractEventLoop:
+    """Return an event loop that a fork may close without disturbing its parent's.
+
+    epoll and kqueue are shared with a fork; poll is not.
+    """
+    import selectors
+
+    if hasattr(selectors, "PollSelector"):
+        return asyncio.SelectorEventLoop(selectors.PollSelector())
+    return asyncio.new_event_loop()

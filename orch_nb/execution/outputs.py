@@ -1,0 +1,99 @@
+"""What a cell gave: frozen records of its outputs, and the small events that tell of them live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict
+
+Json = Any  # a value that json.dumps accepts
+Output = dict[str, Json]  # one entry of a code cell's ``outputs``, in nbformat 4
+
+
+class StreamEvent(TypedDict):
+    """Text was appended to the cell's stdout or stderr."""
+
+    type: Literal["stream"]
+    name: str
+    text: str
+
+
+class AddedEvent(TypedDict):
+    """An output other than a stream was added."""
+
+    type: Literal["output"]
+    output: Output
+    display_id: str | None
+
+
+class ClearEvent(TypedDict):
+    """The cell's outputs so far are gone."""
+
+    type: Literal["clear"]
+
+
+class UpdateEvent(TypedDict):
+    """What was displayed under ``display_id``, in whichever cell, has new content."""
+
+    type: Literal["update"]
+    display_id: str
+    data: Json
+    metadata: Json
+
+
+OutputEvent = StreamEvent | AddedEvent | ClearEvent | UpdateEvent
+Sink = Callable[[OutputEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayUpdate:
+    """New content for every output shown under ``display_id`` in *earlier* cells.
+
+    Outputs of the updating cell itself already hold it.
+    """
+
+    display_id: str
+    data: Json
+    metadata: Json
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """Why a cell failed, as a kernel's reply says it.
+
+    ``line`` counts from 1 in the cell's source as given, or is None if no line of the cell is to
+    blame. ``exit_code`` is what SystemExit carried, if that is what ended the cell.
+    """
+
+    name: str
+    value: str
+    traceback: tuple[str, ...]
+    line: int | None = None
+    exit_code: int | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """Everything that running one cell gave, in plain data.
+
+    ``outputs`` are nbformat 4 dicts. ``display_ids`` maps a display id to the positions in
+    ``outputs`` shown under it, ``updates`` are for outputs of earlier cells, which another
+    process may hold. ``widgets`` are the widget models this cell opened or changed, by model id,
+    each as `metadata.widgets` wants it. ``payloads`` are a kernel's execute payloads (the pager's
+    text), which a notebook file does not keep. ``leftover_tasks`` and ``leftover_threads`` name
+    what the cell left running. ``exit_requested`` says that `exit()` or `quit()` was called.
+    """
+
+    count: int
+    outputs: list[Output]
+    error: ErrorInfo | None = None
+    seconds: float = 0.0
+    has_result: bool = False  # `Out[count]` was set
+    interrupted: bool = False
+    exit_requested: bool = False
+    display_ids: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    updates: tuple[DisplayUpdate, ...] = ()
+    widgets: Mapping[str, Json] = field(default_factory=dict)
+    payloads: tuple[Json, ...] = ()
+    leftover_tasks: tuple[str, ...] = ()
+    leftover_threads: tuple[str, ...] = ()

@@ -1,0 +1,343 @@
+"""A shell that runs a notebook's cells in this process, with the outputs a kernel would give."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import contextlib
+import contextvars
+import getpass
+import os
+import sys
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+from orch_nb.execution.history import ABSENT, SerialHistory
+from orch_nb.execution.kernel import create_kernel_shell, create_loop
+from orch_nb.execution.outputs import CellResult, ErrorInfo, Json, Sink
+from orch_nb.execution.recorder import OutputRecorder, current_request
+from orch_nb.execution.streams import (
+    STREAMS,
+    CapturedStream,
+    capture_descriptors,
+    flush_originals,
+)
+from orch_nb.execution.widgets import widgets_metadata
+
+_MAGIC_BODIES = ("<timed exec>", "<timed eval>")  # what `%%time` compiles
+_GRACE = 0.05  # seconds that an awaited task's KeyboardInterrupt has to reach the cell
+
+
+class CellShell:
+    """One per process, used in the main thread only.
+
+    It takes over the standard streams, `__main__`, the current event loop and IPython's singleton
+    until `close`. It opens no socket to anyone and starts no thread, so between cells the process
+    may be forked; the child then calls `after_fork` before anything else. ``sink`` is called with
+    an OutputEvent, at once, while a cell runs; it must not raise.
+    """
+
+    def __init__(self, sink: Sink | None = None) -> None:
+        self._environment = dict(os.environ)
+        self._path = list(sys.path)
+        self._streams = {name: getattr(sys, name) for name in STREAMS}
+        self._recorder = OutputRecorder(capture_descriptors(), sink)
+        self._captured = [
+            CapturedStream(name, self._recorder.write, self._recorder.flush) for name in STREAMS
+        ]
+        sys.stdout, sys.stderr = self._captured
+        self._host = create_kernel_shell(self._recorder.message)
+        self._history = SerialHistory(self._host.shell)
+        self._loop = create_loop()
+        asyncio.set_event_loop(self._loop)
+        # all cells share one context, so that context variables last from cell to cell
+        self._context = contextvars.copy_context()
+        self._cell: asyncio.Task[Any] | None = None  # the cell, while one runs
+        self._awaiting: asyncio.Future[Any] | None = None  # its coroutine, if it has one
+        self._interrupted = False
+
+    @property
+    def shell(self) -> Any:
+        """IPython's InteractiveShell."""
+        return self._host.shell
+
+    @property
+    def user_ns(self) -> dict[str, Any]:
+        """The notebook's variables, IPython's own names among them."""
+        return self._host.shell.user_ns  # type: ignore[no-any-return]
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The names in `user_ns` that IPython put there and the notebook has not bound anew."""
+        space = self.user_ns
+        own = self._host.shell.user_ns_hidden
+        return frozenset(n for n, value in own.items() if n in space and space[n] is value)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a cell runs now."""
+        return self._cell is not None
+
+    def run(self, source: str, *, count: int, silent: bool = False) -> CellResult:
+        """Run ``source`` as the cell with execution count ``count`` of a serial run.
+
+        ``silent`` runs it without history, results and `In`/`Out`. Errors of the cell are part of
+        the result and never raised.
+        """
+        if self._loop.is_running():
+            raise RuntimeError("a cell is running in this shell")
+        known_threads = set(threading.enumerate())
+        known_tasks = asyncio.all_tasks(self._loop)
+        request = uuid.uuid4().hex
+        self._interrupted = False
+        if not silent:
+            self._history.enter(count)
+        self._recorder.begin(request)
+        started = time.perf_counter()
+        outcome = self._drive(self._execute(source, request, silent=silent))
+        seconds = time.perf_counter() - started
+        flush_originals()
+        outputs, display_ids, updates = self._recorder.end()
+        if not silent:
+            self._history.leave(count)
+        error = self._error(outcome, source, outputs)
+        payloads = self._host.take_payloads()
+        self._host.stop_background_loop()
+        widgets = self._recorder.widgets.touched()
+        for model, shown in self._recorder.widgets.take_synced().items():
+            self._host.sync_output_widget(model, shown)
+        return CellResult(
+            count=count,
+            outputs=outputs,
+            error=error,
+            seconds=seconds,
+            has_result=not silent and count in self.user_ns.get("_oh", ()),
+            interrupted=error is not None
+            and (self._interrupted or error.name == KeyboardInterrupt.__name__),
+            exit_requested=any(p.get("source") == "ask_exit" for p in payloads),
+            display_ids=display_ids,
+            updates=updates,
+            widgets=widgets,
+            payloads=tuple(payloads),
+            leftover_tasks=_task_names(asyncio.all_tasks(self._loop) - known_tasks),
+            leftover_threads=_thread_names(set(threading.enumerate()) - known_threads),
+        )
+
+    def preload(self, modules: Iterable[str]) -> tuple[str, ...]:
+        """Import ``modules`` as a cell would, and leave no other trace; return those that failed.
+
+        Some libraries look, when imported, for names that IPython offers only to a running cell.
+        """
+        failed = []
+        for module in modules:
+            known = set(self.user_ns)
+            source = f"__import__('importlib').import_module({module!r})"
+            if self.run(source, count=self._host.shell.execution_count, silent=True).error:
+                failed.append(module)
+            for name in set(self.user_ns) - known:
+                del self.user_ns[name]
+        return tuple(failed)
+
+    def set_history(self, count: int, source: str, result: Any = ABSENT) -> None:
+        """Note that cell ``count`` ran in another process, so that `In`, `Out` and `_` know it.
+
+        ``result`` is what its last expression gave, if it was shown.
+        """
+        self._history.tell(count, source, result)
+
+    def widgets_metadata(self) -> Json:
+        """Return `metadata.widgets` for all models of this process, or None if there are none."""
+        return widgets_metadata(self._recorder.widgets.all())
+
+    def handle_interrupt(self, signum: int, frame: FrameType | None) -> None:
+        """Signal handler that ends the running cell as a kernel's interrupt does.
+
+        Running code gets KeyboardInterrupt; a cell that awaits is cancelled. Does nothing between
+        cells. Install it for the signal that the driver sends.
+        """
+        if self._cell is None:
+            return
+        self._interrupted = True
+        if self._awaiting is not None and self._is_loop_waiting(frame):
+            self._loop.call_soon_threadsafe(self._awaiting.cancel)
+        else:
+            raise KeyboardInterrupt
+
+    def after_fork(self, sink: Sink | None = None) -> None:
+        """In a child forked between cells: record here from now on, for ``sink``."""
+        self._recorder.capture.renew()
+        self._recorder.after_fork(sink)
+        for stream in self._captured:
+            stream.adopt()
+        for task in asyncio.all_tasks(self._loop):
+            # it goes on in the parent; here it is neither run nor mourned
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+        self._loop.close()
+        self._loop = create_loop()
+        asyncio.set_event_loop(self._loop)
+
+    def close(self) -> None:
+        """Give the process back its streams, `__main__` and singletons. The shell is unusable."""
+        self._host.close()
+        flush_originals()
+        for name, stream in self._streams.items():
+            setattr(sys, name, stream)
+        self._recorder.capture.close()
+        asyncio.set_event_loop(None)
+        self._loop.close()
+        sys.path[:] = self._path
+        for name in set(os.environ) - set(self._environment):
+            del os.environ[name]
+        os.environ.update(self._environment)
+
+    async def _execute(self, source: str, request: str, *, silent: bool) -> Any:
+        """Run the cell as IPythonKernel.do_execute does; return IPython's ExecutionResult."""
+        current_request.set(request)
+        self._host.start_request(request)
+        shell = self._host.shell
+        prepared: dict[str, Any] = {"preprocessing_exc_tuple": None}
+        try:
+            prepared["transformed_cell"] = shell.transform_cell(source)
+        except Exception:
+            # any error of an input transformer is the cell's, and IPython reports it
+            prepared["transformed_cell"] = source
+            prepared["preprocessing_exc_tuple"] = sys.exc_info()
+        how = {"store_history": not silent, "silent": silent}
+        with _no_input():
+            if not shell.should_run_async(source, **prepared):
+                return shell.run_cell(source, **how)
+            result = None
+            self._awaiting = asyncio.ensure_future(shell.run_cell_async(source, **how, **prepared))
+            try:
+                result = await self._awaiting
+            finally:
+                self._awaiting = None
+                shell.events.trigger("post_execute")
+                if not silent:
+                    shell.events.trigger("post_run_cell", result)
+            return result
+
+    def _drive(self, cell: Any) -> Any:
+        """Run the loop until ``cell`` is done; return its result, or the error that ended it."""
+        self._cell = self._loop.create_task(cell, context=self._context)
+        try:
+            while not self._cell.done():
+                try:
+                    self._loop.run_until_complete(self._cell)
+                except (KeyboardInterrupt, SystemExit) as stop:
+                    # raised by another task, or by an interrupt between two steps of the loop
+                    if isinstance(stop, KeyboardInterrupt) and not self._cell.done():
+                        self._loop.call_later(_GRACE, self._cell.cancel)
+                except BaseException:
+                    if not self._cell.done():
+                        raise
+            return self._cell.exception() or self._cell.result()
+        except asyncio.CancelledError:
+            return KeyboardInterrupt()
+        finally:
+            self._cell = None
+
+    def _error(self, outcome: Any, source: str, outputs: list[Json]) -> ErrorInfo | None:
+        if isinstance(outcome, BaseException):
+            error: BaseException | None = outcome
+        else:
+            error = outcome.error_before_exec or outcome.error_in_exec
+        shown = next((o for o in reversed(outputs) if o["output_type"] == "error"), None)
+        if error is None:
+            if shown is None or not getattr(
+                self._host.shell, "_last_traceback_during_displayhook", False
+            ):
+                return None
+            return ErrorInfo(shown["ename"], shown["evalue"], tuple(shown["traceback"]))
+        told = getattr(self._host.shell, "_last_traceback", None) or ()
+        return ErrorInfo(
+            name=type(error).__name__,
+            value=_text(error),
+            traceback=tuple(told),
+            line=_line_in_cell(error, self._host.files.named, source),
+            exit_code=_exit_code(error),
+        )
+
+    def _is_loop_waiting(self, frame: FrameType | None) -> bool:
+        """Whether ``frame`` is this loop's own wait for something to happen."""
+        while frame is not None and frame.f_code.co_name == "select":
+            frame = frame.f_back
+        return frame is not None and frame.f_locals.get("self") is self._loop
+
+
+_NOBODY = (
+    "was called, but a flow runs with nobody to ask: make the value a parameter of the notebook "
+    "and give it when the run is started"
+)
+
+
+def _refuse_input(prompt: object = "", /) -> NoReturn:
+    raise _stdin_error()(f"input() {_NOBODY}")
+
+
+def _refuse_getpass(prompt: str = "", stream: Any = None, *, echo_char: Any = None) -> NoReturn:
+    raise _stdin_error()(f"getpass() {_NOBODY}")
+
+
+def _stdin_error() -> type[Exception]:
+    from IPython.core.error import StdinNotImplementedError
+
+    return StdinNotImplementedError  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def _no_input() -> Iterator[None]:
+    kept = builtins.input, getpass.getpass
+    builtins.input, getpass.getpass = _refuse_input, _refuse_getpass
+    try:
+        yield
+    finally:
+        builtins.input, getpass.getpass = kept
+
+
+def _line_in_cell(error: BaseException, files: Sequence[str], source: str) -> int | None:
+    """Return the last line of the cell that ``error`` came through, from 1.
+
+    ``files`` are the names that the cell, and then what its magics ran, were compiled as.
+    """
+    lines = source.splitlines()
+    # IPython drops blank lines at the top before it counts
+    skipped = next((n for n, text in enumerate(lines) if text.strip()), 0)
+    # the body of a cell magic starts below the magic's line
+    first = dict.fromkeys((*files[1:], *_MAGIC_BODIES), skipped + 1) | dict.fromkeys(
+        files[:1], skipped
+    )
+    places = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        places.append((error.filename or "", error.lineno))
+    inside = [first[file] + line for file, line in places if line and file in first]
+    return inside[-1] if inside else None
+
+
+def _exit_code(error: BaseException) -> int | str | None:
+    if not isinstance(error, SystemExit):
+        return None
+    if error.code is None:
+        return 0
+    return error.code if isinstance(error.code, int) else str(error.code)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:
+        # a notebook's own exception class may not know how to print itself
+        return f"<unprintable {type(error).__name__}: {type(broken).__name__}>"
+
+
+def _task_names(tasks: Iterable[asyncio.Task[Any]]) -> tuple[str, ...]:
+    return tuple(sorted(task.get_name() for task in tasks if not task.done()))
+
+
+def _thread_names(threads: Iterable[threading.Thread]) -> tuple[str, ...]:
+    return tuple(sorted(thread.name for thread in threads if thread.is_alive()))
