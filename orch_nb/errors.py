@@ -14,11 +14,17 @@
     ├── StoreError            the store of runs can't be opened or written
     │   └── StoreVersionError the store was made by a newer orch_nb
     ├── ResultError           a kept value is missing, corrupt, or not signed by this store
-    ├── TransitionError       a state change that the table of transitions does not allow
+    ├── TransitionError       a state change that was refused; carries the run's story
+    │   └── StaleClaimError   the run was taken over: this process may not write to it any more
     └── SessionError          the process that runs the cells could not be started, or was lost
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orch_nb.model import StateChange
 
 
 class OrchError(Exception):
@@ -94,7 +100,33 @@ class ResultError(OrchError):
 
 
 class TransitionError(OrchError):
-    """A state change that the table of transitions does not allow."""
+    """A state change that was refused: the table of transitions does not allow it, or the run
+    is not in the state that the writer expected.
+
+    ``story`` is the run's recorded history, oldest first, as far as it was looked up.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str | None = None,
+        hint: str | None = None,
+        story: tuple[StateChange, ...] = (),
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.story = story
+
+    def __str__(self) -> str:
+        lines = [super().__str__()]
+        for change in self.story:
+            why = f": {change.message}" if change.message else ""
+            lines.append(f"  {change.time:%Y-%m-%d %H:%M:%S} {change.new} by {change.by}{why}")
+        return "\n".join(lines)
+
+
+class StaleClaimError(TransitionError):
+    """The run was taken over: this process may not write to it any more."""
 
 
 class SessionError(OrchError):

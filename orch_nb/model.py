@@ -126,6 +126,7 @@ class TaskRun:
     error_name: str | None = None
     error_value: str | None = None
     error_line: int | None = None
+    map_index: int | None = None  # which item, for a task that runs once per item
 
     @property
     def state_type(self) -> StateType:
@@ -143,6 +144,7 @@ class StateChange:
     new: StateName
     message: str
     by: str  # who: "driver", "cli", …
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +157,5 @@ class LogRecord:
     level: int
     logger: str
     message: str
+    attempt: int = 1
+    id: int | None = None  # given by the store, growing; None until recorded

@@ -1,0 +1,1 @@
+"""Values at rest: content-addressed files, signed by the store's key, mapped when read."""

@@ -1,0 +1,50 @@
+"""Where things live: the data folder, the store, the results, the logs and the signing key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """All locations that `orch-nb where` prints. Nothing here exists before it is first used."""
+
+    home: Path
+    store_url: str  # a database URL; the default is SQLite in the home
+    results: str  # a local folder, or any fsspec URL
+    logs: Path
+
+
+def find_places(environ: Mapping[str, str] | None = None) -> Places:
+    """The places in force: ``ORCH_NB_HOME``, ``ORCH_NB_STORE`` and ``ORCH_NB_RESULTS`` move the
+    home, the store (a database URL or the path of an SQLite file) and the results.
+
+    ``environ`` stands in for the process's environment in tests.
+    """
+    environ = os.environ if environ is None else environ
+    home = _home(environ)
+    return Places(
+        home=home,
+        store_url=store_url(environ.get("ORCH_NB_STORE") or home / "store.db"),
+        results=environ.get("ORCH_NB_RESULTS") or str(home / "results"),
+        logs=home / "logs",
+    )
+
+
+def store_url(place: str | Path) -> str:
+    """The database URL for a URL or the path of an SQLite file (made absolute)."""
+    text = str(place)
+    if "://" in text:
+        return text
+    return f"sqlite:///{Path(text).expanduser().absolute()}"
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    if given := environ.get("ORCH_NB_HOME"):
+        return Path(given).expanduser().absolute()
+    import platformdirs  # here: most runs of the tests and many users set ORCH_NB_HOME
+
+    return Path(platformdirs.user_data_path("orch_nb", appauthor=False))

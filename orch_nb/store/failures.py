@@ -1,0 +1,56 @@
+"""The databases' exceptions, sorted: try again, or tell the user in words."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DBAPIError
+
+from orch_nb.errors import StoreError
+
+_PG_DEADLOCK_OR_SERIALISATION = frozenset({"40P01", "40001", "55P03"})
+
+# What SQLite says → what we say, and the remedy.
+_SQLITE_WORDS: tuple[tuple[str, str, str | None], ...] = (
+    (
+        "disk is full",
+        "the disk that holds the store is full",
+        "free some space, or move the store with ORCH_NB_HOME; nothing recorded was lost",
+    ),
+    (
+        "not a database",
+        "the file is no store of orch_nb",
+        "set ORCH_NB_STORE or ORCH_NB_HOME to another place, or move the file away",
+    ),
+    (
+        "malformed",
+        "the store is damaged",
+        "move it away, or put back the backup beside it, and run again",
+    ),
+    ("readonly", "the store can't be written: no permission", "check who owns the file"),
+    ("read-only", "the store can't be written: no permission", "check who owns the file"),
+    ("unable to open", "the store can't be opened", "check that its folder can be written"),
+    ("disk i/o error", "the disk that holds the store can't be read or written", None),
+)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether another process was in the way, and trying again is right."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if getattr(error.orig, "sqlstate", None) in _PG_DEADLOCK_OR_SERIALISATION:
+        return True
+    said = str(error.orig).lower()
+    return "is locked" in said or "schema has changed" in said
+
+
+def in_words(error: DBAPIError, where: str) -> StoreError:
+    """The exception as a sentence that names the store and the remedy."""
+    said = str(error.orig).strip()
+    for phrase, message, hint in _SQLITE_WORDS:
+        if phrase in said.lower():
+            return StoreError(message, where=where, hint=hint)
+    first = said.splitlines()[0] if said else type(error.orig).__name__
+    if error.connection_invalidated or getattr(error.orig, "sqlstate", None) is None:
+        return StoreError(
+            f"the store does not answer: {first}", where=where, hint="check ORCH_NB_STORE"
+        )
+    return StoreError(f"the store refused the request: {first}", where=where)

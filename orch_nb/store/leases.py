@@ -1,0 +1,74 @@
+"""Whether a lease's holder still lives, by the observer's own clock or by a look at the host."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+from orch_nb.store.records import Lease
+
+
+class LeaseObserver:
+    """Finds leases whose counter has stood still for ``length`` seconds.
+
+    Only the observer's monotonic clock counts: no wall clock, and no clock of another host. A
+    lease is watched from when this observer first saw it, so a new observer waits in full.
+    """
+
+    def __init__(self, length: float) -> None:
+        self.length = length
+        self._seen: dict[tuple[str, int], tuple[Lease, float]] = {}
+
+    def expired(self, leases: Iterable[Lease], now: float) -> tuple[Lease, ...]:
+        """Of the leases now in the store, those expired at ``now`` (monotonic seconds)."""
+        watched: dict[tuple[str, int], tuple[Lease, float]] = {}
+        for lease in leases:
+            key = (lease.resource, lease.slot)
+            before = self._seen.get(key)
+            watched[key] = before if before is not None and before[0] == lease else (lease, now)
+        self._seen = watched
+        return tuple(lease for lease, since in watched.values() if now - since >= self.length)
+
+
+def new_holder() -> str:
+    """A name for a holder in this process: ``HOST/PID/BIRTH/RANDOM``.
+
+    The host is this boot of this machine (or container), and the birth is the process's, so
+    that a number used again is not taken for the same process.
+    """
+    return f"{_host()}/{os.getpid()}/{_birth(os.getpid())}/{uuid.uuid4().hex[:8]}"
+
+
+def is_gone(holder: str) -> bool:
+    """Whether a holder's process is known to have ended; False when that can't be told (it is
+    another host's, or its name has another form).
+    """
+    parts = holder.split("/")
+    if len(parts) != 4 or parts[0] != _host() or not parts[1].isdigit():
+        return False
+    birth = _birth(int(parts[1]))
+    return birth != parts[2] and parts[2] != ""
+
+
+def _host() -> str:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()[:8]
+        space = Path("/proc/self/ns/pid").readlink().name.strip("pid:[]")
+    except OSError:  # no procfs: then nothing is known about other processes either
+        boot, space = "", ""
+    return f"{socket.gethostname()}.{boot}.{space}".replace("/", "-")
+
+
+def _birth(pid: int) -> str:
+    """The process's start in clock ticks since boot; empty when there is no such process (a
+    zombie counts as none) or no procfs.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()  # the name before it may hold anything
+    return "" if fields[0] in "ZX" else fields[19]

@@ -1,0 +1,394 @@
+"""Everything that writes to the store, as methods of one open transaction.
+
+The contract, on every backend:
+
+* All that one transaction wrote becomes visible at once, or not at all.
+* A change of state is a compare-and-set: it is refused (TransitionError) unless the run is in
+  the state that the writer expected and the table of transitions allows the step; and it is
+  refused (StaleClaimError) unless the writer's epoch is that of the run's latest claim.
+* The history is append-only: each accepted change adds one row, and nothing alters a row.
+* An operation (a function of a Transaction) may be called again when its transaction had to be
+  rolled back: it must do nothing but call these methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from orch_nb.errors import NotFoundError, StaleClaimError, TransitionError
+from orch_nb.model import FlowRun, FlowRunId, Json, LogRecord, StateChange, TaskRun, TaskRunId
+from orch_nb.states import StateName, check_transition
+from orch_nb.store import claims, rows
+from orch_nb.store.names import candidates
+from orch_nb.store.records import Lease, ResultRecord, TaskChange
+from orch_nb.store.tables import (
+    FLOW_RUNS,
+    HINTS,
+    LOGS,
+    RESULTS,
+    RUN_TAGS,
+    STATE_HISTORY,
+    STORE_META,
+    TASK_RUNS,
+)
+from orch_nb.store.times import now_micros
+
+STORY_LENGTH = 20
+
+# What a task's state change may alter; the indexed columns are left alone, for speed.
+_CHANGING = (
+    "state_name",
+    "state_message",
+    "attempt",
+    "max_attempts",
+    "start_time",
+    "end_time",
+    "seconds",
+    "peak_memory",
+    "where",
+    "error_name",
+    "error_value",
+    "error_line",
+)
+_SET_TASK = (
+    update(TASK_RUNS)
+    .where(
+        TASK_RUNS.c.id == bindparam("of_task"),
+        TASK_RUNS.c.flow_run_id == bindparam("of_run"),
+        TASK_RUNS.c.state_name == bindparam("expected"),
+    )
+    .values({name: bindparam(f"new_{name}") for name in _CHANGING})
+)
+_CLAIM_OF = select(FLOW_RUNS.c.epoch).where(FLOW_RUNS.c.id == bindparam("of_run")).with_for_update()
+_SET_FLOW = update(FLOW_RUNS).where(
+    FLOW_RUNS.c.id == bindparam("of_run"),
+    FLOW_RUNS.c.state_name == bindparam("expected"),
+)
+
+
+class RefusedBatch(Exception):
+    """Some change of a batch was refused; doing the changes one by one tells which."""
+
+
+class Transaction:
+    """An open transaction; made by `Store.write` and `StoreWriter`, never by hand.
+
+    A ``careful`` one does each change as it comes, so that a refused change is known; the usual
+    one gathers the changes, does them together when it ends, and raises RefusedBatch then.
+    """
+
+    def __init__(self, connection: Connection, *, careful: bool) -> None:
+        self._connection = connection
+        self._careful = careful
+        self._claims: dict[FlowRunId, int] = {}  # epochs seen, and locked, in this transaction
+        self._changes: list[dict[str, Any]] = []
+        self._history: list[dict[str, Any]] = []
+        self._logs: list[dict[str, Any]] = []
+
+    # -- runs and their states -------------------------------------------------------------
+
+    def create_flow_run(
+        self, run: FlowRun, tasks: Sequence[TaskRun], *, holder: str | None, by: str
+    ) -> FlowRun:
+        """Record a new run with its task runs; returns it with the name and epoch it got.
+
+        ``run.name`` may be empty (a name is found) or taken (a number is added). With a
+        ``holder`` the run is claimed at once, with epoch 1; without, it waits to be claimed.
+        """
+        run = replace(run, epoch=0 if holder is None else 1)
+        for name in candidates(run.name):
+            run = replace(run, name=name)
+            added = self._execute(
+                self._upsert(FLOW_RUNS)
+                .values(rows.flow_run_row(run))
+                .on_conflict_do_nothing(index_elements=["name"])
+            )
+            if added.rowcount:
+                break
+        if run.tags:
+            tags = [{"tag": rows.text(tag), "flow_run_id": run.id} for tag in set(run.tags)]
+            self._execute(insert(RUN_TAGS), tags)
+        if holder is not None:
+            claims.insert_claim(self._connection, run.id, holder, epoch=1)
+        self._claims[run.id] = run.epoch
+        self._note(run.id, None, None, run.state_name, run.state_message, by, run.attempt)
+        self.add_task_runs(run.id, tasks, epoch=run.epoch, by=by)
+        return run
+
+    def add_task_runs(
+        self, run_id: FlowRunId, tasks: Sequence[TaskRun], *, epoch: int, by: str
+    ) -> None:
+        """Record further task runs of a claimed run (dynamic flows, cells that are new)."""
+        self.check_claim(run_id, epoch)
+        if not tasks:
+            return
+        self._execute(insert(TASK_RUNS), [rows.task_run_row(task) for task in tasks])
+        for task in tasks:
+            self._note(run_id, task.id, None, task.state_name, task.state_message, by, task.attempt)
+
+    def set_flow_state(self, run: FlowRun, *, expected: StateName, by: str) -> None:
+        """Record ``run`` as it now is, if it was ``expected`` and ``run.epoch`` is the claim's.
+
+        Its id, name and tags stay as they are.
+        """
+        check_transition(f"run {run.name}", expected, run.state_name)
+        self.check_claim(run.id, run.epoch)
+        row = rows.flow_run_row(run)
+        for fixed in ("id", "name", "tags", "epoch"):
+            del row[fixed]
+        done = self._execute(_SET_FLOW.values(row), {"of_run": run.id, "expected": expected.value})
+        if done.rowcount != 1:
+            raise TransitionError(
+                f"run {run.name} is no longer {expected} and can't become {run.state_name}",
+                story=self.story(run.id),
+            )
+        self._note(run.id, None, expected, run.state_name, run.state_message, by, run.attempt)
+
+    def set_task_states(self, changes: Sequence[TaskChange], *, epoch: int, by: str) -> None:
+        """Record task runs as they now are; all of them, or none when one is refused."""
+        for change in changes:
+            task = change.task
+            check_transition(f"task {task.name}", change.expected, task.state_name)
+            self.check_claim(task.flow_run_id, epoch)
+            row = rows.task_run_row(task)
+            values = {f"new_{name}": row[name] for name in _CHANGING}
+            values |= {
+                "of_task": task.id,
+                "of_run": task.flow_run_id,
+                "expected": change.expected.value,
+            }
+            if not self._careful:
+                self._changes.append(values)
+            elif self._execute(_SET_TASK, values).rowcount != 1:
+                raise TransitionError(
+                    f"task {task.name} is no longer {change.expected} and can't become "
+                    f"{task.state_name}",
+                    story=self.story(task.flow_run_id, task.id),
+                )
+            self._note(
+                task.flow_run_id,
+                task.id,
+                change.expected,
+                task.state_name,
+                task.state_message,
+                by,
+                task.attempt,
+            )
+
+    def request_cancel(self, run_id: FlowRunId, *, by: str) -> None:
+        """Ask the run's driver to cancel it; asking twice is the same as once."""
+        asked = FLOW_RUNS.c.cancel_requested
+        self._execute(
+            update(FLOW_RUNS)
+            .where(FLOW_RUNS.c.id == run_id, asked.is_(None))
+            .values(cancel_requested=now_micros(), cancel_requested_by=rows.text(by))
+        )
+
+    def delete_run(self, run_id: FlowRunId) -> None:
+        """Forget a run with its tasks, history, logs and results' records."""
+        self._execute(delete(FLOW_RUNS).where(FLOW_RUNS.c.id == run_id))
+
+    # -- claims ----------------------------------------------------------------------------
+
+    def check_claim(self, run_id: FlowRunId, epoch: int) -> None:
+        """Raise StaleClaimError unless ``epoch`` is the run's latest, and keep it so until the
+        transaction ends.
+        """
+        current = self._claims.get(run_id)
+        if current is None:
+            current = self._execute(_CLAIM_OF, {"of_run": run_id}).scalar()
+            if current is None:
+                raise NotFoundError(f"there is no run {run_id} any more")
+            self._claims[run_id] = current
+        if current != epoch:
+            raise StaleClaimError(
+                "the run was taken over by another process, and this one may not write to it",
+                hint="its new owner carries on; nothing is to be done here",
+                story=self.story(run_id),
+            )
+
+    def claim(self, run_id: FlowRunId, holder: str) -> int:
+        """Claim a run that nobody holds; returns the claim's epoch. A wish to cancel the run
+        that was not yet fulfilled is forgotten.
+
+        Raises StaleClaimError when it is held (see `LeaseObserver` and ``take_over``).
+        """
+        self.flush()
+        return self._claimed(run_id, claims.claim(self._connection, run_id, holder))
+
+    def take_over(self, seen: Lease, holder: str) -> int:
+        """Take a run from a holder whose lease has expired; returns the new epoch.
+
+        Raises StaleClaimError when the lease is no longer as ``seen``: its holder lives.
+        """
+        self.flush()
+        return self._claimed(
+            claims.run_of(seen.resource), claims.take_over(self._connection, seen, holder)
+        )
+
+    def claim_due(self, holder: str, *, limit: int = 1) -> tuple[FlowRunId, ...]:
+        """Claim up to ``limit`` scheduled runs whose time has come, the longest due first.
+
+        However many processes ask, each run goes to one of them, and none waits for another.
+        """
+        self.flush()
+        found = claims.claim_due(self._connection, holder, now_micros(), limit)
+        self._claims.update(found)
+        return tuple(found)
+
+    def _claimed(self, run_id: FlowRunId, epoch: int) -> int:
+        self._claims[run_id] = epoch
+        return epoch
+
+    def beat(self, run_id: FlowRunId, epoch: int) -> None:
+        """Show that the run's holder lives. Raises StaleClaimError when it was taken over."""
+        self.check_claim(run_id, epoch)
+        claims.beat(self._connection, claims.run_resource(run_id), epoch)
+
+    def release(self, run_id: FlowRunId, epoch: int) -> None:
+        """Give the claim back; the epoch can't be used to write any more."""
+        self.check_claim(run_id, epoch)
+        self.flush()
+        self._claimed(run_id, claims.release(self._connection, run_id, epoch))
+
+    def acquire_slot(self, resource: str, holder: str, *, slots: int) -> Lease | None:
+        """One of the ``slots`` of a resource ("limit/db"), or None when all are taken."""
+        return claims.acquire_slot(self._connection, resource, holder, slots)
+
+    def renew_slots(self, leases: Sequence[Lease]) -> tuple[Lease, ...]:
+        """Show that the slots' holder lives; returns those that it still holds."""
+        return tuple(
+            lease
+            for lease in leases
+            if claims.beat(self._connection, lease.resource, lease.epoch, lease)
+        )
+
+    def free_slot(self, lease: Lease) -> None:
+        """Give a slot back, or free that of a dead holder; no matter if it is free already."""
+        claims.free_slot(self._connection, lease)
+
+    # -- logs, results, hints --------------------------------------------------------------
+
+    def append_logs(self, records: Sequence[LogRecord]) -> None:
+        """Record log records, in order."""
+        self._logs.extend(rows.log_row(record) for record in records)
+
+    def record_result(self, result: ResultRecord, *, epoch: int) -> None:
+        """Record what became of an attempt's values. A kept result is recorded in the same
+        transaction as, or one before, the state that announces it.
+        """
+        self.check_claim(result.flow_run_id, epoch)
+        self._execute(insert(RESULTS), rows.result_row(result, now_micros()))
+
+    def touch_results(self, digests: Sequence[str]) -> None:
+        """Note that blobs were used now: the least recently used are the first to go."""
+        if digests:
+            self._execute(
+                update(RESULTS).where(RESULTS.c.digest.in_(digests)).values(last_used=now_micros())
+            )
+
+    def forget_results(self, digests: Sequence[str], reason: str) -> None:
+        """Note that blobs are gone: their results count as not kept, for ``reason``."""
+        if digests:
+            self._execute(
+                update(RESULTS)
+                .where(RESULTS.c.digest.in_(digests))
+                .values(kept=False, reason=rows.text(reason))
+            )
+
+    def put_hints(self, notebook: str, hints: Mapping[str, Json]) -> None:
+        """Keep what was learned of a notebook's cells, by each cell's source hash."""
+        if not hints:
+            return
+        now = now_micros()
+        statement = self._upsert(HINTS)
+        self._execute(
+            statement.on_conflict_do_update(
+                index_elements=["notebook", "cell_hash"],
+                set_={"hint": statement.excluded.hint, "updated": statement.excluded.updated},
+            ),
+            [
+                {
+                    "notebook": rows.text(notebook),
+                    "cell_hash": key,
+                    "hint": rows.to_json(hint),
+                    "updated": now,
+                }
+                for key, hint in hints.items()
+            ],
+        )
+
+    def put_meta(self, key: str, value: str) -> str:
+        """Keep a fact about the store unless there is one by that key; returns the kept one."""
+        self._execute(
+            self._upsert(STORE_META)
+            .values(key=key, value=value)
+            .on_conflict_do_nothing(index_elements=["key"])
+        )
+        kept = select(STORE_META.c.value).where(STORE_META.c.key == key)
+        return str(self._execute(kept).scalar_one())
+
+    # -- the transaction itself ------------------------------------------------------------
+
+    def story(self, run_id: FlowRunId, task_id: TaskRunId | None = None) -> tuple[StateChange, ...]:
+        """The last changes of a run, or of one task in it, oldest first."""
+        query = (
+            select(STATE_HISTORY)
+            .where(STATE_HISTORY.c.flow_run_id == run_id, STATE_HISTORY.c.task_run_id == task_id)
+            .order_by(STATE_HISTORY.c.id.desc())
+            .limit(STORY_LENGTH)
+        )
+        found = self._execute(query).mappings().all()
+        return tuple(rows.state_change(row) for row in reversed(found))
+
+    def flush(self) -> None:
+        """Send the gathered changes. Raises RefusedBatch when one of them was refused."""
+        if self._changes:
+            changes, self._changes = self._changes, []
+            if self._connection.execute(_SET_TASK, changes).rowcount != len(changes):
+                raise RefusedBatch
+        if self._history:
+            history, self._history = self._history, []
+            self._connection.execute(insert(STATE_HISTORY), history)
+        if self._logs:
+            logs, self._logs = self._logs, []
+            self._connection.execute(insert(LOGS), logs)
+
+    def _execute(self, statement: Any, values: Any = None) -> CursorResult[Any]:
+        self.flush()
+        result: CursorResult[Any] = self._connection.execute(statement, values)
+        return result
+
+    def _upsert(self, table: Any) -> Any:
+        # The two dialects' inserts have the same words for what to do on a conflict.
+        dialect = sqlite if self._connection.dialect.name == "sqlite" else postgresql
+        return dialect.insert(table)
+
+    def _note(
+        self,
+        run_id: FlowRunId,
+        task_id: TaskRunId | None,
+        old: StateName | None,
+        new: StateName,
+        message: str,
+        by: str,
+        attempt: int,
+    ) -> None:
+        self._history.append(
+            {
+                "flow_run_id": run_id,
+                "task_run_id": task_id,
+                "time": now_micros(),
+                "old": None if old is None else old.value,
+                "new": new.value,
+                "message": rows.text(message),
+                "by": rows.text(by),
+                "attempt": attempt,
+                "epoch": self._claims.get(run_id, 0),
+            }
+        )
