@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from typing import Any, Final
-
-ABSENT: Final = object()
+from collections.abc import Mapping
+from typing import Any
 
 
 class SerialHistory:
@@ -16,22 +15,19 @@ class SerialHistory:
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
-        self._inputs: dict[int, tuple[str, str]] = {}  # as parsed, as written
+        self._inputs: dict[int, tuple[str, str]] = {}  # of cells run here: as parsed, as written
+        self._sources: dict[int, str] = {}  # of cells that run anywhere
         self._later: dict[int, Any] = {}  # results of cells after the one that runs
         self._next: int | None = 1  # the cell that IPython itself is ready for
 
-    def tell(self, count: int, source: str, result: Any = ABSENT) -> None:
-        """Take in that cell ``count`` ran elsewhere, and what its last expression gave."""
-        shell = self._shell
-        parsed = _transformed(shell, source)
-        # so that a function defined there shows its source lines in tracebacks made here
-        shell.compile.cache(parsed, count, raw_code=source)
-        self._inputs[count] = (parsed.rstrip("\n"), source.rstrip("\n"))
-        names = {f"_i{count}": source}
-        if result is not ABSENT:
-            self._later[count] = result
-            names[f"_{count}"] = result
-        shell.push(names, interactive=False)
+    def set_sources(self, sources: Mapping[int, str]) -> None:
+        """Take in the sources of cells, by execution count."""
+        self._sources.update(sources)
+
+    def set_out(self, count: int, value: Any) -> None:
+        """Take in the result of a cell that ran elsewhere."""
+        self._later[count] = value
+        self._shell.push({f"_{count}": value}, interactive=False)
         self._next = None
 
     def enter(self, count: int) -> None:
@@ -50,22 +46,35 @@ class SerialHistory:
         for inputs in (parsed, raw):
             inputs.extend([""] * (count + 1 - len(inputs)))
         self._inputs[count] = (parsed[count], raw[count])
-        self._next = count + 1 if not self._later else None
+        self._next = None if self._later else count + 1
         self._shell.execution_count = count + 1
 
     def _arrange_inputs(self, count: int) -> None:
         manager = self._shell.history_manager
-        known = [self._inputs.get(n, ("", "")) for n in range(1, count)]
+        known = [self._input(n) for n in range(1, count)]
         manager.input_hist_parsed[:] = ["", *(parsed for parsed, _ in known)]
         manager.input_hist_raw[:] = ["", *(raw for _, raw in known)]
         raws = ["", "", "", *(raw for _, raw in known)]
         manager._ii, manager._i, manager._i00 = raws[-3:]
 
+    def _input(self, count: int) -> tuple[str, str]:
+        known = self._inputs.get(count)
+        if known is None:
+            source = self._sources.get(count)
+            if source is None:
+                return "", ""
+            parsed = _transformed(self._shell, source)
+            # so that a function defined there shows its lines in tracebacks made here
+            self._shell.compile.cache(parsed, count, raw_code=source)
+            known = self._inputs[count] = parsed.rstrip("\n"), source.rstrip("\n")
+            self._shell.push({f"_i{count}": known[1]}, interactive=False)
+        return known
+
     def _arrange_results(self, count: int) -> None:
         out = self._shell.user_ns.get("_oh")
         if not isinstance(out, dict):
             return
-        known = self._later | {k: v for k, v in out.items() if k not in self._later}
+        known = out | self._later
         self._later = {k: v for k, v in known.items() if k >= count}
         out.clear()
         out.update(sorted((k, v) for k, v in known.items() if k < count))

@@ -45,8 +45,7 @@ OutputEvent = StreamEvent | AddedEvent | ClearEvent | UpdateEvent
 Sink = Callable[[OutputEvent], None]
 
 
-@dataclass(frozen=True, slots=True)
-class DisplayUpdate:
+class DisplayUpdate(TypedDict):
     """New content for every output shown under ``display_id`` in *earlier* cells.
 
     Outputs of the updating cell itself already hold it.
@@ -74,11 +73,11 @@ class ErrorInfo:
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """Everything that running one cell gave, in plain data.
+    """Everything that running one cell gave: plain data, but for ``value``.
 
-    ``outputs`` are nbformat 4 dicts. ``display_ids`` maps a display id to the positions in
-    ``outputs`` shown under it, ``updates`` are for outputs of earlier cells, which another
-    process may hold. ``widgets`` are the widget models this cell opened or changed, by model id,
+    ``outputs`` are nbformat 4 dicts. ``value`` is what its last expression gave, if that was
+    shown (`Out[count]`). ``display_ids`` maps a display id to the positions in ``outputs`` shown
+    under it, ``display_updates`` are for outputs of earlier cells, which another process may hold. ``widgets`` are the widget models this cell opened or changed, by model id,
     each as `metadata.widgets` wants it. ``payloads`` are a kernel's execute payloads (the pager's
     text), which a notebook file does not keep. ``leftover_tasks`` and ``leftover_threads`` name
     what the cell left running. ``exit_requested`` says that `exit()` or `quit()` was called.
@@ -88,12 +87,20 @@ class CellResult:
     outputs: list[Output]
     error: ErrorInfo | None = None
     seconds: float = 0.0
-    has_result: bool = False  # `Out[count]` was set
+    has_value: bool = False
+    value: Any = None
     interrupted: bool = False
     exit_requested: bool = False
     display_ids: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    updates: tuple[DisplayUpdate, ...] = ()
+    display_updates: tuple[DisplayUpdate, ...] = ()
     widgets: Mapping[str, Json] = field(default_factory=dict)
     payloads: tuple[Json, ...] = ()
     leftover_tasks: tuple[str, ...] = ()
     leftover_threads: tuple[str, ...] = ()
+
+    @property
+    def leftovers(self) -> str:
+        """In words, what the cell left running; empty if nothing."""
+        named = [f"task {name}" for name in self.leftover_tasks]
+        named += [f"thread {name}" for name in self.leftover_threads]
+        return ", ".join(named)

@@ -50,6 +50,10 @@ class OutputRecorder:
     def after_fork(self, sink: Sink | None) -> None:
         """Make this process's copy independent of the parent's."""
         self._lock = threading.RLock()
+        self.watch(sink)
+
+    def watch(self, sink: Sink | None) -> None:
+        """Tell ``sink`` from now on."""
         self._live = LiveEvents(sink, self._clock)
 
     def begin(self, request: str) -> None:
@@ -174,7 +178,11 @@ class OutputRecorder:
     def _update(self, display_id: str, data: Json, metadata: Json) -> None:
         for output in self._shown.get(display_id, ()):
             output["data"], output["metadata"] = data, metadata
-        self._updates[display_id] = DisplayUpdate(display_id, data, metadata)
+        self._updates[display_id] = {
+            "display_id": display_id,
+            "data": data,
+            "metadata": metadata,
+        }
         self._live.update(display_id, data, metadata)
 
     def _clear(self, *, wait: bool) -> None:

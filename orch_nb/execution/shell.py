@@ -13,11 +13,11 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
-from orch_nb.execution.history import ABSENT, SerialHistory
+from orch_nb.execution.history import SerialHistory
 from orch_nb.execution.kernel import create_kernel_shell, create_loop
 from orch_nb.execution.outputs import CellResult, ErrorInfo, Json, Sink
 from orch_nb.execution.recorder import OutputRecorder, current_request
@@ -46,6 +46,7 @@ class CellShell:
         self._environment = dict(os.environ)
         self._path = list(sys.path)
         self._streams = {name: getattr(sys, name) for name in STREAMS}
+        self._sink = sink
         self._recorder = OutputRecorder(capture_descriptors(), sink)
         self._captured = [
             CapturedStream(name, self._recorder.write, self._recorder.flush) for name in STREAMS
@@ -77,6 +78,21 @@ class CellShell:
         space = self.user_ns
         own = self._host.shell.user_ns_hidden
         return frozenset(n for n, value in own.items() if n in space and space[n] is value)
+
+    def variables(self) -> dict[str, Any]:
+        """Return the notebook's own variables: `user_ns` without what is `hidden`."""
+        hidden = self.hidden
+        return {name: value for name, value in self.user_ns.items() if name not in hidden}
+
+    @property
+    def sink(self) -> Sink | None:
+        """Who is told, while a cell runs, what it shows; may be set between cells."""
+        return self._sink
+
+    @sink.setter
+    def sink(self, sink: Sink | None) -> None:
+        self._sink = sink
+        self._recorder.watch(sink)
 
     @property
     def is_running(self) -> bool:
@@ -111,17 +127,19 @@ class CellShell:
         widgets = self._recorder.widgets.touched()
         for model, shown in self._recorder.widgets.take_synced().items():
             self._host.sync_output_widget(model, shown)
+        out = self.user_ns.get("_oh") or {}
         return CellResult(
             count=count,
             outputs=outputs,
             error=error,
             seconds=seconds,
-            has_result=not silent and count in self.user_ns.get("_oh", ()),
+            has_value=not silent and count in out,
+            value=None if silent else out.get(count),
             interrupted=error is not None
             and (self._interrupted or error.name == KeyboardInterrupt.__name__),
             exit_requested=any(p.get("source") == "ask_exit" for p in payloads),
             display_ids=display_ids,
-            updates=updates,
+            display_updates=updates,
             widgets=widgets,
             payloads=tuple(payloads),
             leftover_tasks=_task_names(asyncio.all_tasks(self._loop) - known_tasks),
@@ -143,14 +161,21 @@ class CellShell:
                 del self.user_ns[name]
         return tuple(failed)
 
-    def set_history(self, count: int, source: str, result: Any = ABSENT) -> None:
-        """Note that cell ``count`` ran in another process, so that `In`, `Out` and `_` know it.
+    def set_sources(self, sources: Mapping[int, str]) -> None:
+        """Tell the sources of the run's cells, by execution count, wherever they run.
 
-        ``result`` is what its last expression gave, if it was shown.
+        A cell finds in `In` and `_i` those before it, as in a serial run. All may be told at once.
         """
-        self._history.tell(count, source, result)
+        self._history.set_sources(sources)
 
-    def widgets_metadata(self) -> Json:
+    def set_out(self, count: int, value: Any) -> None:
+        """Tell what the last expression of cell ``count`` gave in another process.
+
+        Cells after it find it in `Out` and `_`.
+        """
+        self._history.set_out(count, value)
+
+    def widget_state(self) -> Json:
         """Return `metadata.widgets` for all models of this process, or None if there are none."""
         return widgets_metadata(self._recorder.widgets.all())
 
@@ -168,9 +193,14 @@ class CellShell:
         else:
             raise KeyboardInterrupt
 
+    def flush(self) -> None:
+        """Write out what Python's own streams hold; before a fork, lest it be written twice."""
+        flush_originals()
+
     def after_fork(self, sink: Sink | None = None) -> None:
         """In a child forked between cells: record here from now on, for ``sink``."""
         self._recorder.capture.renew()
+        self._sink = sink
         self._recorder.after_fork(sink)
         for stream in self._captured:
             stream.adopt()
