@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from orch_nb.store.backends import Database
+from orch_nb.store.gathering import RefusedBatch
 from orch_nb.store.patience import patiently
-from orch_nb.store.transaction import RefusedBatch, Transaction
+from orch_nb.store.transaction import Transaction
 
 Operation = Callable[[Transaction], Any]
 

@@ -15,80 +15,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import Connection, CursorResult, bindparam, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, delete, insert, select, update
 
-from orch_nb.errors import NotFoundError, StaleClaimError, TransitionError
-from orch_nb.model import FlowRun, FlowRunId, Json, LogRecord, StateChange, TaskRun, TaskRunId
+from orch_nb.errors import TransitionError
+from orch_nb.model import FlowRun, FlowRunId, Json, LogRecord, TaskRun
 from orch_nb.states import StateName, check_transition
 from orch_nb.store import claims, rows
+from orch_nb.store.gathering import Gathering
 from orch_nb.store.names import candidates
 from orch_nb.store.records import Lease, ResultRecord, TaskChange
 from orch_nb.store.tables import (
     FLOW_RUNS,
     HINTS,
-    LOGS,
+    LEASES,
     RESULTS,
     RUN_TAGS,
-    STATE_HISTORY,
     STORE_META,
     TASK_RUNS,
 )
 from orch_nb.store.times import now_micros
 
-STORY_LENGTH = 20
-
-# What a task's state change may alter; the indexed columns are left alone, for speed.
-_CHANGING = (
-    "state_name",
-    "state_message",
-    "attempt",
-    "max_attempts",
-    "start_time",
-    "end_time",
-    "seconds",
-    "peak_memory",
-    "where",
-    "error_name",
-    "error_value",
-    "error_line",
-)
-_SET_TASK = (
-    update(TASK_RUNS)
-    .where(
-        TASK_RUNS.c.id == bindparam("of_task"),
-        TASK_RUNS.c.flow_run_id == bindparam("of_run"),
-        TASK_RUNS.c.state_name == bindparam("expected"),
-    )
-    .values({name: bindparam(f"new_{name}") for name in _CHANGING})
-)
-_CLAIM_OF = select(FLOW_RUNS.c.epoch).where(FLOW_RUNS.c.id == bindparam("of_run")).with_for_update()
 _SET_FLOW = update(FLOW_RUNS).where(
     FLOW_RUNS.c.id == bindparam("of_run"),
     FLOW_RUNS.c.state_name == bindparam("expected"),
 )
 
 
-class RefusedBatch(Exception):
-    """Some change of a batch was refused; doing the changes one by one tells which."""
-
-
-class Transaction:
-    """An open transaction; made by `Store.write` and `StoreWriter`, never by hand.
-
-    A ``careful`` one does each change as it comes, so that a refused change is known; the usual
-    one gathers the changes, does them together when it ends, and raises RefusedBatch then.
-    """
-
-    def __init__(self, connection: Connection, *, careful: bool) -> None:
-        self._connection = connection
-        self._careful = careful
-        self._claims: dict[FlowRunId, int] = {}  # epochs seen, and locked, in this transaction
-        self._changes: list[dict[str, Any]] = []
-        self._history: list[dict[str, Any]] = []
-        self._logs: list[dict[str, Any]] = []
+class Transaction(Gathering):
+    """An open transaction; made by `Store.write` and `StoreWriter`, never by hand."""
 
     # -- runs and their states -------------------------------------------------------------
 
@@ -116,7 +71,7 @@ class Transaction:
         if holder is not None:
             claims.insert_claim(self._connection, run.id, holder, epoch=1)
         self._claims[run.id] = run.epoch
-        self._note(run.id, None, None, run.state_name, run.state_message, by, run.attempt)
+        self._note_run(run, None, by)
         self.add_task_runs(run.id, tasks, epoch=run.epoch, by=by)
         return run
 
@@ -129,7 +84,7 @@ class Transaction:
             return
         self._execute(insert(TASK_RUNS), [rows.task_run_row(task) for task in tasks])
         for task in tasks:
-            self._note(run_id, task.id, None, task.state_name, task.state_message, by, task.attempt)
+            self._note_task(task, None, by)
 
     def set_flow_state(self, run: FlowRun, *, expected: StateName, by: str) -> None:
         """Record ``run`` as it now is, if it was ``expected`` and ``run.epoch`` is the claim's.
@@ -147,7 +102,7 @@ class Transaction:
                 f"run {run.name} is no longer {expected} and can't become {run.state_name}",
                 story=self.story(run.id),
             )
-        self._note(run.id, None, expected, run.state_name, run.state_message, by, run.attempt)
+        self._note_run(run, expected, by)
 
     def set_task_states(self, changes: Sequence[TaskChange], *, epoch: int, by: str) -> None:
         """Record task runs as they now are; all of them, or none when one is refused."""
@@ -155,30 +110,8 @@ class Transaction:
             task = change.task
             check_transition(f"task {task.name}", change.expected, task.state_name)
             self.check_claim(task.flow_run_id, epoch)
-            row = rows.task_run_row(task)
-            values = {f"new_{name}": row[name] for name in _CHANGING}
-            values |= {
-                "of_task": task.id,
-                "of_run": task.flow_run_id,
-                "expected": change.expected.value,
-            }
-            if not self._careful:
-                self._changes.append(values)
-            elif self._execute(_SET_TASK, values).rowcount != 1:
-                raise TransitionError(
-                    f"task {task.name} is no longer {change.expected} and can't become "
-                    f"{task.state_name}",
-                    story=self.story(task.flow_run_id, task.id),
-                )
-            self._note(
-                task.flow_run_id,
-                task.id,
-                change.expected,
-                task.state_name,
-                task.state_message,
-                by,
-                task.attempt,
-            )
+            self._change_task(change)
+            self._note_task(task, change.expected, by)
 
     def request_cancel(self, run_id: FlowRunId, *, by: str) -> None:
         """Ask the run's driver to cancel it; asking twice is the same as once."""
@@ -192,25 +125,10 @@ class Transaction:
     def delete_run(self, run_id: FlowRunId) -> None:
         """Forget a run with its tasks, history, logs and results' records."""
         self._execute(delete(FLOW_RUNS).where(FLOW_RUNS.c.id == run_id))
+        self._execute(delete(LEASES).where(LEASES.c.resource == claims.run_resource(run_id)))
+        self._claims.pop(run_id, None)
 
     # -- claims ----------------------------------------------------------------------------
-
-    def check_claim(self, run_id: FlowRunId, epoch: int) -> None:
-        """Raise StaleClaimError unless ``epoch`` is the run's latest, and keep it so until the
-        transaction ends.
-        """
-        current = self._claims.get(run_id)
-        if current is None:
-            current = self._execute(_CLAIM_OF, {"of_run": run_id}).scalar()
-            if current is None:
-                raise NotFoundError(f"there is no run {run_id} any more")
-            self._claims[run_id] = current
-        if current != epoch:
-            raise StaleClaimError(
-                "the run was taken over by another process, and this one may not write to it",
-                hint="its new owner carries on; nothing is to be done here",
-                story=self.story(run_id),
-            )
 
     def claim(self, run_id: FlowRunId, holder: str) -> int:
         """Claim a run that nobody holds; returns the claim's epoch. A wish to cancel the run
@@ -276,7 +194,8 @@ class Transaction:
 
     def append_logs(self, records: Sequence[LogRecord]) -> None:
         """Record log records, in order."""
-        self._logs.extend(rows.log_row(record) for record in records)
+        for record in records:
+            self._add_log(record)
 
     def record_result(self, result: ResultRecord, *, epoch: int) -> None:
         """Record what became of an attempt's values. A kept result is recorded in the same
@@ -332,63 +251,3 @@ class Transaction:
         )
         kept = select(STORE_META.c.value).where(STORE_META.c.key == key)
         return str(self._execute(kept).scalar_one())
-
-    # -- the transaction itself ------------------------------------------------------------
-
-    def story(self, run_id: FlowRunId, task_id: TaskRunId | None = None) -> tuple[StateChange, ...]:
-        """The last changes of a run, or of one task in it, oldest first."""
-        query = (
-            select(STATE_HISTORY)
-            .where(STATE_HISTORY.c.flow_run_id == run_id, STATE_HISTORY.c.task_run_id == task_id)
-            .order_by(STATE_HISTORY.c.id.desc())
-            .limit(STORY_LENGTH)
-        )
-        found = self._execute(query).mappings().all()
-        return tuple(rows.state_change(row) for row in reversed(found))
-
-    def flush(self) -> None:
-        """Send the gathered changes. Raises RefusedBatch when one of them was refused."""
-        if self._changes:
-            changes, self._changes = self._changes, []
-            if self._connection.execute(_SET_TASK, changes).rowcount != len(changes):
-                raise RefusedBatch
-        if self._history:
-            history, self._history = self._history, []
-            self._connection.execute(insert(STATE_HISTORY), history)
-        if self._logs:
-            logs, self._logs = self._logs, []
-            self._connection.execute(insert(LOGS), logs)
-
-    def _execute(self, statement: Any, values: Any = None) -> CursorResult[Any]:
-        self.flush()
-        result: CursorResult[Any] = self._connection.execute(statement, values)
-        return result
-
-    def _upsert(self, table: Any) -> Any:
-        # The two dialects' inserts have the same words for what to do on a conflict.
-        dialect = sqlite if self._connection.dialect.name == "sqlite" else postgresql
-        return dialect.insert(table)
-
-    def _note(
-        self,
-        run_id: FlowRunId,
-        task_id: TaskRunId | None,
-        old: StateName | None,
-        new: StateName,
-        message: str,
-        by: str,
-        attempt: int,
-    ) -> None:
-        self._history.append(
-            {
-                "flow_run_id": run_id,
-                "task_run_id": task_id,
-                "time": now_micros(),
-                "old": None if old is None else old.value,
-                "new": new.value,
-                "message": rows.text(message),
-                "by": rows.text(by),
-                "attempt": attempt,
-                "epoch": self._claims.get(run_id, 0),
-            }
-        )
