@@ -75,7 +75,8 @@ class SerialHistory:
         if not isinstance(out, dict):
             return
         known = out | self._later
-        self._later = {k: v for k, v in known.items() if k >= count}
+        # a cell that runs again starts without its earlier result
+        self._later = {k: v for k, v in known.items() if k > count}
         out.clear()
         out.update(sorted((k, v) for k, v in known.items() if k < count))
         self._arrange_unders(["", "", "", *out.values()][-3:])

@@ -77,10 +77,11 @@ class CellResult:
 
     ``outputs`` are nbformat 4 dicts. ``value`` is what its last expression gave, if that was
     shown (`Out[count]`). ``display_ids`` maps a display id to the positions in ``outputs`` shown
-    under it, ``display_updates`` are for outputs of earlier cells, which another process may hold. ``widgets`` are the widget models this cell opened or changed, by model id,
-    each as `metadata.widgets` wants it. ``payloads`` are a kernel's execute payloads (the pager's
-    text), which a notebook file does not keep. ``leftover_tasks`` and ``leftover_threads`` name
-    what the cell left running. ``exit_requested`` says that `exit()` or `quit()` was called.
+    under it; ``display_updates`` are for outputs of earlier cells, which another process may
+    hold. ``widgets`` are the widget models this cell opened or changed, by model id, each as
+    `metadata.widgets` wants it. ``payloads`` are a kernel's execute payloads (the pager's text),
+    which a notebook file does not keep. ``leftover_tasks`` and ``leftover_threads`` name what
+    the cell left running. ``exit_requested`` says that `exit()` or `quit()` was called.
     """
 
     count: int

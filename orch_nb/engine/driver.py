@@ -1,0 +1,365 @@
+"""Drive one run: feed the core with what happens, and do what it asks for.
+
+All of it happens in one event loop, in a thread of its own; the pure decisions are the core's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from orch_nb.durations import format_duration
+from orch_nb.engine.core import Core
+from orch_nb.engine.messages import (
+    Answer,
+    Begin,
+    CancelAsked,
+    Command,
+    Drop,
+    EffectAsked,
+    Ended,
+    Event,
+    Finish,
+    Fork,
+    HomeLost,
+    Learn,
+    Note,
+    Retire,
+    Retired,
+    RetryDue,
+    RunAtHome,
+    Wait,
+)
+from orch_nb.engine.plan import Facts, Plan
+from orch_nb.engine.recording import Recording
+from orch_nb.execution.job import Gate, Job, Message, Outcome, SessionSpec
+from orch_nb.model import CellKind
+from orch_nb.runners.base import (
+    Applied,
+    Asked,
+    Done,
+    FinalValues,
+    Gone,
+    Lost,
+    Report,
+    Runner,
+    Said,
+    Showed,
+)
+from orch_nb.states import StateName
+
+_BEAT = 2.0  # seconds between heartbeats, looks at the store, and saves of the output
+_MISSING = re.compile(r"name '(\w+)' is not defined")
+
+
+class OutputNotebook(Protocol):
+    """Where the run's outputs go, cell by cell."""
+
+    def started(self, cell: int, count: int) -> None:
+        """An attempt has begun: earlier outputs of the cell are dropped."""
+
+    def showed(self, cell: int, event: Message) -> None:
+        """A running cell showed something."""
+
+    def ended(self, cell: int, outcome: Outcome) -> None:
+        """An attempt has told its outcome."""
+
+    def save(self, *, final: bool = False) -> None:
+        """Write the file, if something is new."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriveRequest:
+    """What the driver needs beside the plan. ``counts`` are serial execution counts."""
+
+    spec: SessionSpec
+    counts: Mapping[int, int]
+    setups: Sequence[int] = ()  # setup cells, run once in each worker process
+    timeout: float | None = None  # of the whole run, in seconds
+    keep_out: bool = False  # some cell names `_` or `Out`
+    collect: bool = False  # bring the final values back
+    cancel_requested: Callable[[], str | None] = lambda: None
+
+
+class Driver:
+    """One run of one plan."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        request: DriveRequest,
+        runner: Runner,
+        recording: Recording,
+        output: OutputNotebook,
+    ) -> None:
+        self._plan = plan
+        self._request = request
+        self._runner = runner
+        self._recording = recording
+        self._output = output
+        self._core = Core(plan)
+        self._outcomes: dict[int, Outcome] = {}
+        self._where: dict[int, str] = {}
+        self._jobs: dict[int, Job] = {}
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._finish: Finish | None = None
+        self.values: FinalValues | None = None
+
+    async def drive(self) -> Mapping[int, Outcome]:
+        """Run everything; returns the outcomes by cell number.
+
+        The run's record ends in a terminal state whatever happens, unless the store fails.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._over = asyncio.Event()
+        self._recording.set_run_state(StateName.RUNNING)
+        try:
+            await self._runner.open(self._request.spec, self._hear)
+            if self._request.timeout is not None:
+                self._loop.call_later(self._request.timeout, self._out_of_time)
+            beating = self._loop.create_task(self._beat())
+            try:
+                self._feed(Begin())
+                await self._over.wait()
+            finally:
+                beating.cancel()
+            if (
+                self._request.collect
+                and self._finish
+                and self._finish.state is (StateName.COMPLETED)
+            ):
+                self.values = await self._runner.collect()
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            await self._runner.close()
+        finish = self._finish or Finish(StateName.CRASHED, "the run did not finish")
+        self._recording.flush()
+        self.state, self.message = finish.state, finish.message
+        return self._outcomes
+
+    def cancel(self, reason: str, *, kill: bool = False) -> None:
+        """End the run; safe to call from any thread."""
+        self._loop.call_soon_threadsafe(self._cancel, reason, kill)
+
+    def store_failed(self, error: BaseException) -> None:
+        """The record can't be kept any more: end the run; called from the store's thread."""
+        stop = CancelAsked(f"the store failed: {error}", StateName.CRASHED)
+        self._loop.call_soon_threadsafe(self._feed, stop)
+
+    def _cancel(self, reason: str, kill: bool) -> None:
+        self._feed(CancelAsked(reason))
+        if kill:
+            self._runner.kill()
+
+    def _out_of_time(self) -> None:
+        limit = format_duration(self._request.timeout or 0)
+        self._feed(CancelAsked(f"the run took longer than {limit}", StateName.TIMED_OUT))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(_BEAT)
+            self._recording.beat()
+            for cell, memory in self._runner.memory().items():
+                self._recording.progress(cell, memory=memory)
+            by = await asyncio.to_thread(self._request.cancel_requested)
+            if by is not None:
+                self._feed(CancelAsked(f"cancelled by {by}"))
+            self._output.save()
+
+    # -- what is heard
+
+    def _hear(self, report: Report) -> None:
+        match report:
+            case Done(outcome):
+                self._done(outcome)
+            case Lost(cell, attempt, reason):
+                self._end_timer(cell)
+                self._outcomes.pop(cell, None)
+                facts = Facts(ok=False, crashed=True, error=reason)
+                self._feed(Ended(cell, attempt, facts))
+            case Applied(cell, reason):
+                self._feed(Retired(cell, reason))
+            case Asked(cell, attempt, words):
+                self._feed(EffectAsked(cell, attempt, words))
+            case Gone(reason):
+                self._feed(HomeLost(reason))
+            case Showed(cell, attempt, event):
+                if self._core.slot(cell).attempt == attempt:
+                    self._output.showed(cell, event)
+                    if event["type"] == "stream":
+                        self._recording.progress(cell, event["text"])
+            case Said(cell, level, logger, text, time):
+                self._recording.log(cell, level, logger, text, time)
+
+    def _done(self, outcome: Outcome) -> None:
+        cell = outcome.cell
+        slot = self._core.slot(cell)
+        if slot.attempt != outcome.attempt:
+            return
+        self._end_timer(cell)
+        self._outcomes[cell] = outcome
+        if not outcome.unshippable or slot.at_home:
+            self._output.ended(cell, outcome)
+        self._feed(Ended(cell, outcome.attempt, self._facts(outcome)))
+
+    def _facts(self, outcome: Outcome) -> Facts:
+        node = self._core.slot(outcome.cell).node
+        may_fail = self._plan.policy(outcome.cell).may_fail
+        error = outcome.error
+        missing = None
+        if error is not None and error.name == "NameError":
+            missing = _MISSING.search(error.value)
+        writes = {*outcome.bound, *outcome.deleted, *outcome.changed}
+        if not outcome.observed:
+            writes |= node.writes | node.changes
+        return Facts(
+            ok=outcome.ok or may_fail,
+            shipped=outcome.blob is not None,
+            unshippable=outcome.unshippable,
+            writes=frozenset(writes),
+            changed=frozenset(outcome.changed if outcome.observed else node.changes),
+            ambient=frozenset(outcome.ambient),
+            files_read=frozenset(outcome.files_read),
+            files_written=frozenset(outcome.files_written),
+            acted=outcome.acted,
+            missing=missing.group(1) if missing else "",
+            error="" if error is None else f"{error.name}: {error.value}",
+            exits=outcome.exits and not may_fail,
+        )
+
+    # -- what is done
+
+    def _feed(self, event: Event) -> None:
+        if self._finish is not None:
+            return
+        for command in self._core.handle(event):
+            self._do(command)
+        self._recording.flush()
+
+    def _do(self, command: Command) -> None:
+        match command:
+            case RunAtHome(cell, attempt, observe, ship, why):
+                job = self._job(cell, attempt, observe=observe, ship=ship)
+                self._where[cell] = f"home: {why}"
+                self._start(job, self._runner.run_at_home)
+            case Fork(cell, attempt, apply, hide, in_order):
+                self._where[cell] = "fork"
+                job = self._job(
+                    cell, attempt, apply=apply, hide=hide, gate=_gate(in_order), forked=True
+                )
+                self._start(job, self._runner.fork)
+            case Retire(cell):
+                manifest = self._outcomes[cell].blob
+                if manifest is None:
+                    raise RuntimeError(f"cell {cell} has nothing to retire")
+                self._runner.retire(cell, self._request.counts[cell], manifest)
+            case Drop(cell, attempt):
+                self._end_timer(cell)
+                self._runner.drop(cell, attempt)
+            case Answer(cell, attempt, ok):
+                self._runner.answer(cell, attempt, ok=ok)
+            case Wait(cell, seconds):
+                self._loop.call_later(seconds, lambda: self._feed(RetryDue(cell)))
+            case Note(cell, state, _message, _attempt):
+                told = self._outcomes.get(cell) if state is not StateName.RUNNING else None
+                self._recording.note(command, told, self._where.get(cell, ""))
+            case Learn():
+                self._learned(command)
+            case Finish():
+                self._finish = command
+                self._over.set()
+
+    def _start(self, job: Job, run: Callable[[Job], None]) -> None:
+        self._outcomes.pop(job.cell, None)
+        self._jobs[job.cell] = job
+        self._output.started(job.cell, job.count)
+        limit = self._plan.policy(job.cell).timeout
+        if limit is not None:
+            self._timers[job.cell] = self._loop.call_later(
+                limit, self._attempt_out_of_time, job, limit
+            )
+        run(job)
+
+    def _attempt_out_of_time(self, job: Job, limit: float) -> None:
+        self._runner.drop(job.cell, job.attempt)
+        error = f"took longer than {format_duration(limit)}"
+        self._feed(Ended(job.cell, job.attempt, Facts(ok=False, timed_out=True, error=error)))
+
+    def _end_timer(self, cell: int) -> None:
+        timer = self._timers.pop(cell, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _job(
+        self,
+        cell: int,
+        attempt: int,
+        *,
+        observe: bool = True,
+        ship: bool = True,
+        apply: Sequence[int] = (),
+        hide: Sequence[str] = (),
+        gate: Gate = Gate.OPEN,
+        forked: bool = False,
+    ) -> Job:
+        node = self._core.slot(cell).node
+        counts = self._request.counts
+        blobs = []
+        for number in apply:
+            manifest = self._outcomes[number].blob
+            if manifest is not None:
+                blobs.append((counts[number], manifest))
+        setups = [
+            self._core.slot(number).node.cell.source
+            for number in self._request.setups
+            if forked and number < cell
+        ]
+        return Job(
+            cell=cell,
+            attempt=attempt,
+            source=node.cell.source,
+            count=counts[cell],
+            reads=tuple(sorted(node.reads | node.changes)),
+            changes=tuple(sorted(node.changes)),
+            hide=tuple(hide),
+            apply=tuple(blobs),
+            setups=tuple(setups),
+            gate=gate,
+            observe=observe,
+            ship=ship,
+            keep_out=self._request.keep_out,
+            stop_on_error=not self._plan.policy(cell).may_fail,
+            task=node.cell.name if node.cell.kind is CellKind.TASK else "",
+        )
+
+    def _learned(self, learn: Learn) -> None:
+        self._recording.learned.append(learn)
+        cells = self._plan.graph
+        source = cells.node(learn.source).cell
+        if learn.target:
+            target = cells.node(learn.target).cell
+            self._recording.notice(f"{target.label} waits for {source.label}: {learn.reason}")
+        else:
+            self._recording.notice(f"{source.label} runs in the flow's process: {learn.reason}")
+
+
+def _gate(in_order: bool) -> Gate:
+    return Gate.IN_ORDER if in_order else Gate.OPEN
+
+
+def relative_files(outcomes: Mapping[int, Outcome], folder: str) -> tuple[str, ...]:
+    """The files that a run was seen to write, relative to its folder where they are in it."""
+    written = {path for outcome in outcomes.values() for path in outcome.files_written}
+    base = Path(folder)
+    return tuple(
+        sorted(
+            str(Path(path).relative_to(base)) if Path(path).is_relative_to(base) else path
+            for path in written
+            if Path(path).exists()
+        )
+    )

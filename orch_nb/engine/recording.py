@@ -1,0 +1,197 @@
+"""Keep the record of one run: task runs in the store, results signed, listeners told."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from orch_nb.engine.events import (
+    Event,
+    Listener,
+    Logged,
+    Notice,
+    RunChanged,
+    RunEnded,
+    TaskChanged,
+    TaskProgress,
+)
+from orch_nb.engine.messages import Learn, Note
+from orch_nb.execution.job import Outcome
+from orch_nb.model import FlowRun, LogRecord, TaskRun
+from orch_nb.results.blob import Manifest
+from orch_nb.results.signing import KeyRing
+from orch_nb.states import StateName, StateType
+from orch_nb.store import ResultRecord, StoreWriter, TaskChange, Transaction
+
+_log = logging.getLogger(__name__)
+_BY = "driver"
+_LAST_LINE = re.compile(r"[^\r\n]*[^\s][^\r\n]*(?=[\r\n]*\Z)")
+
+
+@dataclass(slots=True)
+class Recording:
+    """The record of one claimed run. ``failed`` is called once when the store refuses it."""
+
+    run: FlowRun
+    tasks: dict[int, TaskRun]
+    writer: StoreWriter
+    keyring: KeyRing
+    listener: Listener
+    failed: Callable[[BaseException], None]
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    learned: list[Learn] = field(default_factory=list)
+    _changes: list[TaskChange] = field(default_factory=list)
+    _results: list[ResultRecord] = field(default_factory=list)
+    _logs: list[LogRecord] = field(default_factory=list)
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to the listener; its failures are its own."""
+        try:
+            self.listener(event)
+        except Exception:  # a face must not stop the run
+            _log.exception("a listener failed")
+
+    def notice(self, text: str) -> None:
+        """Tell the user something that is no error."""
+        self.tell(Notice(text))
+
+    def set_run_state(self, state: StateName, message: str = "") -> None:
+        """Record the flow run's new state."""
+        expected = self.run.state_name
+        now = self.clock()
+        run = replace(self.run, state_name=state, state_message=message)
+        if run.state_type is StateType.RUNNING and run.start_time is None:
+            run = replace(run, start_time=now)
+        if run.state_type.is_terminal:
+            run = replace(run, end_time=now)
+        self.run = run
+        self._submit(lambda t: t.set_flow_state(run, expected=expected, by=_BY))
+        self.tell(RunChanged(run))
+
+    def note(self, note: Note, outcome: Outcome | None, where: str) -> None:
+        """Record a task's new state; ``outcome`` is what its latest attempt told, if it did."""
+        old = self.tasks[note.cell]
+        now = self.clock()
+        task = replace(
+            old,
+            state_name=note.state,
+            state_message=note.message,
+            attempt=note.attempt,
+            where=where,
+        )
+        if task.state_type is StateType.RUNNING:
+            task = replace(task, start_time=now, end_time=None, seconds=None)
+            task = replace(task, error_name=None, error_value=None, error_line=None)
+        elif task.state_type.is_terminal or note.state is StateName.AWAITING_RETRY:
+            task = replace(task, end_time=now)
+            if outcome is not None:
+                task = _with_outcome(task, outcome)
+            elif task.start_time is not None:
+                task = replace(task, seconds=(now - task.start_time).total_seconds())
+        self.tasks[note.cell] = task
+        if note.state is StateName.COMPLETED and outcome is not None:
+            self._results.append(self._result(task, outcome))
+        self._changes.append(TaskChange(task, old.state_name))
+        self.tell(TaskChanged(task))
+
+    def log(self, cell: int | None, level: int, logger: str, text: str, time: float) -> None:
+        """Record something that a cell logged."""
+        task = self.tasks.get(cell) if cell is not None else None
+        record = LogRecord(
+            self.run.id,
+            None if task is None else task.name,
+            datetime.fromtimestamp(time, UTC),
+            level,
+            logger,
+            text,
+            1 if task is None else task.attempt,
+        )
+        self._logs.append(record)
+        self.tell(Logged(record))
+
+    def progress(self, cell: int, text: str = "", memory: int | None = None) -> None:
+        """Tell what a running cell printed last, and its memory."""
+        line = _LAST_LINE.search(text[-2000:])
+        self.tell(TaskProgress(cell, line.group().strip() if line else "", memory))
+
+    def flush(self) -> None:
+        """Hand what has gathered to the store's writer, in one operation."""
+        changes, self._changes = self._changes, []
+        results, self._results = self._results, []
+        logs, self._logs = self._logs, []
+        if not (changes or results or logs):
+            return
+        epoch = self.run.epoch
+
+        def write(transaction: Transaction) -> None:
+            for result in results:
+                transaction.record_result(result, epoch=epoch)
+            for change in changes:
+                transaction.set_task_states([change], epoch=epoch, by=_BY)
+            transaction.append_logs(logs)
+
+        self._submit(write)
+
+    def beat(self) -> None:
+        """Show that this driver lives."""
+        run = self.run
+        self._submit(lambda t: t.beat(run.id, run.epoch))
+
+    def keep_hints(self, notebook: str, hints: Mapping[str, Any]) -> None:
+        """Keep what was learned of the notebook's cells, by source hash."""
+        self._submit(lambda t: t.put_hints(notebook, hints))
+
+    def end(self, state: StateName, message: str, files: Sequence[str]) -> None:
+        """Record the end of the run, give the claim back, and wait until it is all stored."""
+        self.flush()
+        self.set_run_state(state, message)
+        run = self.run
+        self._submit(lambda t: t.release(run.id, run.epoch))
+        self.writer.flush()
+        started = run.start_time or self.clock()
+        seconds = ((run.end_time or started) - started).total_seconds()
+        tasks = tuple(self.tasks[number] for number in sorted(self.tasks))
+        self.tell(RunEnded(run, tasks, seconds, tuple(files)))
+
+    def _result(self, task: TaskRun, outcome: Outcome) -> ResultRecord:
+        names = outcome.bound
+        if outcome.blob is None:
+            reason = outcome.unshippable or "it ran in the flow's own process"
+            return ResultRecord(
+                self.run.id, task.id, names, kept=False, reason=reason, attempt=task.attempt
+            )
+        manifest = Manifest.from_json(outcome.blob)
+        signature = self.keyring.sign(manifest)
+        return ResultRecord(
+            self.run.id,
+            task.id,
+            names,
+            kept=True,
+            attempt=task.attempt,
+            digest=manifest.digest,
+            manifest=outcome.blob,
+            size=manifest.size,
+            signature=signature.value,
+            key_id=signature.key_id,
+        )
+
+    def _submit(self, operation: Callable[[Transaction], None]) -> None:
+        self.writer.submit(operation).add_done_callback(self._check)
+
+    def _check(self, future: Future[None]) -> None:
+        error = future.exception()
+        if error is not None:
+            self.failed(error)
+
+
+def _with_outcome(task: TaskRun, outcome: Outcome) -> TaskRun:
+    task = replace(task, seconds=outcome.seconds, peak_memory=outcome.peak_memory or None)
+    error = outcome.error
+    if error is None:
+        return task
+    return replace(task, error_name=error.name, error_value=error.value, error_line=error.line)

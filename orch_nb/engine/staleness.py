@@ -1,0 +1,46 @@
+"""Whether a cell that started without an earlier one's changes has seen old values."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from orch_nb.engine.plan import Facts
+from orch_nb.graph.model import Node
+
+# Ambient state that changes by being used: a user is recognised by having changed it.
+_DRAWN = frozenset({"random", "numpy.random", "torch.random"})
+
+
+def why_stale(
+    earlier: Node, did: Facts, later: Node, seen: Facts, rebound: frozenset[str]
+) -> tuple[tuple[str, ...], str] | None:
+    """The names and the reason, in words, for which ``later`` must run again; None if not.
+
+    ``did`` is what ``earlier`` was seen to do, ``seen`` what ``later`` did (so far nothing,
+    while it runs); ``rebound`` are names that cells between them, which ``later`` did see, bind.
+    """
+    label = earlier.cell.label
+    names = (did.writes - rebound | did.changed) & later.reads
+    if names:
+        found = tuple(sorted(names))
+        return found, f"{label} changed {', '.join(found)}, which it reads"
+    ambient = {
+        name
+        for name in did.ambient
+        if name in later.ambient_reads
+        or (name in seen.ambient if name in _DRAWN else name not in earlier.ambient_writes)
+    }
+    if ambient:
+        found = tuple(sorted(ambient))
+        return found, f"{label} changed {', '.join(found)}, which it uses too"
+    files = _touched(did.files_written, seen.files_read | seen.files_written)
+    if files:
+        return files, f"{label} wrote {', '.join(files)}, which it uses too"
+    return None
+
+
+def _touched(written: frozenset[str], used: frozenset[str]) -> tuple[str, ...]:
+    """Written paths that were used as a file, or whose folder was listed (ends in a slash)."""
+    return tuple(
+        sorted(path for path in written if path in used or f"{PurePath(path).parent}/" in used)
+    )

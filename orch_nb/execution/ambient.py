@@ -1,0 +1,173 @@
+"""Process-wide state that notebooks use like a variable: read, compared, set.
+
+Each entry is known by the name that the analysis uses for it. A state is looked at only when
+its library is loaded.
+"""
+
+from __future__ import annotations
+
+import locale
+import logging
+import os
+import random
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orch_nb.execution.anatomy_arrays import repr_of_state
+
+
+@dataclass(frozen=True, slots=True)
+class Ambient:
+    """One state: the module that must be loaded, and how to get, set and compare it."""
+
+    module: str
+    get: Callable[[], Any]
+    set: Callable[[Any], None]
+    mark: Callable[[Any], Any] = repr_of_state  # what compares equal when nothing changed
+
+
+def _module(name: str) -> Any:
+    return sys.modules[name]
+
+
+def _set_environment(value: Mapping[str, str]) -> None:
+    for name in set(os.environ) - set(value):
+        del os.environ[name]
+    for name, text in value.items():
+        if os.environ.get(name) != text:
+            os.environ[name] = text
+
+
+def _set_warnings(value: list[Any]) -> None:
+    warnings.filters[:] = value  # type: ignore[index]
+    warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+def _rc_params() -> dict[str, Any]:
+    return dict(dict.items(_module("matplotlib").rcParams))
+
+
+def _set_rc_params(value: dict[str, Any]) -> None:
+    dict.update(_module("matplotlib").rcParams, value)
+
+
+def _pandas_options() -> dict[str, Any]:
+    config = _module("pandas._config.config")
+    return {key: config.get_option(key) for key in config._registered_options}
+
+
+def _set_pandas_options(value: dict[str, Any]) -> None:
+    config = _module("pandas._config.config")
+    for key, new in value.items():
+        if config.get_option(key) != new:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                config.set_option(key, new)
+
+
+def _by_repr(value: Any) -> str:
+    return repr(value)
+
+
+def _logging_levels() -> dict[str, int]:
+    loggers = logging.root.manager.loggerDict
+    levels = {name: log.level for name, log in loggers.items() if isinstance(log, logging.Logger)}
+    return {"": logging.root.level} | {name: level for name, level in levels.items() if level}
+
+
+def _set_logging_levels(value: Mapping[str, int]) -> None:
+    for name, level in value.items():
+        logging.getLogger(name or None).setLevel(level)
+
+
+AMBIENT: dict[str, Ambient] = {
+    "random": Ambient("random", random.getstate, random.setstate),
+    "numpy.random": Ambient(
+        "numpy.random",
+        lambda: _module("numpy.random").get_state(legacy=False),
+        lambda value: _module("numpy.random").set_state(value),
+    ),
+    "torch.random": Ambient(
+        "torch",
+        lambda: _module("torch").get_rng_state().numpy().copy(),
+        lambda value: _module("torch").set_rng_state(_module("torch").from_numpy(value)),
+    ),
+    "matplotlib.rcParams": Ambient("matplotlib", _rc_params, _set_rc_params, _by_repr),
+    "pandas.options": Ambient("pandas", _pandas_options, _set_pandas_options, _by_repr),
+    "numpy.errstate": Ambient(
+        "numpy",
+        lambda: _module("numpy").geterr(),
+        lambda value: _module("numpy").seterr(**value) and None,
+    ),
+    "numpy.printoptions": Ambient(
+        "numpy",
+        lambda: _module("numpy").get_printoptions(),
+        lambda value: _module("numpy").set_printoptions(
+            **{k: v for k, v in value.items() if k != "override_repr"}
+        ),
+        _by_repr,
+    ),
+    "sklearn.config": Ambient(
+        "sklearn",
+        lambda: _module("sklearn").get_config(),
+        lambda value: _module("sklearn").set_config(**value),
+        _by_repr,
+    ),
+    "warnings": Ambient("warnings", lambda: list(warnings.filters), _set_warnings, _by_repr),
+    "locale": Ambient(
+        "locale",
+        lambda: locale.setlocale(locale.LC_ALL),
+        lambda value: locale.setlocale(locale.LC_ALL, value) and None,
+    ),
+    "os.environ": Ambient("os", lambda: dict(os.environ), _set_environment),
+    "os.cwd": Ambient("os", os.getcwd, os.chdir),
+    "sys.path": Ambient(
+        "sys", lambda: list(sys.path), lambda value: sys.path.__setitem__(slice(None), value), tuple
+    ),
+    "logging": Ambient("logging", _logging_levels, _set_logging_levels),
+}
+
+# Drawing a number changes these: whoever uses them is known by having changed them.
+DRAWN = frozenset({"random", "numpy.random", "torch.random"})
+
+
+class AmbientWatch:
+    """The states as they were before a cell."""
+
+    def __init__(self) -> None:
+        self._before = {name: _look(entry) for name, entry in AMBIENT.items()}
+
+    def changed(self) -> dict[str, Any]:
+        """The states that differ now, by name, with their new values."""
+        found = {}
+        for name, entry in AMBIENT.items():
+            now = _look(entry)
+            if now is None:
+                continue
+            before = self._before[name]
+            # A library first loaded by this cell: another process starts from other states.
+            if before is None or before[1] != now[1]:
+                found[name] = now[0]
+        return found
+
+
+def _look(entry: Ambient) -> tuple[Any, Any] | None:
+    if entry.module not in sys.modules:
+        return None
+    try:
+        value = entry.get()
+    except (OSError, AttributeError, KeyError):  # half imported, or the folder is gone
+        return None
+    return value, entry.mark(value)
+
+
+def set_ambient(states: Mapping[str, Any]) -> None:
+    """Set each named state whose library is loaded, importing the library if it is not."""
+    for name, value in states.items():
+        entry = AMBIENT[name]
+        if entry.module not in sys.modules:
+            __import__(entry.module)
+        entry.set(value)

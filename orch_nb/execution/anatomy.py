@@ -1,0 +1,505 @@
+"""How objects of each type are taken apart and put together again, in place.
+
+For every object that a cell may change, three questions are answered without running the
+user's code: which objects does it hold (``parts``), does it look the same as before
+(``freeze``), and what must another process do to its own copy to make it equal (``content``
+and ``restore``). Comparison is by identity of the parts, never by ``==``, which may be the
+user's. An object whose state can't be seen is ``pinned``: its consumers run where it lives.
+"""
+
+from __future__ import annotations
+
+import array
+import collections
+import datetime
+import decimal
+import enum
+import fractions
+import functools
+import io
+import logging
+import pathlib
+import re
+import types
+import uuid
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import xxhash
+
+ATOMS: frozenset[type] = frozenset(
+    {
+        int,
+        float,
+        complex,
+        bool,
+        str,
+        bytes,
+        type(None),
+        type(Ellipsis),
+        type(NotImplemented),
+        range,
+    }
+)
+
+# Immutable as far as anyone can see, and never worth a reference to.
+_IMMUTABLE: tuple[type, ...] = (
+    *ATOMS,
+    slice,
+    types.ModuleType,
+    types.BuiltinFunctionType,
+    types.CodeType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+    types.ClassMethodDescriptorType,
+    types.MethodWrapperType,
+    types.GenericAlias,
+    types.UnionType,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    datetime.tzinfo,
+    decimal.Decimal,
+    enum.Enum,
+    fractions.Fraction,
+    pathlib.PurePath,
+    re.Pattern,
+    re.Match,
+    uuid.UUID,
+    logging.Logger,
+    weakref.ref,
+)
+
+# State that can be neither seen nor sent: whoever uses one runs where it lives.
+_PINNED: tuple[type, ...] = (
+    types.GeneratorType,
+    types.CoroutineType,
+    types.AsyncGeneratorType,
+    types.FrameType,
+    types.TracebackType,
+    io.IOBase,
+    type(iter(())),
+    type(iter([])),
+    type(iter({})),
+    type(iter(set())),
+    type(iter("")),
+    type(iter(b"")),
+    type(iter(range(0))),
+    zip,
+    map,
+    filter,
+    enumerate,
+    reversed,
+)
+
+State = tuple[tuple[Any, ...], Any]
+
+
+class Pinned(Exception):
+    """An object's state can't be seen; ``args[0]`` names its type."""
+
+
+class Anatomy:
+    """The answers for one family of types; the base is an immutable leaf."""
+
+    mutable = False
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        """The objects it holds, in an order that a copy of it repeats."""
+        return ()
+
+    def freeze(self, obj: Any) -> State:
+        """References compared by identity, and a digest compared by equality."""
+        return (), None
+
+    def content(self, obj: Any) -> Any:
+        """What ``restore`` needs; held objects are put in as they are."""
+        raise TypeError(type(obj).__name__)
+
+    def restore(self, obj: Any, content: Any) -> None:
+        """Make ``obj`` equal to the one that ``content`` was taken from, in place."""
+        raise TypeError(type(obj).__name__)
+
+
+class _Frozen(Anatomy):
+    """Tuples, methods and the like: fixed, but they hold objects."""
+
+    def __init__(self, parts: Callable[[Any], Iterable[Any]]) -> None:
+        self._parts = parts
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        return self._parts(obj)
+
+
+class _PinnedAnatomy(Anatomy):
+    mutable = True
+
+    def freeze(self, obj: Any) -> State:
+        raise Pinned(type(obj).__qualname__)
+
+
+class _Attributes(Anatomy):
+    """Instances of Python classes: their ``__dict__``, slots, and a built-in container's items."""
+
+    mutable = True
+
+    def __init__(self, cls: type) -> None:
+        self._slots = tuple(_slot_names(cls))
+        self._has_dict = any("__dict__" in vars(base) for base in cls.__mro__) or (
+            cls.__dictoffset__ != 0
+        )
+        self._items = next((_ITEMS[base] for base in cls.__mro__ if base in _ITEMS), None)
+        self._class_is_notebooks = cls.__module__ == "__main__"
+
+    def _attributes(self, obj: Any) -> dict[str, Any]:
+        found = {}
+        if self._has_dict:
+            found.update(object.__getattribute__(obj, "__dict__"))
+        for base, name in self._slots:
+            try:
+                found[name] = vars(base)[name].__get__(obj)
+            except AttributeError:
+                continue
+        return found
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        if self._class_is_notebooks:
+            yield type(obj)
+        if self._items is not None:
+            yield from self._items.parts(obj)
+        yield from self._attributes(obj).values()
+
+    def freeze(self, obj: Any) -> State:
+        attributes = self._attributes(obj)
+        refs = (type(obj), *attributes.values())
+        digest: Any = tuple(attributes)
+        if self._items is not None:
+            more, shape = self._items.freeze(obj)
+            refs, digest = (*refs, *more), (digest, shape)
+        return refs, digest
+
+    def content(self, obj: Any) -> Any:
+        items = None if self._items is None else self._items.content(obj)
+        return type(obj), self._attributes(obj), items
+
+    def restore(self, obj: Any, content: Any) -> None:
+        cls, attributes, items = content
+        if type(obj) is not cls:
+            obj.__class__ = cls
+        slots = {name: base for base, name in self._slots}
+        for name, base in slots.items():
+            member = vars(base)[name]
+            if name in attributes:
+                member.__set__(obj, attributes[name])
+            elif hasattr(obj, name):
+                member.__delete__(obj)
+        if self._has_dict:
+            own = object.__getattribute__(obj, "__dict__")
+            own.clear()
+            own.update((name, value) for name, value in attributes.items() if name not in slots)
+        if self._items is not None:
+            self._items.restore(obj, items)
+
+
+class _List(Anatomy):
+    mutable = True
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        return list.__iter__(obj)
+
+    def freeze(self, obj: Any) -> State:
+        return tuple(list.__iter__(obj)), None
+
+    def content(self, obj: Any) -> Any:
+        return list(list.__iter__(obj))
+
+    def restore(self, obj: Any, content: Any) -> None:
+        list.__setitem__(obj, slice(None), content)
+
+
+class _Dict(Anatomy):
+    mutable = True
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        for key, value in dict.items(obj):
+            yield key
+            yield value
+
+    def freeze(self, obj: Any) -> State:
+        factory = getattr(obj, "default_factory", None) if type(obj) is not dict else None
+        return (factory, *dict.keys(obj), *dict.values(obj)), None
+
+    def content(self, obj: Any) -> Any:
+        return list(dict.items(obj))
+
+    def restore(self, obj: Any, content: Any) -> None:
+        dict.clear(obj)
+        dict.update(obj, content)
+
+
+class _OrderedDict(_Dict):
+    """An OrderedDict keeps its order outside the dict: its own methods must be used."""
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        for key, value in collections.OrderedDict.items(obj):
+            yield key
+            yield value
+
+    def freeze(self, obj: Any) -> State:
+        items = collections.OrderedDict.items(obj)
+        return tuple(part for item in items for part in item), None
+
+    def content(self, obj: Any) -> Any:
+        return list(collections.OrderedDict.items(obj))
+
+    def restore(self, obj: Any, content: Any) -> None:
+        collections.OrderedDict.clear(obj)
+        for key, value in content:
+            collections.OrderedDict.__setitem__(obj, key, value)
+
+
+class _Set(Anatomy):
+    """A copied set may order its elements otherwise: atoms only are looked into."""
+
+    mutable = True
+
+    def freeze(self, obj: Any) -> State:
+        return tuple(sorted(set.__iter__(obj), key=id)), None
+
+    def content(self, obj: Any) -> Any:
+        return list(set.__iter__(obj))
+
+    def restore(self, obj: Any, content: Any) -> None:
+        set.clear(obj)
+        set.update(obj, content)
+
+
+class _Deque(Anatomy):
+    mutable = True
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        return tuple(collections.deque.__iter__(obj))
+
+    def freeze(self, obj: Any) -> State:
+        return tuple(collections.deque.__iter__(obj)), obj.maxlen
+
+    def content(self, obj: Any) -> Any:
+        return list(collections.deque.__iter__(obj))
+
+    def restore(self, obj: Any, content: Any) -> None:
+        collections.deque.clear(obj)
+        collections.deque.extend(obj, content)
+
+
+class _Bytes(Anatomy):
+    """bytearray and array.array: a flat buffer."""
+
+    mutable = True
+
+    def freeze(self, obj: Any) -> State:
+        return (), (len(obj), xxhash.xxh3_128_digest(memoryview(obj).cast("B")))
+
+    def content(self, obj: Any) -> Any:
+        return bytes(memoryview(obj).cast("B"))
+
+    def restore(self, obj: Any, content: Any) -> None:
+        del obj[:]
+        if isinstance(obj, array.array):
+            obj.frombytes(content)
+        else:
+            obj.extend(content)
+
+
+class _Cell(Anatomy):
+    """A closure's cell: one variable shared by functions."""
+
+    mutable = True
+
+    @staticmethod
+    def _value(obj: Any) -> tuple[Any, ...]:
+        try:
+            return (obj.cell_contents,)
+        except ValueError:
+            return ()
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        return self._value(obj)
+
+    def freeze(self, obj: Any) -> State:
+        return self._value(obj), None
+
+    def content(self, obj: Any) -> Any:
+        return self._value(obj)
+
+    def restore(self, obj: Any, content: Any) -> None:
+        if content:
+            obj.cell_contents = content[0]
+        else:
+            del obj.cell_contents
+
+
+class _Function(Anatomy):
+    """A function defined in the notebook."""
+
+    mutable = True
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        yield from obj.__closure__ or ()
+        yield from (obj.__defaults__, obj.__kwdefaults__, obj.__dict__, obj.__annotations__)
+
+    def freeze(self, obj: Any) -> State:
+        return (obj.__code__, obj.__defaults__, obj.__kwdefaults__), None
+
+    def content(self, obj: Any) -> Any:
+        raise Pinned("function with a new body")
+
+
+class _Class(Anatomy):
+    """A class defined in the notebook."""
+
+    mutable = True
+    _OWN = frozenset({"__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__"})
+    _CACHES = frozenset({"_abc_impl", "__abstractmethods__", "__static_attributes__"})
+
+    def _attributes(self, obj: Any) -> dict[str, Any]:
+        skip = self._OWN | self._CACHES
+        return {name: value for name, value in vars(obj).items() if name not in skip}
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        yield from (base for base in obj.__bases__ if base.__module__ == "__main__")
+        yield from self._attributes(obj).values()
+
+    def freeze(self, obj: Any) -> State:
+        attributes = self._attributes(obj)
+        return tuple(attributes.values()), tuple(attributes)
+
+    def content(self, obj: Any) -> Any:
+        return self._attributes(obj)
+
+    def restore(self, obj: Any, content: Any) -> None:
+        for name in self._attributes(obj):
+            if name not in content:
+                type.__delattr__(obj, name)
+        for name, value in content.items():
+            if vars(obj).get(name) is not value:
+                type.__setattr__(obj, name, value)
+
+
+class _Opaque(Anatomy):
+    """A type of some extension module: its state is what it tells pickle."""
+
+    mutable = True
+
+    def freeze(self, obj: Any) -> State:
+        import cloudpickle
+
+        try:
+            return (), xxhash.xxh3_128_digest(cloudpickle.dumps(obj, protocol=5))
+        except Exception as error:  # any type may fail in any way here
+            raise Pinned(type(obj).__qualname__) from error
+
+    def content(self, obj: Any) -> Any:
+        reduced = obj.__reduce_ex__(4)
+        if isinstance(reduced, str) or len(reduced) < 3 or not hasattr(obj, "__setstate__"):
+            raise Pinned(type(obj).__qualname__)
+        return reduced[2]
+
+    def restore(self, obj: Any, content: Any) -> None:
+        obj.__setstate__(content)
+
+
+_ITEMS: dict[type, Anatomy] = {
+    collections.OrderedDict: _OrderedDict(),
+    list: _List(),
+    dict: _Dict(),
+    set: _Set(),
+    collections.deque: _Deque(),
+    bytearray: _Bytes(),
+    array.array: _Bytes(),
+}
+
+LEAF = Anatomy()
+_FUNCTION = _Function()
+_CLASS = _Class()
+_known: dict[type, Anatomy] = {}
+
+
+def _method_parts(obj: Any) -> Sequence[Any]:
+    return obj.__self__, obj.__func__
+
+
+def _property_parts(obj: Any) -> Sequence[Any]:
+    return obj.fget, obj.fset, obj.fdel
+
+
+def _wrapped_part(obj: Any) -> Sequence[Any]:
+    return (obj.__func__,)
+
+
+def _partial_parts(obj: Any) -> Sequence[Any]:
+    return obj.func, obj.args, obj.keywords
+
+
+def register(cls: type, anatomy: Anatomy) -> None:
+    """Teach the anatomy of a type; subclasses follow unless they have their own."""
+    _FAMILIES[cls] = anatomy
+    _known.clear()
+
+
+_FAMILIES: dict[type, Anatomy] = {
+    tuple: _Frozen(tuple.__iter__),
+    frozenset: LEAF,
+    types.MethodType: _Frozen(_method_parts),
+    types.MappingProxyType: LEAF,
+    property: _Frozen(_property_parts),
+    staticmethod: _Frozen(_wrapped_part),
+    classmethod: _Frozen(_wrapped_part),
+    functools.partial: _Frozen(_partial_parts),
+    types.CellType: _Cell(),
+    types.SimpleNamespace: _Attributes(types.SimpleNamespace),
+    BaseException: _Frozen(lambda obj: obj.args),
+}
+
+
+def anatomy_of(obj: Any, namespace: dict[str, Any]) -> Anatomy:
+    """The anatomy of ``obj``; ``namespace`` tells the notebook's functions from libraries'."""
+    cls = type(obj)
+    if cls is types.FunctionType:
+        return _FUNCTION if obj.__globals__ is namespace else LEAF
+    if isinstance(obj, type):
+        return _CLASS if obj.__module__ == "__main__" else LEAF
+    found = _known.get(cls)
+    if found is None:
+        found = _known[cls] = _anatomy_for(cls)
+    return found
+
+
+def _anatomy_for(cls: type) -> Anatomy:
+    if cls in _ITEMS:
+        return _ITEMS[cls]
+    for base in cls.__mro__:
+        if base in _FAMILIES:
+            return _FAMILIES[base]
+    if issubclass(cls, _IMMUTABLE):
+        return LEAF
+    if issubclass(cls, _PINNED):
+        return _PinnedAnatomy()
+    foreign = {base for base in cls.__mro__ if not _is_python(base)} - {object, *_ITEMS}
+    if not foreign:
+        return _Attributes(cls)
+    return _Opaque()
+
+
+def _is_python(cls: type) -> bool:
+    """Whether a ``class`` statement made it (C types carry neither of these entries)."""
+    return "__dict__" in vars(cls) or "__slots__" in vars(cls) or "__weakref__" in vars(cls)
+
+
+def _slot_names(cls: type) -> Iterable[tuple[type, str]]:
+    for base in cls.__mro__:
+        for name, member in vars(base).items():
+            if isinstance(member, types.MemberDescriptorType) and _is_python(base):
+                yield base, name

@@ -1,0 +1,232 @@
+"""Anatomy of NumPy's and pandas' types, registered once the library is loaded."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import xxhash
+
+from orch_nb.execution.anatomy import LEAF, Anatomy, Pinned, State, register
+
+_done: set[str] = set()
+
+
+def register_loaded() -> None:
+    """Teach the types of the libraries that are imported by now; cheap when called again."""
+    for name, teach in (("numpy", _teach_numpy), ("pandas", _teach_pandas)):
+        if name not in _done and name in sys.modules:
+            _done.add(name)
+            teach()
+
+
+def owner_of(value: Any) -> Any:
+    """The array that owns the memory that ``value`` (an ndarray) shows."""
+    import numpy as np
+
+    while isinstance(value.base, np.ndarray):
+        value = value.base
+    return value
+
+
+class _Array(Anatomy):
+    mutable = True
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        if obj.base is not None and type(obj.base) is type(obj):
+            yield owner_of(obj)
+        if obj.dtype.hasobject and obj.dtype == object:
+            yield from obj.ravel(order="K").tolist()
+
+    def freeze(self, obj: Any) -> State:
+        import numpy as np
+
+        shape = (obj.shape, obj.strides, obj.dtype, obj.flags.writeable)
+        if obj.dtype.hasobject:
+            if obj.dtype != object:
+                raise Pinned(f"array of {obj.dtype}")
+            return tuple(obj.ravel(order="K").tolist()), shape
+        flat = obj if obj.flags.c_contiguous else obj.T
+        if not flat.flags.c_contiguous:
+            flat = np.ascontiguousarray(obj)
+        return (), (shape, xxhash.xxh3_128_digest(flat.reshape(-1).view(np.uint8).data))
+
+    def content(self, obj: Any) -> Any:
+        return obj.copy(order="K"), obj.flags.writeable
+
+    def restore(self, obj: Any, content: Any) -> None:
+        import numpy as np
+
+        value, writeable = content
+        if obj.shape == value.shape and obj.dtype == value.dtype:
+            if not obj.flags.writeable:
+                obj.flags.writeable = True
+            np.copyto(obj, value)
+        elif obj.flags.owndata:
+            obj.__setstate__(value.__reduce__()[2])
+        else:
+            raise Pinned("array view with a new shape")
+        if obj.flags.writeable != writeable:
+            obj.flags.writeable = writeable
+
+
+class _RandomState(Anatomy):
+    """numpy's RandomState and bit generators: a state to get and set."""
+
+    mutable = True
+
+    def __init__(self, *, legacy: bool) -> None:
+        self._legacy = legacy
+
+    def _state(self, obj: Any) -> Any:
+        return obj.get_state(legacy=False) if self._legacy else obj.state
+
+    def freeze(self, obj: Any) -> State:
+        return (), repr_of_state(self._state(obj))
+
+    def content(self, obj: Any) -> Any:
+        return self._state(obj)
+
+    def restore(self, obj: Any, content: Any) -> None:
+        if self._legacy:
+            obj.set_state(content)
+        else:
+            obj.state = content
+
+
+class _Generator(Anatomy):
+    def parts(self, obj: Any) -> Iterable[Any]:
+        yield obj.bit_generator
+
+
+def repr_of_state(state: Any) -> Any:
+    """A nested state of dicts, tuples, arrays and numbers as something that compares by value."""
+    if isinstance(state, dict):
+        return tuple((key, repr_of_state(value)) for key, value in state.items())
+    if isinstance(state, tuple):
+        return tuple(repr_of_state(value) for value in state)
+    if hasattr(state, "tobytes"):
+        return state.tobytes()
+    return state
+
+
+def _teach_numpy() -> None:
+    import numpy as np
+
+    register(np.generic, LEAF)
+    register(np.dtype, LEAF)
+    register(np.ufunc, LEAF)
+    register(np.ndarray, _Array())
+    register(np.random.RandomState, _RandomState(legacy=True))
+    register(np.random.BitGenerator, _RandomState(legacy=False))
+    register(np.random.Generator, _Generator())
+
+
+class _Frame(Anatomy):
+    """DataFrame and Series: a manager of blocks, and a few fields beside it."""
+
+    mutable = True
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        yield obj._mgr
+        yield obj.__dict__
+
+    def freeze(self, obj: Any) -> State:
+        return (obj._mgr,), None
+
+    def content(self, obj: Any) -> Any:
+        return obj._mgr
+
+    def restore(self, obj: Any, content: Any) -> None:
+        obj._mgr = content
+
+
+class _Manager(Anatomy):
+    """A block manager: its blocks and axes; what it derives from them is dropped."""
+
+    mutable = True
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        yield from obj.blocks
+        yield from obj.axes
+
+    def freeze(self, obj: Any) -> State:
+        return (*obj.blocks, *obj.axes), len(obj.blocks)
+
+    def content(self, obj: Any) -> Any:
+        return tuple(obj.blocks), list(obj.axes)
+
+    def restore(self, obj: Any, content: Any) -> None:
+        obj.blocks, obj.axes = content
+        if hasattr(obj, "_rebuild_blknos_and_blklocs"):
+            obj._rebuild_blknos_and_blklocs()
+            obj._known_consolidated = False
+
+
+class _Block(Anatomy):
+    mutable = True
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        yield obj.values
+
+    def freeze(self, obj: Any) -> State:
+        return (obj.values,), tuple(obj.mgr_locs.as_array.tolist())
+
+    def content(self, obj: Any) -> Any:
+        return obj.values, obj.mgr_locs.as_array
+
+    def restore(self, obj: Any, content: Any) -> None:
+        from pandas._libs.internals import BlockPlacement
+
+        obj.values, obj.mgr_locs = content[0], BlockPlacement(content[1])
+
+
+class _Index(Anatomy):
+    """An Index's data never change; its names may."""
+
+    mutable = True
+
+    def freeze(self, obj: Any) -> State:
+        return (*obj.names,), None
+
+    def content(self, obj: Any) -> Any:
+        return list(obj.names)
+
+    def restore(self, obj: Any, content: Any) -> None:
+        obj.names = content
+
+
+class _ArrayBacked(Anatomy):
+    """Extension arrays over one ndarray (dates, categories)."""
+
+    mutable = True
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        yield obj._ndarray
+
+    def freeze(self, obj: Any) -> State:
+        return (obj._ndarray, obj.dtype), None
+
+    def content(self, obj: Any) -> Any:
+        return obj.__reduce__()[2]
+
+    def restore(self, obj: Any, content: Any) -> None:
+        obj.__setstate__(content)
+
+
+def _teach_pandas() -> None:
+    import pandas as pd
+    from pandas._libs import arrays as native
+    from pandas.core.internals import blocks, managers
+
+    for immutable in (pd.Timestamp, pd.Timedelta, pd.Period, pd.Interval, type(pd.NaT)):
+        register(immutable, LEAF)
+    register(type(pd.NA), LEAF)
+    register(pd.api.extensions.ExtensionDtype, LEAF)
+    register(pd.Index, _Index())
+    register(pd.DataFrame, _Frame())
+    register(pd.Series, _Frame())
+    register(managers.BaseBlockManager, _Manager())
+    register(blocks.Block, _Block())
+    register(native.NDArrayBacked, _ArrayBacked())

@@ -1,0 +1,36 @@
+"""What a cell can ask about the run it is in: `orch_nb.run.id`, `.name`, `.parameters`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """The run that this process works for; empty strings outside of any run."""
+
+    id: str = ""
+    name: str = ""
+    flow: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    task: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.id)
+
+
+current = RunContext()
+
+
+def set_run(record: Mapping[str, Any]) -> None:
+    """Enter a run, given its id, name, flow and parameters."""
+    global current
+    current = RunContext(**record)
+
+
+def set_task(name: str) -> None:
+    """The task that this process runs from now on."""
+    global current
+    current = replace(current, task=name)

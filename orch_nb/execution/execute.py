@@ -1,0 +1,173 @@
+"""Run one job in this process and say what it did: the one implementation for every runner."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from orch_nb.execution import observe
+from orch_nb.execution.ambient import AmbientWatch, set_ambient
+from orch_nb.execution.anatomy import Pinned
+from orch_nb.execution.anatomy_arrays import register_loaded
+from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
+from orch_nb.execution.shell import CellResult, CellShell
+from orch_nb.execution.values import ApplyError, Changes, pack, unpack
+from orch_nb.execution.walk import Index, Namespace, Watch, names_reaching
+from orch_nb.results.blob import Manifest, blob_path, read_blob, write_blob
+
+
+def execute(
+    shell: CellShell, job: Job, spec: SessionSpec, permit: Callable[[str], None] | None = None
+) -> Outcome:
+    """Run ``job`` in ``shell``.
+
+    ``permit`` is asked before the cell's first effect on the outside, with the effect in
+    words, and returns when the cell may go on. A job whose inputs can't be applied, or whose
+    changes could not leave this process, is not run: its outcome says why in ``unshippable``.
+    """
+    namespace = shell.user_ns
+    for count, manifest in job.apply:
+        try:
+            apply_blob(shell, count, manifest, spec)
+        except ApplyError as error:
+            return Outcome(job.cell, job.attempt, unshippable=f"its inputs don't fit: {error}")
+    for name in job.hide:
+        namespace.pop(name, None)
+    for source in job.setups:
+        shell.run(source, count=job.count, silent=True)
+    register_loaded()
+    watch: _NamespaceWatch | None = None
+    if job.observe:
+        try:
+            watch = _NamespaceWatch(job, shell)
+        except Pinned as pin:
+            if job.ship:
+                return Outcome(job.cell, job.attempt, unshippable=str(pin.args[0]))
+    observer = observe.Observer(permit)
+    _reset_peak_memory()
+    observe.watch(observer)
+    try:
+        result = shell.run(job.source, count=job.count)
+    finally:
+        observe.watch(None)
+    outcome = Outcome(
+        cell=job.cell,
+        attempt=job.attempt,
+        outputs=tuple(result.outputs),
+        error=result.error,
+        files_read=tuple(sorted(observer.read - observer.written)),
+        files_written=tuple(sorted(observer.written)),
+        acted=observer.acted,
+        display_ids=result.display_ids,
+        display_updates=tuple(dict(update) for update in result.display_updates),
+        widgets=result.widgets,
+        leftovers=result.leftovers,
+        seconds=result.seconds,
+        peak_memory=_peak_memory(),
+    )
+    if watch is None:
+        return outcome
+    failed = not outcome.ok and job.stop_on_error
+    return watch.describe(outcome, result, spec, ship=job.ship and not failed)
+
+
+def apply_blob(shell: CellShell, count: int, manifest: Message, spec: SessionSpec) -> None:
+    """Bring the changes of the cell with that execution count into this process.
+
+    Raises ApplyError when they do not fit.
+    """
+    record = Manifest.from_json(manifest)
+    data, buffers = read_blob(blob_path(Path(spec.results), record.digest), record)
+    register_loaded()
+    loaded = unpack(data, list(buffers), shell.user_ns)
+    set_ambient(loaded["ambient"])
+    for value in loaded["out"]:
+        shell.set_out(count, value)
+
+
+class _NamespaceWatch:
+    """The namespace and the ambient state as they were before a cell."""
+
+    def __init__(self, job: Job, shell: CellShell) -> None:
+        self._job = job
+        self._shell = shell
+        namespace = shell.user_ns
+        self._before = shell.variables()
+        self._index = Index(job.reads, namespace)
+        self._watch = Watch(job.changes, self._index, namespace)
+        self._ambient = AmbientWatch()
+
+    def describe(
+        self, outcome: Outcome, result: CellResult, spec: SessionSpec, *, ship: bool
+    ) -> Outcome:
+        """``outcome`` with what was bound, deleted and changed, and with the changes' blob."""
+        namespace: Namespace = self._shell.user_ns
+        before, after = self._before, self._shell.variables()
+        register_loaded()
+        bound = {
+            name: value
+            for name, value in after.items()
+            if name not in before or before[name] is not value
+        }
+        deleted = tuple(sorted(name for name in before if name not in after))
+        ambient = self._ambient.changed()
+        try:
+            changed = self._watch.changed()
+        except Pinned as pin:
+            return replace(outcome, unshippable=str(pin.args[0]))
+        names = {name for obj, _ in changed for name in self._index.names_of(obj)}
+        if changed:
+            others = set(before) - set(self._job.reads)
+            names |= names_reaching((obj for obj, _ in changed), others, before)
+        outcome = replace(
+            outcome,
+            observed=True,
+            bound=tuple(sorted(bound)),
+            deleted=deleted,
+            changed=tuple(sorted(names)),
+            ambient=tuple(sorted(ambient)),
+        )
+        if not ship:
+            return outcome
+        out = (result.value,) if self._job.keep_out and result.has_value else ()
+        changes = Changes(bound, deleted, changed, ambient, out)
+        try:
+            data, buffers = pack(changes, self._index, namespace)
+            manifest = write_blob(Path(spec.results), data, buffers)
+        except Exception as error:  # the values' own code runs here, and may fail in any way
+            return replace(outcome, unshippable=_why_unshippable(error, bound, namespace))
+        return replace(outcome, blob=manifest.to_json())
+
+
+def _why_unshippable(error: Exception, bound: dict[str, Any], namespace: Namespace) -> str:
+    """Name the variable that can't be pickled, if one can be found."""
+    for name, value in bound.items():
+        try:
+            pack(Changes({name: value}), Index((), namespace), namespace)
+        except Exception:  # as above
+            return f"'{name}' ({type(value).__qualname__}) can't be pickled"
+    return f"its values can't be pickled: {type(error).__name__}: {str(error)[:200]}"
+
+
+def _reset_peak_memory() -> None:
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:  # not Linux: the peak is that of the process so far
+        return
+
+
+def _peak_memory() -> int:
+    """The process's peak resident memory since the cell began, in bytes."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

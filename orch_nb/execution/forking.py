@@ -1,0 +1,44 @@
+"""Make a process safe to fork, and its child safe to run in."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from pathlib import Path
+
+
+def why_not() -> str:
+    """Why this process must not be forked now, in words; empty when it may be."""
+    if not hasattr(os, "fork") or sys.platform == "darwin":
+        return "this system does not fork safely"
+    threads = threading.active_count() - 1
+    if threads:
+        return f"{threads} Python thread{'s are' if threads > 1 else ' is'} alive"
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        return "CUDA is in use"
+    return ""
+
+
+def pause_pools() -> None:
+    """Stop OpenMP's idle threads (GNU's library), whose locks a child would wait for forever."""
+    if sys.platform != "linux":
+        return
+    maps = Path("/proc/self/maps").read_text(errors="replace")
+    for library in {line.split()[-1] for line in maps.splitlines() if "libgomp" in line}:
+        pause = getattr(ctypes.CDLL(library), "omp_pause_resource_all", None)
+        if pause is not None:
+            pause(2)  # omp_pause_hard
+
+
+def reset_pools() -> None:
+    """Forget pools of threads and processes that the parent had: they did not come along."""
+    dask_threaded = sys.modules.get("dask.threaded")
+    if dask_threaded is not None:
+        dask_threaded.default_pool = None
+        dask_threaded.pools.clear()
+    loky = sys.modules.get("joblib.externals.loky.reusable_executor")
+    if loky is not None:
+        loky._executor = None

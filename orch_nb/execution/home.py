@@ -1,0 +1,193 @@
+"""The home process of a flow run: it holds the notebook's values and forks a child per attempt.
+
+It obeys the driver's messages one by one. A cell that runs here changes the values at once; a
+child's changes are applied here when the driver says that their turn has come.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import socket
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from orch_nb.execution import context, forking, processes
+from orch_nb.execution.execute import apply_blob, execute
+from orch_nb.execution.job import (
+    Channel,
+    Gate,
+    Job,
+    Message,
+    Outcome,
+    SessionSpec,
+    job_from,
+    to_message,
+)
+from orch_nb.execution.logs import capture_logs
+from orch_nb.execution.shell import CellShell
+from orch_nb.execution.values import ApplyError
+from orch_nb.results.blob import write_blob
+
+
+def serve(shell: CellShell, channel: Channel) -> None:
+    """Obey the driver until it closes the channel; never returns in a forked child."""
+    home = _Home(shell, channel)
+    while (message := channel.receive()) is not None:
+        handler: Callable[[Message], None] | None = home.handlers.get(message["op"])
+        if handler is None:
+            raise ValueError(f"unknown message {message['op']!r}")
+        handler(message)
+        if message["op"] == "close":
+            break
+
+
+class _Home:
+    def __init__(self, shell: CellShell, channel: Channel) -> None:
+        self.shell = shell
+        self.channel = channel
+        self.spec = SessionSpec(folder=".", results=".")
+        self.handlers: dict[str, Callable[[Message], None]] = {
+            "open": self.open,
+            "run": self.run,
+            "fork": self.fork,
+            "retire": self.retire,
+            "reap": self.reap,
+            "collect": self.collect,
+            "close": lambda message: None,
+        }
+
+    def open(self, message: Message) -> None:
+        """Take the session's folder, environment and sources."""
+        self.spec = spec = SessionSpec(**message["spec"])
+        os.environ.update(spec.environment)
+        os.chdir(spec.folder)
+        context.set_run(spec.run)
+        self.shell.set_sources({int(number): text for number, text in spec.sources.items()})
+        self.channel.send({"op": "opened", "pid": os.getpid(), "why_no_fork": forking.why_not()})
+
+    def run(self, message: Message) -> None:
+        """Run a cell here."""
+        job = job_from(message["job"])
+        self.channel.send({"op": "outcome", "outcome": _attempt(self, job, self.channel)})
+
+    def fork(self, message: Message) -> None:
+        """Run a cell in a child; the descriptor that came along is the child's own channel."""
+        descriptor = self.channel.take_fd()
+        job = job_from(message["job"])
+        why_not = forking.why_not()
+        if why_not:
+            with Channel(socket.socket(fileno=descriptor)) as channel:
+                outcome = Outcome(job.cell, job.attempt, unshippable=why_not)
+                channel.send({"op": "outcome", "outcome": to_message(outcome)})
+            return
+        forking.pause_pools()
+        self.shell.flush()
+        pid = os.fork()
+        if pid == 0:
+            self._be_child(job, descriptor)
+        os.close(descriptor)
+        self.channel.send({"op": "forked", "cell": job.cell, "attempt": job.attempt, "pid": pid})
+
+    def _be_child(self, job: Job, descriptor: int) -> None:
+        status = 1
+        try:
+            gc.freeze()
+            processes.die_with_parent()
+            self.channel.close()
+            forking.reset_pools()
+            channel = Channel(socket.socket(fileno=descriptor))
+            self.shell.after_fork()
+            channel.send({"op": "outcome", "outcome": _attempt(self, job, channel)})
+            status = 0
+        except OSError:
+            status = 0  # the driver is gone, or has dropped this attempt
+        finally:
+            os._exit(status)
+
+    def retire(self, message: Message) -> None:
+        """Apply a child's changes: its cell's turn has come."""
+        reason = ""
+        try:
+            apply_blob(self.shell, message["count"], message["manifest"], self.spec)
+        except ApplyError as error:
+            reason = str(error)
+        self.channel.send({"op": "retired", "cell": message["cell"], "reason": reason})
+
+    def reap(self, message: Message) -> None:
+        """Collect a dead child, so that its number may be used again; tell how it ended."""
+        _pid, status = os.waitpid(message["pid"], 0)
+        code = os.waitstatus_to_exitcode(status)
+        self.channel.send({**message, "op": "reaped", "code": code})
+
+    def collect(self, message: Message) -> None:
+        """Write the final values as a blob."""
+        values, reasons = _final_values(self.shell, Path(self.spec.results))
+        self.channel.send({"op": "collected", "values": values, "reasons": reasons})
+
+
+def _attempt(home: _Home, job: Job, channel: Channel) -> Message:
+    """Run ``job``, telling the driver what happens meanwhile."""
+
+    def tell(event: Message) -> None:
+        channel.send({"op": "output", "cell": job.cell, "attempt": job.attempt, "event": event})
+
+    def log(level: int, logger: str, text: str, time: float) -> None:
+        channel.send(
+            {
+                "op": "log",
+                "cell": job.cell,
+                "level": level,
+                "logger": logger,
+                "text": text,
+                "time": time,
+            }
+        )
+
+    def permit(words: str) -> None:
+        channel.send({"op": "effect", "cell": job.cell, "attempt": job.attempt, "words": words})
+        answer = channel.receive()
+        if answer is None or not answer["ok"]:
+            os._exit(0)
+
+    channel.send({"op": "started", "cell": job.cell, "attempt": job.attempt})
+    home.shell.sink = tell
+    context.set_task(job.task)
+    with capture_logs(log):
+        gate = permit if job.gate is Gate.IN_ORDER else None
+        outcome = execute(home.shell, job, home.spec, gate)
+    home.shell.sink = None
+    return to_message(outcome)
+
+
+def _final_values(shell: CellShell, results: Path) -> tuple[Message, dict[str, str]]:
+    """Each of the notebook's variables pickled on its own; reasons for those that can't be."""
+    import cloudpickle
+
+    pickles, reasons = {}, {}
+    for name, value in shell.variables().items():
+        try:
+            pickles[name] = cloudpickle.dumps(value, protocol=5)
+        except Exception as error:  # the value's own code runs here
+            reasons[name] = f"{type(value).__qualname__} can't be pickled: {error}"[:300]
+    manifest = write_blob(results, cloudpickle.dumps(pickles, protocol=5), [])
+    return manifest.to_json(), reasons
+
+
+def become_home(shell: CellShell, descriptor: int) -> None:
+    """Turn a fresh fork of the template into a home process; does not return."""
+    channel = Channel(socket.socket(fileno=descriptor))
+    try:
+        processes.die_with_parent()
+        processes.adopt_orphans()
+        signal.signal(signal.SIGUSR1, shell.handle_interrupt)
+        shell.after_fork()
+        serve(shell, channel)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the driver may be what is gone
+            channel.send({"op": "failed", "text": traceback.format_exc()})
+    finally:
+        os._exit(0)

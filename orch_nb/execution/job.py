@@ -1,0 +1,211 @@
+"""Jobs and outcomes: the plain data that crosses from the driver to a worker and back.
+
+Both sides speak JSON objects over a stream socket, each preceded by its length (4 bytes, big
+endian). No pickle crosses this line: a worker runs foreign code, the driver holds the key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import socket
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orch_nb.execution.outputs import ErrorInfo
+
+_LENGTH = struct.Struct(">I")
+
+Message = dict[str, Any]
+
+
+class Gate(enum.StrEnum):
+    """When a cell may act on the world outside its process (write files, start programs)."""
+
+    OPEN = "open"  # at once
+    IN_ORDER = "in-order"  # when every earlier cell has ended well
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One attempt to run one cell.
+
+    ``reads`` are the names whose objects the cell may reach, ``changes`` those that it may
+    change in place; ``hide`` are names that must be absent, because the cell that writes them
+    has not ended; ``apply`` are the cells whose kept changes go into the namespace first, in
+    document order, as ``(execution count, blob manifest)``. ``observe`` asks which names the cell
+    changed, ``ship`` for the changes themselves as a blob; without it they simply stay in the
+    process.
+    """
+
+    cell: int
+    attempt: int
+    source: str
+    count: int  # the execution count that a serial run would give it
+    reads: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    hide: tuple[str, ...] = ()
+    apply: tuple[tuple[int, Message], ...] = ()
+    setups: tuple[str, ...] = ()  # sources of setup cells to run first, outputs dropped
+    gate: Gate = Gate.OPEN
+    observe: bool = True
+    ship: bool = True
+    keep_out: bool = False  # a later cell names `_` or `Out`
+    stop_on_error: bool = True  # False: a failed cell's changes are kept as well
+    task: str = ""  # the task's name, for `orch_nb.run` and log records
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one attempt did. Names are sorted; ``blob`` is the manifest of its changes.
+
+    ``outputs``, ``display_ids``, ``display_updates`` and ``widgets`` are those of CellResult.
+    """
+
+    cell: int
+    attempt: int
+    outputs: tuple[Message, ...] = ()
+    error: ErrorInfo | None = None
+    blob: Message | None = None
+    unshippable: str = ""  # why the changes can't leave their process, in words
+    bound: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()  # names through which a changed object is seen
+    observed: bool = False  # bound, deleted and changed were looked for
+    ambient: tuple[str, ...] = ()  # ambient states it changed
+    files_read: tuple[str, ...] = ()
+    files_written: tuple[str, ...] = ()
+    acted: str = ""  # the first effect on the outside, in words; empty: none was seen
+    display_ids: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    display_updates: tuple[Message, ...] = ()
+    widgets: Mapping[str, Any] = field(default_factory=dict)
+    leftovers: str = ""  # threads or asyncio tasks left alive, in words
+    seconds: float = 0.0
+    peak_memory: int = 0  # bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether the cell ended without error, or by SystemExit(0)."""
+        return self.error is None or self.exits
+
+    @property
+    def exits(self) -> bool:
+        """Whether the cell ended the notebook well, by SystemExit(0)."""
+        return self.error is not None and self.error.exit_code == 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSpec:
+    """What a home process needs to know before its first cell."""
+
+    folder: str  # the working directory
+    results: str  # the folder that blobs are written to
+    run: Message = field(default_factory=dict)  # id, name, flow, parameters: for `orch_nb.run`
+    environment: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)  # cell number → source, for `In`
+
+
+def to_message(record: Any) -> Message:
+    """A job, outcome or spec as a JSON-able dict."""
+    return dataclasses.asdict(record)
+
+
+def job_from(message: Mapping[str, Any]) -> Job:
+    """The inverse of ``to_message`` for a job."""
+    fields = dict(message)
+    for name in ("reads", "changes", "hide", "setups"):
+        fields[name] = tuple(fields[name])
+    fields["apply"] = tuple((number, manifest) for number, manifest in fields["apply"])
+    fields["gate"] = Gate(fields["gate"])
+    return Job(**fields)
+
+
+def outcome_from(message: Mapping[str, Any]) -> Outcome:
+    """The inverse of ``to_message`` for an outcome."""
+    fields = dict(message)
+    error = fields.get("error")
+    if error is not None:
+        fields["error"] = ErrorInfo(**{**error, "traceback": tuple(error["traceback"])})
+    for name in (
+        "outputs",
+        "bound",
+        "deleted",
+        "changed",
+        "ambient",
+        "files_read",
+        "files_written",
+        "display_updates",
+    ):
+        fields[name] = tuple(fields[name])
+    return Outcome(**fields)
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """A message with its length in front."""
+    body = json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode()
+    return _LENGTH.pack(len(body)) + body
+
+
+class Decoder:
+    """Takes bytes as they come, gives the whole messages among them."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Add ``data``; return the messages that are complete now."""
+        buffer = self._buffer
+        buffer += data
+        messages = []
+        start = 0
+        while len(buffer) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(buffer, start)
+            end = start + _LENGTH.size + length
+            if len(buffer) < end:
+                break
+            messages.append(json.loads(bytes(buffer[start + _LENGTH.size : end])))
+            start = end
+        if start:
+            del buffer[:start]
+        return messages
+
+
+class Channel:
+    """The worker's blocking end of a socket to the driver."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._decoder = Decoder()
+        self._ready: list[Message] = []
+        self._fds: list[int] = []
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send one message; a driver that is gone raises OSError."""
+        self.sock.sendall(encode(message))
+
+    def receive(self) -> Message | None:
+        """The next message, or None when the driver has closed its end."""
+        while not self._ready:
+            data, fds, _flags, _address = socket.recv_fds(self.sock, 1 << 16, 8)
+            self._fds.extend(fds)
+            if not data:
+                return None
+            self._ready.extend(self._decoder.feed(data))
+        return self._ready.pop(0)
+
+    def take_fd(self) -> int:
+        """The file descriptor that came with a message, oldest first."""
+        return self._fds.pop(0)
+
+    def close(self) -> None:
+        """Close the socket; a second call does nothing."""
+        self.sock.close()
+
+    def __enter__(self) -> Channel:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

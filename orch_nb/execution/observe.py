@@ -1,0 +1,134 @@
+"""See a cell act on the world outside its process, and make it wait for its turn.
+
+Python tells its audit hooks of opened files, started programs and sockets. One hook is set in
+every process that orch_nb starts (never in a user's kernel) and does nothing between cells.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+_WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+# Event → words for what the cell does; the arguments' first (and second) items are paths
+# for those in _PATHS.
+_EFFECTS = {
+    "os.remove": "deletes a file",
+    "os.rename": "renames a file",
+    "os.rmdir": "removes a folder",
+    "os.mkdir": "makes a folder",
+    "os.link": "links a file",
+    "os.symlink": "links a file",
+    "os.truncate": "cuts a file",
+    "os.chmod": "changes a file's mode",
+    "os.utime": "changes a file's times",
+    "shutil.rmtree": "removes a folder",
+    "shutil.move": "moves a file",
+    "shutil.copyfile": "copies a file",
+    "subprocess.Popen": "starts a program",
+    "os.system": "starts a program",
+    "os.exec": "becomes another program",
+    "os.posix_spawn": "starts a program",
+    "os.fork": "forks",
+    "os.forkpty": "forks",
+    "os.kill": "sends a signal",
+    "socket.connect": "opens a connection",
+    "socket.bind": "opens a port",
+    "socket.sendto": "sends to the network",
+    "sqlite3.connect": "opens a database",
+    "urllib.Request": "calls the network",
+    "ftplib.connect": "opens a connection",
+    "smtplib.connect": "opens a connection",
+}
+_PATHS = frozenset(
+    name for name in _EFFECTS if name.startswith("shutil.") or "file" in _EFFECTS[name]
+) | {"os.rmdir", "os.mkdir", "sqlite3.connect"}
+
+# Written as a side effect of importing or plotting: caches that no notebook looks at.
+_IGNORED_PARTS = ("/__pycache__/", "/.cache/", "/site-packages/", "/.matplotlib/", "/.config/")
+_IGNORED_STARTS = ("/dev/", "/proc/", "/sys/")
+
+
+class Observer:
+    """What one cell read, wrote and did, and the question before its first effect.
+
+    ``permit`` is called once, with the effect in words, and returns when the cell may go on;
+    without it nothing waits.
+    """
+
+    def __init__(self, permit: Callable[[str], None] | None = None) -> None:
+        self.read: set[str] = set()
+        self.written: set[str] = set()
+        self.acted = ""
+        self._permit = permit
+        self._asking = False
+
+    def see_open(self, path: Any, flags: int) -> None:
+        """A file is about to be opened."""
+        text = _path_text(path)
+        if text is None:
+            return
+        if flags & _WRITE_FLAGS:
+            self.written.add(text)
+            self.see_effect("writes a file")
+        else:
+            self.read.add(text)
+
+    def see_effect(self, words: str) -> None:
+        """The cell is about to act; waits for permission the first time."""
+        if self._asking:
+            return
+        if not self.acted:
+            self.acted = words
+            if self._permit is not None:
+                self._asking = True
+                try:
+                    self._permit(words)
+                finally:
+                    self._asking = False
+
+
+def _path_text(path: Any) -> str | None:
+    if isinstance(path, int) or path is None:
+        return None
+    try:
+        text = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - runs for each open
+    except (TypeError, ValueError, OSError):
+        return None
+    if text.startswith(_IGNORED_STARTS) or any(part in text for part in _IGNORED_PARTS):
+        return None
+    if text.endswith((".py", ".pyc", ".so", ".pth")) or text.startswith(sys.base_prefix):
+        return None
+    return text
+
+
+_current: Observer | None = None
+_installed = False
+
+
+def watch(observer: Observer | None) -> None:
+    """Make ``observer`` see what happens from now on; None ends the watching."""
+    global _current, _installed
+    if not _installed and observer is not None:
+        sys.addaudithook(_hook)
+        _installed = True
+    _current = observer
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    observer = _current
+    if observer is None:
+        return
+    if event == "open":
+        path, _mode, flags = arguments
+        observer.see_open(path, flags)
+    elif event in _EFFECTS:
+        if event in _PATHS:
+            paths = [text for text in map(_path_text, arguments[:2]) if text is not None]
+            if not paths:
+                return
+            observer.written.update(paths)
+        observer.see_effect(_EFFECTS[event])

@@ -1,0 +1,69 @@
+"""Processes as the system sees them: their families, their end, their ties to each other."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent ends (Linux only)."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of its descendants' orphans (Linux only)."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all its descendants, at once and without asking them.
+
+    Stopped first, so that none of them starts another while they are being counted.
+    """
+    family = [pid]
+    for member in family:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(member, signal.SIGSTOP)
+        family.extend(child for child in children_of(member) if child not in family)
+    for member in reversed(family):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(member, signal.SIGKILL)
+
+
+def children_of(pid: int) -> list[int]:
+    """The direct children of a process."""
+    tasks = Path(f"/proc/{pid}/task")
+    if tasks.exists():
+        found: list[int] = []
+        with contextlib.suppress(OSError):
+            for task in tasks.iterdir():
+                found.extend(map(int, (task / "children").read_text().split()))
+        return found
+    import subprocess
+
+    listed = subprocess.run(
+        ["/usr/bin/pgrep", "-P", str(pid)], capture_output=True, text=True, check=False
+    )
+    return [int(line) for line in listed.stdout.split()]
+
+
+def memory_of(pid: int) -> int | None:
+    """A process's resident memory in bytes, or None when it can't be told."""
+    try:
+        fields = Path(f"/proc/{pid}/statm").read_text().split()
+    except OSError:
+        return None
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,251 @@
+"""The changes a cell made, pickled in one process and applied in place in another.
+
+Objects that were there before travel as references, so that aliases and identity survive;
+what is new travels by value; notebook functions are bound to the receiving namespace; large
+buffers travel beside the pickle, to be mapped and not copied.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import cloudpickle
+
+from orch_nb.execution.anatomy import Anatomy, Pinned, anatomy_of
+from orch_nb.execution.anatomy_arrays import owner_of
+from orch_nb.execution.walk import BUDGET, Index, Namespace, walk
+
+LARGE = 1 << 20  # bytes from which a buffer travels beside the pickle
+
+
+class ApplyError(Exception):
+    """Changes that do not fit the namespace they are applied to."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a cell did to its namespace."""
+
+    bound: dict[str, Any] = field(default_factory=dict)
+    deleted: tuple[str, ...] = ()
+    changed: list[tuple[Any, Anatomy]] = field(default_factory=list)
+    ambient: dict[str, Any] = field(default_factory=dict)
+    out: tuple[Any, ...] = ()  # the cell's result, if a later cell may name it
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    def __init__(
+        self,
+        file: io.BytesIO,
+        index: Index,
+        namespace: Namespace,
+        buffer_callback: Callable[[pickle.PickleBuffer], Any],
+    ) -> None:
+        super().__init__(file, protocol=5, buffer_callback=buffer_callback)
+        self._index = index
+        self._namespace = namespace
+        self._shared_owners: set[int] = set()
+        self._copies: list[Any] = []
+
+    def share(self, owners: set[int]) -> None:
+        """Arrays (ids) whose memory several new views show: it must stay one memory."""
+        self._shared_owners = owners
+
+    def persistent_id(self, obj: Any) -> Any:
+        if obj is self._namespace:
+            return "namespace"
+        reference = self._index.reference(obj)
+        if reference is None:
+            return None
+        return reference.name, reference.position, type(obj).__qualname__
+
+    def reducer_override(self, obj: Any) -> Any:
+        cls = type(obj)
+        if cls is types.FunctionType and obj.__globals__ is self._namespace:
+            return self._reduce_function(obj)
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and cls is numpy.ndarray and not obj.dtype.hasobject:
+            return self._reduce_array(obj)
+        if cls.__module__ == "pandas.core.internals.blocks" and hasattr(obj, "refs"):
+            reduced = obj.__reduce__()
+            if obj.refs is not None and obj.refs.has_reference():
+                # Copy-on-write is tracked by reference counts that a pickle can't carry.
+                values = obj.values.copy()
+                self._copies.append(values)
+                return reduced[0], (values, *reduced[1][1:])
+            return reduced
+        return super().reducer_override(obj)
+
+    def _reduce_function(self, obj: types.FunctionType) -> Any:
+        state = (
+            dict(obj.__dict__),
+            {
+                "__kwdefaults__": obj.__kwdefaults__,
+                "__doc__": obj.__doc__,
+                "__module__": obj.__module__,
+                "__qualname__": obj.__qualname__,
+                "__annotations__": obj.__annotations__,
+                "__type_params__": getattr(obj, "__type_params__", ()),
+            },
+        )
+        arguments = (obj.__code__, self._namespace, obj.__name__, obj.__closure__)
+        # Defaults and attributes may hold the function itself: they follow as its state.
+        return _make_function, arguments, (obj.__defaults__, *state), None, None, _finish_function
+
+    def _reduce_array(self, obj: Any) -> Any:
+        owner = owner_of(obj)
+        is_view = owner is not obj
+        contiguous = owner.flags.c_contiguous or owner.flags.f_contiguous
+        known = self._index.reference(owner) is not None
+        if is_view and contiguous and (known or id(owner) in self._shared_owners):
+            start = owner.__array_interface__["data"][0]
+            offset = obj.__array_interface__["data"][0] - start
+            layout = (obj.shape, obj.strides, obj.dtype, obj.flags.writeable)
+            return _make_view, (owner, offset, *layout)
+        order = "F" if obj.flags.f_contiguous and not obj.flags.c_contiguous else "C"
+        if not (obj.flags.c_contiguous or obj.flags.f_contiguous):
+            obj = obj.copy(order="K")
+            if not obj.flags.c_contiguous:
+                obj = obj.copy(order="C")
+            self._copies.append(obj)
+        flat = obj.T if order == "F" else obj
+        buffer = pickle.PickleBuffer(flat.reshape(-1).view("u1") if flat.size else b"")
+        return _make_array, (obj.shape, obj.dtype, order, buffer, obj.flags.writeable)
+
+
+def _make_function(code: types.CodeType, namespace: Namespace, name: str, closure: Any) -> Any:
+    return types.FunctionType(code, namespace, name, None, closure)
+
+
+def _finish_function(function: types.FunctionType, state: tuple[Any, Any, Any]) -> None:
+    function.__defaults__, attributes, slots = state
+    function.__dict__.update(attributes)
+    for name, value in slots.items():
+        if name != "__type_params__" or sys.version_info >= (3, 12):
+            setattr(function, name, value)
+
+
+def _make_view(
+    owner: Any, offset: int, shape: Any, strides: Any, dtype: Any, writeable: bool
+) -> Any:
+    import numpy as np
+
+    base = owner if owner.flags.c_contiguous else owner.T
+    view = np.ndarray(shape, dtype, buffer=base, offset=offset, strides=strides)
+    view.flags.writeable = writeable and owner.flags.writeable
+    return view
+
+
+def _make_array(shape: Any, dtype: Any, order: Any, buffer: Any, writeable: bool) -> Any:
+    import numpy as np
+
+    if len(memoryview(buffer)) >= LARGE:
+        array = np.ndarray(shape, dtype, buffer=buffer, order=order)
+    else:
+        array = np.empty(shape, dtype, order=order)
+        flat = array.T if order == "F" else array
+        if array.size:
+            flat.reshape(-1).view("u1")[...] = np.frombuffer(buffer, "u1")
+    array.flags.writeable = writeable
+    return array
+
+
+def pack(
+    changes: Changes, index: Index, namespace: Namespace
+) -> tuple[bytes, list[pickle.PickleBuffer]]:
+    """Pickle ``changes``: the pickle, and the large buffers beside it.
+
+    Whatever the values' own pickling raises comes through; Pinned means that an object's
+    state can't be told to another process.
+    """
+    buffers: list[pickle.PickleBuffer] = []
+
+    def keep_beside(buffer: pickle.PickleBuffer) -> bool:
+        if buffer.raw().nbytes < LARGE:
+            return True  # in band
+        buffers.append(buffer)
+        return False
+
+    contents = [(obj, anatomy.content(obj)) for obj, anatomy in changes.changed]
+    stream = io.BytesIO()
+    pickler = _Pickler(stream, index, namespace, keep_beside)
+    pickler.share(_shared_owners((changes.bound, contents, changes.out), index, namespace))
+    pickler.dump(
+        {
+            "changed": contents,
+            "bound": changes.bound,
+            "deleted": changes.deleted,
+            "ambient": changes.ambient,
+            "out": changes.out,
+        }
+    )
+    return stream.getvalue(), buffers
+
+
+def _shared_owners(new: Any, index: Index, namespace: Namespace) -> set[int]:
+    """Arrays (ids) whose memory is shown by more than one of the ``new`` objects."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return set()
+    shown: dict[int, int] = {}
+    budget = [BUDGET]
+    for obj, _ in walk(new, namespace, budget):
+        if isinstance(obj, numpy.ndarray) and index.reference(obj) is None:
+            owner = id(owner_of(obj))
+            shown[owner] = shown.get(owner, 0) + 1
+    return {owner for owner, count in shown.items() if count > 1}
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, data: memoryview, namespace: Namespace, buffers: list[Any]) -> None:
+        super().__init__(io.BytesIO(data), buffers=buffers)
+        self._namespace = namespace
+        self._found: dict[str, list[Any]] = {}
+
+    def persistent_load(self, key: Any) -> Any:
+        if key == "namespace":
+            return self._namespace
+        name, position, kind = key
+        if name not in self._namespace:
+            raise ApplyError(f"'{name}' is not there any more")
+        if position == 0:
+            obj = self._namespace[name]
+        else:
+            if name not in self._found:
+                roots = walk(self._namespace[name], self._namespace, [BUDGET])
+                self._found[name] = [obj for obj, _ in roots]
+            objects = self._found[name]
+            if position >= len(objects):
+                raise ApplyError(f"'{name}' has another shape")
+            obj = objects[position]
+        if type(obj).__qualname__ != kind:
+            raise ApplyError(f"'{name}' holds a {type(obj).__qualname__}, not a {kind}")
+        return obj
+
+
+def unpack(data: memoryview, buffers: list[Any], namespace: Namespace) -> Mapping[str, Any]:
+    """Load packed changes and apply them to ``namespace`` in place; returns what was loaded.
+
+    Nothing is applied when loading fails. Raises ApplyError when a reference finds nothing.
+    """
+    try:
+        loaded: dict[str, Any] = _Unpickler(data, namespace, buffers).load()
+    except ApplyError:
+        raise
+    except Exception as error:  # the values' own code runs here
+        raise ApplyError(f"{type(error).__name__}: {error}") from error
+    for obj, content in loaded["changed"]:
+        try:
+            anatomy_of(obj, namespace).restore(obj, content)
+        except (Pinned, TypeError, ValueError, AttributeError) as error:
+            raise ApplyError(f"{type(obj).__qualname__}: {error}") from error
+    for name in loaded["deleted"]:
+        namespace.pop(name, None)
+    namespace.update(loaded["bound"])
+    return loaded

@@ -1,0 +1,136 @@
+"""Walk the objects that names reach, in an order that a copy of them repeats.
+
+The n-th object found under a name in one process is the n-th in any other that holds an equal
+copy; so ``(name, n)`` refers to an object across processes, also to the inside of a container.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from orch_nb.execution.anatomy import ATOMS, Anatomy, Pinned, State, anatomy_of
+
+BUDGET = 100_000  # objects looked at under all the names of one cell
+
+Namespace = dict[str, Any]
+
+
+class BudgetExceeded(Pinned):
+    """More objects than a walk may look at; they never leave their process."""
+
+
+def walk(root: Any, namespace: Namespace, budget: list[int]) -> Iterator[tuple[Any, Anatomy]]:
+    """Every object that ``root`` reaches, itself first, with its anatomy; atoms are left out.
+
+    ``budget`` is a one-element list that is counted down; at zero BudgetExceeded is raised.
+    """
+    seen: set[int] = set()
+    stack = [root]
+    while stack:
+        obj = stack.pop()
+        if type(obj) in ATOMS or id(obj) in seen:
+            continue
+        seen.add(id(obj))
+        budget[0] -= 1
+        if budget[0] < 0:
+            raise BudgetExceeded(f"more than {BUDGET:,} objects")
+        anatomy = anatomy_of(obj, namespace)
+        yield obj, anatomy
+        if type(obj) in (list, tuple, dict) and _all_atoms(obj):
+            continue
+        parts = list(anatomy.parts(obj))
+        parts.reverse()
+        stack.extend(parts)
+
+
+def _all_atoms(obj: Any) -> bool:
+    """Whether a container holds only atoms; runs at C speed, for long ones."""
+    if type(obj) is dict:
+        return set(map(type, obj)) <= ATOMS and set(map(type, obj.values())) <= ATOMS
+    return set(map(type, obj)) <= ATOMS
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An object that both processes hold: the ``position``-th under ``name``."""
+
+    name: str
+    position: int
+
+
+class Index:
+    """The objects that were there before a cell ran, each with its reference."""
+
+    def __init__(self, names: Iterable[str], namespace: Namespace) -> None:
+        self._references: dict[int, Reference] = {}
+        self._alive: list[Any] = []  # ids stay taken as long as the objects live
+        self._reached: dict[int, list[str]] = {}
+        self.anatomies: dict[int, tuple[Any, Anatomy]] = {}
+        self._namespace = namespace
+        budget = [BUDGET]
+        for name in names:
+            if name in namespace:
+                self._add(name, namespace[name], budget)
+
+    def _add(self, name: str, root: Any, budget: list[int]) -> None:
+        for position, (obj, anatomy) in enumerate(walk(root, self._namespace, budget)):
+            key = id(obj)
+            self._reached.setdefault(key, []).append(name)
+            if key not in self._references:
+                self._references[key] = Reference(name, position)
+                self._alive.append(obj)
+                self.anatomies[key] = (obj, anatomy)
+
+    def reference(self, obj: Any) -> Reference | None:
+        """The reference of an object that was there before, else None."""
+        return self._references.get(id(obj))
+
+    def names_of(self, obj: Any) -> list[str]:
+        """The names that reach ``obj``."""
+        return self._reached.get(id(obj), [])
+
+
+class Watch:
+    """Frozen looks of the objects that a cell may change."""
+
+    def __init__(self, names: Iterable[str], index: Index, namespace: Namespace) -> None:
+        self._frozen: list[tuple[Any, Anatomy, State]] = []
+        wanted = set(names)
+        for key, (obj, anatomy) in index.anatomies.items():
+            if anatomy.mutable and not wanted.isdisjoint(index._reached[key]):
+                try:
+                    self._frozen.append((obj, anatomy, anatomy.freeze(obj)))
+                except Pinned as pin:
+                    names_text = ", ".join(index._reached[key][:3])
+                    raise Pinned(f"{names_text} holds a {pin.args[0]}") from None
+
+    def changed(self) -> list[tuple[Any, Anatomy]]:
+        """The objects that no longer look as they did."""
+        found = []
+        for obj, anatomy, (refs, digest) in self._frozen:
+            now_refs, now_digest = anatomy.freeze(obj)
+            same = len(refs) == len(now_refs) and all(
+                before is after for before, after in zip(refs, now_refs, strict=True)
+            )
+            if not same or digest != now_digest:
+                found.append((obj, anatomy))
+        return found
+
+
+def names_reaching(objects: Iterable[Any], names: Iterable[str], namespace: Namespace) -> set[str]:
+    """Those of ``names`` that reach any of ``objects``; all of them when the budget ends."""
+    wanted = {id(obj) for obj in objects}
+    found: set[str] = set()
+    budget = [BUDGET]
+    names = list(names)
+    for name in names:
+        if name not in namespace or type(namespace[name]) in ATOMS:
+            continue
+        try:
+            if any(id(obj) in wanted for obj, _ in walk(namespace[name], namespace, budget)):
+                found.add(name)
+        except BudgetExceeded:
+            return set(names)
+    return found

@@ -1,0 +1,115 @@
+"""What the driver asks of a runner, and what a runner tells the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Showed:
+    """A running cell showed something: an OutputEvent of orch_nb.execution.outputs."""
+
+    cell: int
+    attempt: int
+    event: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A running cell logged something. ``time`` is in seconds since 1970."""
+
+    cell: int
+    level: int
+    logger: str
+    text: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An attempt waits for permission to act on the outside."""
+
+    cell: int
+    attempt: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An attempt has ended by itself."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An attempt's process ended before it could tell its outcome."""
+
+    cell: int
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Home has taken over a cell's changes, or has not, for the reason given."""
+
+    cell: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The process that holds the values is gone."""
+
+    reason: str
+
+
+Report = Showed | Said | Asked | Done | Lost | Applied | Gone
+Listener = Callable[[Report], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FinalValues:
+    """The notebook's variables at the end: a blob's manifest, and why some are missing."""
+
+    manifest: Message
+    reasons: Mapping[str, str]
+
+
+class Runner(Protocol):
+    """Runs jobs for one flow run. All methods are called in the driver's event loop."""
+
+    async def open(self, spec: SessionSpec, listener: Listener) -> None:
+        """Start the session. Raises SessionError when it can't be had."""
+
+    def run_at_home(self, job: Job) -> None:
+        """Run a job where the values live."""
+
+    def fork(self, job: Job) -> None:
+        """Run a job beside others, leaving the values as they are."""
+
+    def retire(self, cell: int, count: int, manifest: Message) -> None:
+        """Apply a forked job's changes to the values."""
+
+    def answer(self, cell: int, attempt: int, *, ok: bool) -> None:
+        """Let an attempt act on the outside, or end it before it does."""
+
+    def drop(self, cell: int, attempt: int) -> None:
+        """End an attempt with all the processes it started; nothing more is heard of it."""
+
+    def kill(self) -> None:
+        """End everything at once."""
+
+    async def collect(self) -> FinalValues:
+        """The values at the end."""
+
+    async def close(self) -> None:
+        """End the session and leave no process behind."""
+
+    def memory(self) -> Mapping[int, int]:
+        """Resident memory in bytes of the cells that run, by cell number."""

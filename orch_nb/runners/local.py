@@ -1,0 +1,301 @@
+"""Run cells in processes of this machine: one home process, and a fork of it for each attempt."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from orch_nb.errors import SessionError
+from orch_nb.execution import processes
+from orch_nb.execution.job import Job, Message, SessionSpec, outcome_from, to_message
+from orch_nb.runners.base import (
+    Applied,
+    Asked,
+    Done,
+    FinalValues,
+    Gone,
+    Listener,
+    Lost,
+    Report,
+    Said,
+    Showed,
+)
+from orch_nb.runners.wire import Wire
+
+_INTERRUPT_GRACE = 3.0  # seconds that a cell in the home process has to end when interrupted
+
+
+class Template:
+    """The template process of one interpreter, exec'd and never forked from this process."""
+
+    def __init__(self, python: str | None = None, folder: str | Path | None = None) -> None:
+        ours, theirs = socket.socketpair()
+        self.sock = ours
+        self._process = subprocess.Popen(
+            [
+                python or sys.executable,
+                "-P",  # a module of the notebook's folder must not shadow the library's
+                "-m",
+                "orch_nb.execution.template",
+                str(theirs.fileno()),
+            ],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd=folder,
+            start_new_session=True,  # a Ctrl-C in the terminal is the driver's to handle
+        )
+        theirs.close()
+
+    def last_words(self) -> str:
+        """The end of what the process wrote to stderr, once it has ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        stream = self._process.stderr
+        text = stream.read().decode(errors="replace") if stream and self.ended else ""
+        return text.strip().rpartition("\n")[2]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is no more."""
+        return self._process.poll() is not None
+
+    def close(self) -> None:
+        """End the process and the sessions it started."""
+        self.sock.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            processes.kill_tree(self._process.pid)
+            self._process.wait()
+        if self._process.stderr:
+            self._process.stderr.close()
+
+
+@dataclass(slots=True)
+class _Child:
+    job: Job
+    wire: Wire
+    pid: int | None = None
+    told: bool = False  # its outcome has come
+    dropped: bool = False
+
+
+class LocalRunner:
+    """See orch_nb.runners.base.Runner."""
+
+    def __init__(self, template: Template) -> None:
+        self._template = template
+        self._children: dict[tuple[int, int], _Child] = {}
+        self._reaping: dict[int, tuple[int, int]] = {}
+        self._at_home: Job | None = None
+        self._home_pid: int | None = None
+        self._closing = False
+
+    async def open(self, spec: SessionSpec, listener: Listener) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._tell: Listener = listener
+        self._opened: asyncio.Future[Message] = self._loop.create_future()
+        self._collected: asyncio.Future[Message] = self._loop.create_future()
+        self._template_wire = Wire(
+            self._loop, self._template.sock, lambda message: None, self._template_gone
+        )
+        ours, theirs = socket.socketpair()
+        self._home = Wire(self._loop, ours, self._hear_home, self._home_gone)
+        self._template_wire.send({"op": "session"}, theirs.detach())
+        self._home.send({"op": "open", "spec": to_message(spec)})
+        opened = await self._opened
+        self._home_pid = opened["pid"]
+
+    def run_at_home(self, job: Job) -> None:
+        self._at_home = job
+        self._home.send({"op": "run", "job": to_message(job)})
+
+    def fork(self, job: Job) -> None:
+        ours, theirs = socket.socketpair()
+        key = (job.cell, job.attempt)
+        wire = Wire(
+            self._loop, ours, partial(self._hear_child, key), partial(self._child_gone, key)
+        )
+        self._children[key] = _Child(job, wire)
+        self._home.send({"op": "fork", "job": to_message(job)}, theirs.detach())
+
+    def retire(self, cell: int, count: int, manifest: Message) -> None:
+        self._home.send({"op": "retire", "cell": cell, "count": count, "manifest": manifest})
+
+    def answer(self, cell: int, attempt: int, *, ok: bool) -> None:
+        child = self._children.get((cell, attempt))
+        if child is not None:
+            child.dropped = child.dropped or not ok
+            child.wire.send({"op": "answer", "ok": ok})
+
+    def drop(self, cell: int, attempt: int) -> None:
+        child = self._children.get((cell, attempt))
+        if child is not None:
+            child.dropped = True
+            self._kill(child)
+        elif self._at_home is not None and self._at_home.cell == cell:
+            self._interrupt_home()
+
+    def kill(self) -> None:
+        if self._home_pid is not None:
+            processes.kill_tree(self._home_pid)
+
+    async def collect(self) -> FinalValues:
+        self._home.send({"op": "collect"})
+        message = await self._collected
+        return FinalValues(message["values"], message["reasons"])
+
+    async def close(self) -> None:
+        self._closing = True
+        if self._home_pid is not None:
+            self.kill()
+        for child in self._children.values():
+            child.wire.close()
+        self._home.close()
+        self._template_wire.close()
+        await asyncio.to_thread(self._template.close)
+
+    def memory(self) -> Mapping[int, int]:
+        pids = {job.cell: child.pid for child in self._children.values() if (job := child.job)}
+        if self._at_home is not None:
+            pids[self._at_home.cell] = self._home_pid
+        found = {cell: processes.memory_of(pid) for cell, pid in pids.items() if pid is not None}
+        return {cell: size for cell, size in found.items() if size is not None}
+
+    # -- what is heard
+
+    def _hear_home(self, message: Message) -> None:
+        match message["op"]:
+            case "opened":
+                self._opened.set_result(message)
+            case "forked":
+                child = self._children.get((message["cell"], message["attempt"]))
+                if child is not None:
+                    child.pid = message["pid"]
+                    if child.dropped:
+                        self._kill(child)
+                    if child.told:
+                        self._forget(child)
+            case "retired":
+                self._report(Applied(message["cell"], message["reason"]))
+            case "reaped":
+                self._reaped(message)
+            case "collected":
+                self._collected.set_result(message)
+            case "failed":
+                self._home_gone(message["text"])
+            case _:
+                self._hear_cell(message)
+
+    def _hear_child(self, key: tuple[int, int], message: Message) -> None:
+        child = self._children[key]
+        if message["op"] == "outcome":
+            child.told = True
+        if not child.dropped:
+            self._hear_cell(message)
+
+    def _hear_cell(self, message: Message) -> None:
+        match message["op"]:
+            case "outcome":
+                outcome = outcome_from(message["outcome"])
+                job = self._at_home
+                if job is not None and (job.cell, job.attempt) == (outcome.cell, outcome.attempt):
+                    self._at_home = None
+                self._report(Done(outcome))
+            case "output":
+                self._report(Showed(message["cell"], message["attempt"], message["event"]))
+            case "log":
+                said = Said(
+                    message["cell"],
+                    message["level"],
+                    message["logger"],
+                    message["text"],
+                    message["time"],
+                )
+                self._report(said)
+            case "effect":
+                self._report(Asked(message["cell"], message["attempt"], message["words"]))
+
+    def _child_gone(self, key: tuple[int, int]) -> None:
+        child = self._children[key]
+        if child.pid is not None:
+            self._forget(child)
+        child.told = True
+
+    def _forget(self, child: _Child) -> None:
+        """The child is ending: let home collect it, and hear how it ended."""
+        if child.pid is not None and child.pid not in self._reaping:
+            self._reaping[child.pid] = (child.job.cell, child.job.attempt)
+            self._home.send({"op": "reap", "pid": child.pid})
+
+    def _reaped(self, message: Message) -> None:
+        key = self._reaping.pop(message["pid"])
+        child = self._children.pop(key)
+        child.wire.close()
+        if not child.dropped and message["code"] != 0:
+            self._report(Lost(*key, _how_it_ended(message["code"])))
+
+    def _kill(self, child: _Child) -> None:
+        if child.pid is not None and child.pid not in self._reaping:
+            processes.kill_tree(child.pid)
+            self._forget(child)
+
+    def _interrupt_home(self) -> None:
+        job = self._at_home
+        if self._home_pid is None or job is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._home_pid, signal.SIGUSR1)
+
+        def insist() -> None:
+            if self._at_home is job:
+                self.kill()
+
+        self._loop.call_later(_INTERRUPT_GRACE, insist)
+
+    def _home_gone(self, reason: str = "") -> None:
+        if self._closing:
+            return
+        self._closing = True
+        reason = reason or "its process ended unexpectedly"
+        if not self._opened.done():
+            self._opened.set_exception(SessionError(f"the session did not start: {reason}"))
+        if not self._collected.done():
+            self._collected.set_exception(SessionError(reason))
+            self._collected.exception()  # nobody may be waiting
+        self._tell(Gone(reason))
+
+    def _template_gone(self) -> None:
+        if not self._closing and not self._opened.done():
+            words = self._template.last_words()
+            self._closing = True
+            self._opened.set_exception(
+                SessionError(f"the session's process did not start: {words}")
+            )
+
+    def _report(self, report: Report) -> None:
+        if not self._closing:
+            self._tell(report)
+
+
+def _how_it_ended(code: int) -> str:
+    """An exit code, or a negated signal number, in words."""
+    if code >= 0:
+        return f"its process ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    extra = " (out of memory?)" if -code == signal.SIGKILL else ""
+    return f"its process was ended by {name}{extra}"
