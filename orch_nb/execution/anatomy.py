@@ -141,6 +141,18 @@ class _PinnedAnatomy(Anatomy):
         raise Pinned(type(obj).__qualname__)
 
 
+def _is_python(cls: type) -> bool:
+    """Whether a ``class`` statement made it (C types carry neither of these entries)."""
+    return "__dict__" in vars(cls) or "__slots__" in vars(cls) or "__weakref__" in vars(cls)
+
+
+def _slot_names(cls: type) -> Iterable[tuple[type, str]]:
+    for base in cls.__mro__:
+        for name, member in vars(base).items():
+            if isinstance(member, types.MemberDescriptorType) and _is_python(base):
+                yield base, name
+
+
 class _Attributes(Anatomy):
     """Instances of Python classes: their ``__dict__``, slots, and a built-in container's items."""
 
@@ -491,15 +503,3 @@ def _anatomy_for(cls: type) -> Anatomy:
     if not foreign:
         return _Attributes(cls)
     return _Opaque()
-
-
-def _is_python(cls: type) -> bool:
-    """Whether a ``class`` statement made it (C types carry neither of these entries)."""
-    return "__dict__" in vars(cls) or "__slots__" in vars(cls) or "__weakref__" in vars(cls)
-
-
-def _slot_names(cls: type) -> Iterable[tuple[type, str]]:
-    for base in cls.__mro__:
-        for name, member in vars(base).items():
-            if isinstance(member, types.MemberDescriptorType) and _is_python(base):
-                yield base, name
