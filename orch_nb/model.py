@@ -68,13 +68,15 @@ class Parameter:
     """One name of the parameters cell.
 
     ``type`` is the annotation's source, or one inferred from the default, or None.
-    ``default`` is the default's source text; ``help`` the trailing comment.
+    ``default`` is the default's source text; ``help`` the trailing comment. ``declared`` says
+    that the type was written, not inferred: values are held to it.
     """
 
     name: str
     type: str | None
     default: str
     help: str = ""
+    declared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,29 @@
 """Notebooks in and out: reading, parameters, writing."""
 
+from orch_nb.notebook.binding import (
+    BoundParameters,
+    GivenParameter,
+    ParameterSource,
+    bind_parameters,
+    collect_parameters,
+)
 from orch_nb.notebook.document import Flow, Notebook
+from orch_nb.notebook.injection import inject_parameters
+from orch_nb.notebook.parameters import read_parameters
 from orch_nb.notebook.reader import notebook_from_dict, read_notebook
+from orch_nb.notebook.syntax import check_syntax
 
-__all__ = ["Flow", "Notebook", "notebook_from_dict", "read_notebook"]
+__all__ = [
+    "BoundParameters",
+    "Flow",
+    "GivenParameter",
+    "Notebook",
+    "ParameterSource",
+    "bind_parameters",
+    "check_syntax",
+    "collect_parameters",
+    "inject_parameters",
+    "notebook_from_dict",
+    "read_notebook",
+    "read_parameters",
+]
