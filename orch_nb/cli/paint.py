@@ -28,6 +28,10 @@ class Painter:
     palette: Mapping[Role, str]
     ascii_only: bool = False
 
+    @property
+    def _mark_width(self) -> int:
+        return 3 if self.ascii_only else 2
+
     def words(self, text: str) -> str:
         """``text`` as this terminal can show it."""
         if not self.ascii_only:
@@ -35,10 +39,12 @@ class Painter:
         return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
     def mark(self, state: StateName) -> Text:
-        """A state's mark with the space after it."""
+        """A state's mark with the space after it; signs of usual width end in one column."""
         mark = MARKS[state]
         style = Style(color=self.palette[mark.role], bold=mark.role in (Role.FAIL, Role.CRASH))
-        return Text(no_wrap=True).append(mark.text(self.ascii_only), style=style).append(" ")
+        sign = mark.text(self.ascii_only)
+        space = " " * max(self._mark_width - len(sign), 1)
+        return Text(no_wrap=True).append(sign, style=style).append(space)
 
     def fit(self, line: Text, width: int) -> Text:
         """The line cut to ``width`` columns, with an ellipsis where something is missing."""
@@ -55,9 +61,7 @@ class Painter:
     def row(self, row: Row, width: int, columns: tuple[int, int]) -> Text:
         """One task's line; ``columns`` are the widths of the name and of the place."""
         line = self.mark(row.state)
-        usual = 3 if self.ascii_only else 2
-        line.append(" " * max(usual - len(line.plain), 0))
-        room = columns[0] - max(len(line.plain) - usual, 0)  # some marks are two signs
+        room = columns[0] - (len(line) - self._mark_width)  # some marks are two signs
         line.append(pad_text(self.words(one_line(row.name, columns[0])), room, self.words("…")))
         if ", line" in row.place:
             line.append(f"   {row.place}")

@@ -45,9 +45,7 @@ class Page:
 
     def state(self, state: StateName, rest: str) -> None:
         """Print a mark and what it stands for."""
-        line = self.painter.mark(state)
-        line.append(" " * max((3 if self.painter.ascii_only else 2) - len(line.plain), 0))
-        self.line(line.append(self.painter.words(rest)))
+        self.line(self.painter.mark(state).append(self.painter.words(rest)))
 
 
 @click.command()

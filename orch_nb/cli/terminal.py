@@ -21,7 +21,8 @@ NOT_RUN = frozenset({StateName.UPSTREAM_FAILED})
 NOTABLE_SECONDS = 1.0
 
 # tqdm's line: " 62%|██████▏   | 5200/8400 [00:03<00:02, 1.7krows/s]"
-_TQDM = re.compile(r"(\d+)%\|[^|]*\|\s*(\S+?)/(\S+)\s*\[[^\]]*?([A-Za-z]*)/s?[^\]]*\]")
+_TQDM = re.compile(r"(\d+)%\|[^|]*\|\s*(\S+?)/(\S+)\s*\[([^\]]*)\]")
+_UNIT = re.compile(r"[\d.?][kMGTP]?([A-Za-z]+)/s|[\d.?]s/([A-Za-z]+)")  # a rate, or its inverse
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,9 @@ def condense_progress(text: str) -> str:
     bar = _TQDM.search(line)
     if bar is None:
         return escape_text(line, 500)
-    percent, done, total, unit = bar.groups()
+    percent, done, total, rest = bar.groups()
+    rate = _UNIT.search(rest)
+    unit = (rate.group(1) or rate.group(2)) if rate else ""
     return escape_text(f"{percent} %  {done}/{total} {'' if unit == 'it' else unit}".rstrip(), 200)
 
 
@@ -231,9 +234,7 @@ def counter(view: RunView, now: float) -> str:
     clock = format_clock(now - view.began)
     if view.expected is not None:
         clock += f" of ~{format_clock(max(view.expected, 1.0))}"
-    keys = {0: "Ctrl-C cancels", 1: "cancelling · Ctrl-C again kills"}.get(
-        view.interrupts, "killing"
-    )
+    keys = {0: "Ctrl-C cancels", 1: "cancelling · Ctrl-C kills"}.get(view.interrupts, "killing")
     return f"{waiting} waiting   {done} done · {running} running · {clock} · {keys}"
 
 
