@@ -1,4 +1,4 @@
-"""What every test gets: a data folder of its own, and no colour or width from the developer's terminal."""
+"""What every test gets: a data folder of its own, and nothing from the developer's terminal."""
 
 from __future__ import annotations
 

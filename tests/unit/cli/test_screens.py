@@ -407,7 +407,7 @@ def terminal(out: io.StringIO, **options: Any) -> Console:
 
 
 def final_screen(printed: str) -> list[str]:
-    """What stays on a terminal: carries out line ends, moves up and erasures, as rich sends them."""
+    """What stays on a terminal, after the line ends, moves up and erasures that rich sends."""
     rows = [""]
     at = 0
     for part in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)", printed):
