@@ -9,7 +9,6 @@ Locks are taken in one order everywhere: the run's row, then the lease's.
 from __future__ import annotations
 
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from orch_nb.errors import NotFoundError, StaleClaimError
 from orch_nb.model import FlowRunId
@@ -17,6 +16,7 @@ from orch_nb.states import StateType
 from orch_nb.store import rows
 from orch_nb.store.records import Lease
 from orch_nb.store.tables import FLOW_RUNS, LEASES
+from orch_nb.store.upsert import upsert_into
 
 _RUN = "run/"
 
@@ -144,15 +144,15 @@ def acquire_slot(connection: Connection, resource: str, holder: str, slots: int)
     )
     if len(taken) >= slots:
         return None
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     for slot in sorted(set(range(slots)) - taken):
         lease = Lease(resource, slot, rows.text(holder), epoch=1, counter=0)
         added = connection.execute(
-            dialect.insert(LEASES)
+            upsert_into(connection, LEASES)
             .values(resource=resource, slot=slot, holder=lease.holder, epoch=1, counter=0)
             .on_conflict_do_nothing(index_elements=["resource", "slot"])
+            .returning(LEASES.c.slot)
         )
-        if added.rowcount:
+        if added.first() is not None:
             return lease
     return None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from orch_nb.errors import NotFoundError, StaleClaimError, TransitionError
 from orch_nb.model import FlowRun, FlowRunId, LogRecord, StateChange, TaskRun, TaskRunId
@@ -42,6 +41,9 @@ _SET_TASK = (
     .values({name: bindparam(f"new_{name}") for name in _CHANGING})
 )
 _EPOCH_OF = select(FLOW_RUNS.c.epoch).where(FLOW_RUNS.c.id == bindparam("of_run")).with_for_update()
+# The new rows' ids are not asked for.
+_ADD_HISTORY = insert(STATE_HISTORY).inline()
+_ADD_LOGS = insert(LOGS).inline()
 
 
 class RefusedBatch(Exception):
@@ -99,21 +101,16 @@ class Gathering:
                 raise RefusedBatch
         if self._history:
             history, self._history = self._history, []
-            self._connection.execute(insert(STATE_HISTORY), history)
+            self._connection.execute(_ADD_HISTORY, history)
         if self._logs:
             logs, self._logs = self._logs, []
-            self._connection.execute(insert(LOGS), logs)
+            self._connection.execute(_ADD_LOGS, logs)
 
     def _execute(self, statement: Any, values: Any = None) -> CursorResult[Any]:
         """Run a statement after everything gathered so far."""
         self.flush()
         result: CursorResult[Any] = self._connection.execute(statement, values)
         return result
-
-    def _upsert(self, table: Any) -> Any:
-        # The two dialects' inserts have the same words for what to do on a conflict.
-        dialect = sqlite if self._connection.dialect.name == "sqlite" else postgresql
-        return dialect.insert(table)
 
     def _change_task(self, change: TaskChange) -> None:
         task = change.task

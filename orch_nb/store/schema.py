@@ -66,7 +66,9 @@ def _revision(database: Database, connection: Connection) -> str | None:
     exists = (
         f"SELECT 1 FROM sqlite_master WHERE name = '{VERSION_TABLE}'"
         if database.backend is Backend.SQLITE
-        else f"SELECT 1 WHERE to_regclass('{VERSION_TABLE}') IS NOT NULL"
+        # Not to_regclass: its cached "no" outlives the wait for the lock.
+        else "SELECT 1 FROM pg_catalog.pg_tables"
+        f" WHERE tablename = '{VERSION_TABLE}' AND schemaname = current_schema()"
     )
     if connection.exec_driver_sql(exists).first() is None:
         return None

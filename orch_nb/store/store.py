@@ -53,7 +53,11 @@ def open_store(url: str | None = None) -> Store:
     """
     place = find_places().store_url if url is None else store_url(url)
     database = open_database(place, durable=wants_durability())
-    notices = patiently(lambda: make_current(database), database.where)
+    try:
+        notices = patiently(lambda: make_current(database), database.where)
+    except BaseException:
+        database.engine.dispose()
+        raise
     return Store(database, database.notices + notices)
 
 

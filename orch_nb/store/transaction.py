@@ -35,6 +35,7 @@ from orch_nb.store.tables import (
     TASK_RUNS,
 )
 from orch_nb.store.times import now_micros
+from orch_nb.store.upsert import upsert_into
 
 _SET_FLOW = update(FLOW_RUNS).where(
     FLOW_RUNS.c.id == bindparam("of_run"),
@@ -59,11 +60,12 @@ class Transaction(Gathering):
         for name in candidates(run.name):
             run = replace(run, name=name)
             added = self._execute(
-                self._upsert(FLOW_RUNS)
+                upsert_into(self._connection, FLOW_RUNS)
                 .values(rows.flow_run_row(run))
                 .on_conflict_do_nothing(index_elements=["name"])
+                .returning(FLOW_RUNS.c.id)
             )
-            if added.rowcount:
+            if added.first() is not None:
                 break
         if run.tags:
             tags = [{"tag": rows.text(tag), "flow_run_id": run.id} for tag in set(run.tags)]
@@ -225,7 +227,7 @@ class Transaction(Gathering):
         if not hints:
             return
         now = now_micros()
-        statement = self._upsert(HINTS)
+        statement = upsert_into(self._connection, HINTS)
         self._execute(
             statement.on_conflict_do_update(
                 index_elements=["notebook", "cell_hash"],
@@ -245,7 +247,7 @@ class Transaction(Gathering):
     def put_meta(self, key: str, value: str) -> str:
         """Keep a fact about the store unless there is one by that key; returns the kept one."""
         self._execute(
-            self._upsert(STORE_META)
+            upsert_into(self._connection, STORE_META)
             .values(key=key, value=value)
             .on_conflict_do_nothing(index_elements=["key"])
         )
