@@ -13,7 +13,6 @@ import click
 
 from orch_nb.cli.failure import CANCELLED, DONE, RUN_FAILED
 from orch_nb.cli.flow_options import add_flow_options, take_flow_options
-from orch_nb.cli.parameters import collect_parameters
 from orch_nb.cli.records import print_json, run_record, task_record
 from orch_nb.engine.events import Event, RunEnded
 from orch_nb.states import StateType
@@ -100,14 +99,7 @@ def build_request(values: dict[str, Any]) -> RunRequest:
     return RunRequest(
         notebook=values["notebook"],
         output=values["output"] or values["output_option"],
-        parameters=collect_parameters(
-            base64_texts=values["base64_texts"],
-            files=values["files"],
-            yaml_texts=values["yaml_texts"],
-            json_texts=values["json_texts"],
-            pairs=values["pairs"],
-            raw_pairs=values["raw_pairs"],
-        ),
+        parameters=_take_parameters(values),
         options=take_flow_options(values),
         kernel=values["kernel"],
         cwd=values["cwd"],
@@ -116,6 +108,21 @@ def build_request(values: dict[str, Any]) -> RunRequest:
         tags=tuple(values["tags"]),
         name=values["name"],
     )
+
+
+def _take_parameters(values: dict[str, Any]) -> tuple[tuple[str, object, str], ...]:
+    """Name, value and source of each parameter: ``-p``, ``-f params.yaml`` and so on."""
+    from orch_nb.notebook.binding import collect_parameters
+
+    given = collect_parameters(
+        base64=values["base64_texts"],
+        files=values["files"],
+        yaml=values["yaml_texts"],
+        json=values["json_texts"],
+        texts=values["pairs"],
+        raw=values["raw_pairs"],
+    )
+    return tuple((item.name, item.value, f"{item.source} {item.file}".rstrip()) for item in given)
 
 
 def follow(request: RunRequest, screen: Screen, *, summary: bool = True) -> RunResult:
