@@ -1,0 +1,104 @@
+"""The example notebooks' outputs equal papermill's own run, cell for cell."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+EXAMPLES = ("quickstart", "classification", "regression", "exploration")
+
+# All that may differ between two runs of these notebooks.
+MASKS = (
+    (re.compile(r"0x[0-9a-f]{6,16}"), "ADDRESS"),
+    (re.compile(r"\b\d\d:\d\d:\d\d\b"), "TIME"),
+)
+
+
+def mask(value: Any) -> Any:
+    """The value with addresses and times replaced."""
+    if isinstance(value, str):
+        for pattern, word in MASKS:
+            value = pattern.sub(word, value)
+        return value
+    if isinstance(value, dict):
+        return {key: mask(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [mask(item) for item in value]
+    return value
+
+
+def compare_form(output: Any) -> Any:
+    """An output as it is compared: images by presence, the rest whole, after the masks."""
+    form = dict(output)
+    if "data" in form:
+        form["data"] = {
+            kind: "IMAGE" if kind.startswith("image/") else value
+            for kind, value in form["data"].items()
+        }
+    return mask(form)
+
+
+def read_cells(path: Path) -> list[tuple[str, Any, list[Any]]]:
+    """Source, execution count and outputs of each code cell that papermill wrote nothing into."""
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    return [
+        (cell.source, cell.execution_count, [compare_form(output) for output in cell.outputs])
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+
+
+@pytest.fixture
+def examples(bench: Any, tools: Any) -> Path:
+    """A copy of the examples, so that the tree stays as it is."""
+    folder = Path(bench.folder) / "examples"
+    shutil.copytree(tools.examples, folder, ignore=shutil.ignore_patterns("*.run.ipynb"))
+    return folder
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_equals_papermills_own_run(bench: Any, examples: Path, name: str) -> None:
+    papermill = [sys.executable, "-m", "papermill", f"{name}.ipynb", "papermill.ipynb"]
+    plain = bench.call([*papermill, "--no-progress-bar"], cwd=examples)
+    assert plain.code == 0, plain.err
+    ours = bench.orch("run", f"{name}.ipynb", "-o", "ours.ipynb", cwd=examples)
+    assert ours.code == 0, ours.out + ours.err
+    expected = read_cells(examples / "papermill.ipynb")
+    assert any(outputs for _, _, outputs in expected)
+    assert read_cells(examples / "ours.ipynb") == expected
+    assert bench.left_behind() == []
+
+
+def test_the_examples_hold_no_outputs(tools: Any) -> None:
+    for name in EXAMPLES:
+        notebook = nbformat.read(tools.examples / f"{name}.ipynb", as_version=4)
+        cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        assert [(c.outputs, c.execution_count) for c in cells] == [([], None)] * len(cells)
+
+
+def test_the_exploration_is_unmodified(tools: Any) -> None:
+    text = (tools.examples / "exploration.ipynb").read_text(encoding="utf-8")
+    notebook = nbformat.reads(text, as_version=4)
+    assert all(not cell.metadata for cell in notebook.cells)
+    assert not any("task" in c.source for c in notebook.cells if c.cell_type == "code")
+
+
+def test_papermill_with_our_engine_does_the_same_job(bench: Any, examples: Path) -> None:
+    parameters = ["-p", "resamples", "40", "-y", "decades: [1980, 1990]"]
+    papermill = [sys.executable, "-m", "papermill", "quickstart.ipynb"]
+    plain = bench.call([*papermill, "plain.ipynb", *parameters], cwd=examples)
+    assert plain.code == 0, plain.err
+    ours = bench.call([*papermill, "ours.ipynb", "--engine", "orch_nb", *parameters], cwd=examples)
+    assert ours.code == 0, ours.err
+    assert read_cells(examples / "ours.ipynb") == read_cells(examples / "plain.ipynb")
+    (run,) = bench.orch_json("runs")
+    assert run["state_name"] == "Completed"
+    assert run["parameters"]["decades"] == [1980, 1990]
+    assert bench.left_behind() == []
