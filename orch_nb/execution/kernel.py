@@ -9,13 +9,13 @@ import asyncio
 import importlib.util
 import os
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from orch_nb.execution.leftovers import end_script_loop
 from orch_nb.execution.outputs import Json, Output
 
 # kind, content, id of the request it belongs to, binary buffers
@@ -74,21 +74,9 @@ class KernelShell:
         manager.clear_payload()
         return payloads
 
-    def stop_background_loop(self) -> None:
-        """End the thread that `%%bash` and its kind leave behind, unless a script still runs."""
-        magics = self.shell.magics_manager.registry.get("ScriptMagics")
-        loop = getattr(magics, "event_loop", None)
-        if loop is None or magics.bg_processes:
-            return
-        if hasattr(magics, "stop_event_loop"):
-            magics.stop_event_loop()
-            return
-        loop.call_soon_threadsafe(loop.stop)
-        for thread in threading.enumerate():
-            if getattr(thread, "_target", None) == loop.run_forever:
-                thread.join()
-        loop.close()
-        magics.event_loop = None
+    def end_script_loop(self) -> None:
+        """End the thread that `%%bash` and its kind leave behind."""
+        end_script_loop(self.shell.magics_manager.registry.get("ScriptMagics"))
 
     def sync_output_widget(self, model: str, outputs: list[Output]) -> None:
         """Tell an Output widget what it shows, as the front-end that captured it would."""
@@ -102,7 +90,7 @@ class KernelShell:
 
     def close(self) -> None:
         """Undo what creating the shell did to the process."""
-        self.stop_background_loop()
+        self.end_script_loop()
         self.shell.restore_sys_module_state()
         type(self.shell).clear_instance()
         if self.kernel is not None:

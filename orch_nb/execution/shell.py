@@ -9,7 +9,6 @@ import contextvars
 import getpass
 import os
 import sys
-import threading
 import time
 import traceback
 import uuid
@@ -19,6 +18,7 @@ from typing import Any, NoReturn
 
 from orch_nb.execution.history import SerialHistory
 from orch_nb.execution.kernel import create_kernel_shell, create_loop
+from orch_nb.execution.leftovers import Leftovers
 from orch_nb.execution.outputs import CellResult, ErrorInfo, Json, Sink
 from orch_nb.execution.recorder import OutputRecorder, current_request
 from orch_nb.execution.streams import (
@@ -107,8 +107,7 @@ class CellShell:
         """
         if self._loop.is_running():
             raise RuntimeError("a cell is running in this shell")
-        known_threads = set(threading.enumerate())
-        known_tasks = asyncio.all_tasks(self._loop)
+        leftovers = Leftovers(self._loop)
         request = uuid.uuid4().hex
         self._interrupted = False
         if not silent:
@@ -123,7 +122,8 @@ class CellShell:
             self._history.leave(count)
         error = self._error(outcome, source, outputs)
         payloads = self._host.take_payloads()
-        self._host.stop_background_loop()
+        self._host.end_script_loop()
+        leftovers.end_idle()
         widgets = self._recorder.widgets.touched()
         for model, shown in self._recorder.widgets.take_synced().items():
             self._host.sync_output_widget(model, shown)
@@ -142,8 +142,8 @@ class CellShell:
             display_updates=updates,
             widgets=widgets,
             payloads=tuple(payloads),
-            leftover_tasks=_task_names(asyncio.all_tasks(self._loop) - known_tasks),
-            leftover_threads=_thread_names(set(threading.enumerate()) - known_threads),
+            leftover_tasks=leftovers.tasks(),
+            leftover_threads=leftovers.threads(),
         )
 
     def preload(self, modules: Iterable[str]) -> tuple[str, ...]:
@@ -363,11 +363,3 @@ def _text(error: BaseException) -> str:
     except Exception as broken:
         # a notebook's own exception class may not know how to print itself
         return f"<unprintable {type(error).__name__}: {type(broken).__name__}>"
-
-
-def _task_names(tasks: Iterable[asyncio.Task[Any]]) -> tuple[str, ...]:
-    return tuple(sorted(task.get_name() for task in tasks if not task.done()))
-
-
-def _thread_names(threads: Iterable[threading.Thread]) -> tuple[str, ...]:
-    return tuple(sorted(thread.name for thread in threads if thread.is_alive()))

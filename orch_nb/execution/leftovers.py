@@ -1,0 +1,69 @@
+"""What a cell leaves running: threads that only idle are ended, the others are named.
+
+A process with a live Python thread can't be forked safely, and some libraries keep one by habit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+_GRACE = 0.1  # seconds that a thread which is about to end has to do so
+
+
+class Leftovers:
+    """Tells the threads and tasks of one cell from those that were there before it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._threads = set(threading.enumerate())
+        self._tasks = asyncio.all_tasks(loop)
+        # asyncio.to_thread keeps its pool's threads; a cell's own pool can be ended with the cell
+        self._pool = ThreadPoolExecutor(thread_name_prefix="asyncio")
+        loop.set_default_executor(self._pool)
+
+    def end_idle(self) -> None:
+        """End threads that wait for work which the next cell would start anew."""
+        self._pool.shutdown(wait=False)
+        for thread in self._new_threads():
+            _end_progress_monitor(thread)
+        deadline = time.monotonic() + _GRACE
+        for thread in self._new_threads():
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def threads(self) -> tuple[str, ...]:
+        """Return the names of the threads that the cell left."""
+        return tuple(sorted(thread.name for thread in self._new_threads()))
+
+    def tasks(self) -> tuple[str, ...]:
+        """Return the names of the asyncio tasks that the cell left."""
+        new = asyncio.all_tasks(self._loop) - self._tasks
+        return tuple(sorted(task.get_name() for task in new))
+
+    def _new_threads(self) -> Iterable[threading.Thread]:
+        return set(threading.enumerate()) - self._threads
+
+
+def end_script_loop(magics: Any) -> None:
+    """End the thread in which `%%bash` and its kind run, unless a script still does."""
+    loop = getattr(magics, "event_loop", None)
+    if loop is None or magics.bg_processes:
+        return
+    if hasattr(magics, "stop_event_loop"):  # IPython 9.16
+        magics.stop_event_loop()
+        return
+    loop.call_soon_threadsafe(loop.stop)
+    while loop.is_running():
+        time.sleep(0.001)
+    loop.close()
+    magics.event_loop = None
+
+
+def _end_progress_monitor(thread: Any) -> None:
+    # tqdm starts another as soon as there is another bar
+    if type(thread).__name__ == "TMonitor" and not getattr(thread, "tqdm_cls", thread)._instances:
+        thread.exit()
