@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 
 import click
 
@@ -11,7 +10,6 @@ from orch_nb.cli.records import log_record, print_json
 from orch_nb.cli.text import escape_text
 from orch_nb.model import LogRecord
 
-POLL_SECONDS = 0.5
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -31,22 +29,15 @@ def logs(run: str, task: str | None, level: str, follow: bool, as_json: bool) ->
     from orch_nb import app
 
     least = logging.getLevelNamesMapping()[level.upper()]
+    records = app.logs(run, task=task, level=least, follow=follow)
     if as_json and not follow:
-        print_json([log_record(record) for record in app.logs(run, task=task, level=least)])
+        print_json([log_record(record) for record in records])
         return
-    after: int | None = None
-    while True:
-        # asked before reading, so that nothing logged in between is missed
-        ended = not follow or app.show(run).run.state_type.is_terminal
-        for record in app.logs(run, task=task, level=least, after=after):
-            after = record.id if record.id is not None else after
-            if as_json:
-                print_json(log_record(record), indent=None)
-            else:
-                click.echo(format_record(record))
-        if ended:
-            return
-        time.sleep(POLL_SECONDS)
+    for record in records:
+        if as_json:
+            print_json(log_record(record), indent=None)
+        else:
+            click.echo(format_record(record))
 
 
 def format_record(record: LogRecord) -> str:

@@ -90,6 +90,7 @@ def run(**values: Any) -> None:
 def build_request(values: dict[str, Any]) -> RunRequest:
     """The request that the command line describes. Raises InputError where it contradicts."""
     from orch_nb.app import RunRequest
+    from orch_nb.notebook.binding import collect_parameters
 
     if values["output"] and values["output_option"]:
         raise click.UsageError(
@@ -99,7 +100,14 @@ def build_request(values: dict[str, Any]) -> RunRequest:
     return RunRequest(
         notebook=values["notebook"],
         output=values["output"] or values["output_option"],
-        parameters=_take_parameters(values),
+        parameters=collect_parameters(
+            base64=values["base64_texts"],
+            files=values["files"],
+            yaml=values["yaml_texts"],
+            json=values["json_texts"],
+            texts=values["pairs"],
+            raw=values["raw_pairs"],
+        ),
         options=take_flow_options(values),
         kernel=values["kernel"],
         cwd=values["cwd"],
@@ -108,21 +116,6 @@ def build_request(values: dict[str, Any]) -> RunRequest:
         tags=tuple(values["tags"]),
         name=values["name"],
     )
-
-
-def _take_parameters(values: dict[str, Any]) -> tuple[tuple[str, object, str], ...]:
-    """Name, value and source of each parameter: ``-p``, ``-f params.yaml`` and so on."""
-    from orch_nb.notebook.binding import collect_parameters
-
-    given = collect_parameters(
-        base64=values["base64_texts"],
-        files=values["files"],
-        yaml=values["yaml_texts"],
-        json=values["json_texts"],
-        texts=values["pairs"],
-        raw=values["raw_pairs"],
-    )
-    return tuple((item.name, item.value, f"{item.source} {item.file}".rstrip()) for item in given)
 
 
 def follow(request: RunRequest, screen: Screen, *, summary: bool = True) -> RunResult:

@@ -30,6 +30,8 @@ def escape_text(text: str, longest: int = 2000) -> str:
         category = unicodedata.category(char)
         if char in _NAMED:
             safe.append(_NAMED[char])
+        elif category == "Zs":
+            safe.append(" ")
         elif category in _UNSAFE:
             safe.append(char.encode("unicode_escape").decode("ascii"))
         elif category in _COMBINING:

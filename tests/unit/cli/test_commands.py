@@ -167,7 +167,7 @@ def test_logs_print_level_task_and_message(app: Any, orch: Orch, records: Any) -
         ]
     ]
     printed = orch("logs", "brave-otter", "load", "--level", "info")
-    assert app.asked == [("logs", "brave-otter", {"task": "load", "level": 20, "after": None})]
+    assert app.asked == [("logs", "brave-otter", {"task": "load", "level": 20, "follow": False})]
     lines = [line.partition(" ")[2] for line in printed.out.splitlines()]
     assert lines == ["WARNING load: 3 rows dropped", "        really", "INFO    "]
 
@@ -186,18 +186,11 @@ def test_logs_json(app: Any, orch: Orch, records: Any) -> None:
     ]
 
 
-def test_following_goes_on_until_the_run_has_ended(
-    app: Any, orch: Orch, records: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("orch_nb.cli.logs.POLL_SECONDS", 0)
-    running = records.details(records.run(StateName.RUNNING), (), (), ())
-    ended = records.details(records.run(StateName.COMPLETED), (), (), ())
-    app.details = [running, running, ended]
-    app.records = [[make_log(records, "a", 7)], [], [make_log(records, "b", 9)]]
+def test_following_prints_one_object_a_line(app: Any, orch: Orch, records: Any) -> None:
+    app.records = [[make_log(records, "a\nb", 7), make_log(records, "c", 9)]]
     printed = orch("logs", "brave-otter", "--follow", "--json")
-    assert [json.loads(line)["message"] for line in printed.out.splitlines()] == ["a", "b"]
-    afters = [asked[2]["after"] for asked in app.asked if asked[0] == "logs"]
-    assert afters == [None, 7, 7]
+    assert [json.loads(line)["message"] for line in printed.out.splitlines()] == ["a\nb", "c"]
+    assert app.asked == [("logs", "brave-otter", {"task": None, "level": 10, "follow": True})]
 
 
 def test_cancel_says_the_new_state(app: Any, orch: Orch) -> None:

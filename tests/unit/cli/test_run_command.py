@@ -15,6 +15,7 @@ import pytest
 
 from orch_nb.engine.events import RunEnded, RunStarted
 from orch_nb.errors import NotebookError, OptionError, OrchError
+from orch_nb.notebook.binding import GivenParameter, ParameterSource
 from orch_nb.options import FlowOptions, option_specs
 from orch_nb.states import StateName
 
@@ -43,14 +44,14 @@ def test_every_option_reaches_the_request(app: Any, orch: Orch, tmp_path: Path) 
             notebook="sales.ipynb",
             output="out/{year}.ipynb",
             parameters=(
-                ("c", 1.5, "-b"),
-                ("day", "2025-01-31", f"-f {file}"),
-                ("nothing", None, f"-f {file}"),
-                ("a", [1, 2], "-y"),
-                ("b", {}, "--param-json"),
-                ("years", "[2025]", "-p"),
-                ("shift", "-5", "-p"),
-                ("code", "007", "-r"),
+                GivenParameter("c", 1.5, ParameterSource.BASE64),
+                GivenParameter("day", "2025-01-31", ParameterSource.FILE, str(file)),
+                GivenParameter("nothing", None, ParameterSource.FILE, str(file)),
+                GivenParameter("a", [1, 2], ParameterSource.YAML),
+                GivenParameter("b", {}, ParameterSource.JSON),
+                GivenParameter("years", "[2025]", ParameterSource.TEXT),
+                GivenParameter("shift", "-5", ParameterSource.TEXT),
+                GivenParameter("code", "007", ParameterSource.RAW),
             ),
             options={
                 "runner": "inline",
