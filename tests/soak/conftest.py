@@ -1,0 +1,5 @@
+"""Tests of a minute and more: collected only by `make soak`, which sets ORCH_NB_SOAK."""
+
+import os
+
+collect_ignore_glob = [] if os.environ.get("ORCH_NB_SOAK") else ["test_*.py"]
