@@ -160,7 +160,9 @@ def test_help_does_not_import_the_commands() -> None:
 
 
 def test_layers_one_to_three_import_without_what_pyodide_lacks() -> None:
-    low = [name for name in MODULES if (layer_of(name) or 9) <= 3]
+    # Alembic runs its migrations itself; they can't be imported outside of it.
+    named = [name for name in MODULES if ".migrations." not in name]
+    low = [name for name in named if (layer_of(name) or 9) <= 3]
     code = f"""
 import importlib, sys
 
