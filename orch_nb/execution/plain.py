@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,7 @@ class MessagePublisher(DisplayPublisher):  # type: ignore[misc]
         **_: Any,
     ) -> None:
         """Deliver a display, or with ``update`` new content for one."""
+        _flush_streams()
         content = {
             "data": _plain(data),
             "metadata": dict(metadata or {}),
@@ -39,6 +41,7 @@ class MessagePublisher(DisplayPublisher):  # type: ignore[misc]
 
     def clear_output(self, wait: bool = False) -> None:
         """Deliver that the cell's outputs are to go."""
+        _flush_streams()
         self.deliver("clear_output", {"wait": wait}, None, ())
 
 
@@ -64,6 +67,7 @@ class MessageHook(DisplayHook):  # type: ignore[misc]
 
     def finish_displayhook(self) -> None:
         """Deliver the result."""
+        _flush_streams()
         if self._content.get("data"):
             self.deliver("execute_result", self._content, None, ())
 
@@ -84,8 +88,10 @@ class PlainShell(InteractiveShell):  # type: ignore[misc]
         self.active_eventloop = gui
 
     def _showtraceback(self, etype: type, evalue: BaseException, stb: list[str]) -> None:
+        _flush_streams()
         content = {"ename": etype.__name__, "evalue": str(evalue), "traceback": stb}
         self.deliver("error", content, None, ())
+        self._last_traceback = stb
 
 
 def create_plain_shell(config: Any, deliver: Any) -> PlainShell:
@@ -94,6 +100,12 @@ def create_plain_shell(config: Any, deliver: Any) -> PlainShell:
     shell.displayhook.deliver = deliver
     shell.display_pub.deliver = deliver
     return shell  # type: ignore[no-any-return]
+
+
+def _flush_streams() -> None:
+    # text written before belongs before, as a kernel has it
+    sys.stdout.flush()
+    sys.stderr.flush()
 
 
 def _plain(bundle: Mapping[str, Any]) -> dict[str, Json]:

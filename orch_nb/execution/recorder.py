@@ -95,7 +95,7 @@ class OutputRecorder:
             if not self._is_current(current_request.get(None)):
                 return
             self._drain()
-            self._gather(name, _SURROGATES.sub("\ufffd", text))
+            self._gather(name, text if text.isascii() else _SURROGATES.sub("\ufffd", text))
 
     def flush(self, name: str) -> None:
         """End the gathered piece of the stream ``name``."""
@@ -132,10 +132,15 @@ class OutputRecorder:
 
     def _gather(self, name: str, text: str) -> None:
         now = self._clock()
-        for late in sorted((due, n) for n, due in self._due.items() if due <= now):
-            self._emit(late[1])
-        self._due.setdefault(name, now + GATHER_SECONDS)
-        self._pending.setdefault(name, []).append(text)
+        if self._due and min(self._due.values()) <= now:
+            for due, late in sorted((due, n) for n, due in self._due.items()):
+                if due <= now:
+                    self._emit(late)
+        if name in self._pending:
+            self._pending[name].append(text)
+        else:
+            self._pending[name] = [text]
+            self._due[name] = now + GATHER_SECONDS
         if self.widgets.active is None:
             self._live.stream(name, text)
 

@@ -16,6 +16,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import ipykernel
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -146,6 +147,8 @@ def streams_joined(outputs: list, *, racy: bool) -> list:
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[case.name for case in CASES])
 def test_outputs_are_a_kernels(runs, number) -> None:
+    if ipykernel.version_info < (7,) and CASES[number].name.startswith("thread"):
+        pytest.skip("this ipykernel loses what a thread prints")
     kernel, shell = runs
     racy = CASES[number].racy
     assert masked(shell.outputs[number], racy=racy) == masked(kernel.outputs[number], racy=racy)

@@ -477,9 +477,9 @@ def test_shell_without_ipykernel_gives_outputs_and_errors() -> None:
         find = importlib.util.find_spec
         importlib.util.find_spec = lambda name, *a: None if name == "ipykernel" else find(name, *a)
         plain = CellShell()
-        r = plain.run("print('a'); display('b', display_id='i')\\n1 + 1", count=3)
+        r = plain.run("print('a'); h = display('b', display_id='i')\\n1 + 1", count=3)
         tell([o["output_type"] for o in r.outputs], r.outputs[-1]["execution_count"])
-        tell(list(plain.run("update_display('c', display_id='i')", count=4).display_updates))
+        tell(list(plain.run("h.update('c')", count=4).display_updates))
         r = plain.run("a = 1\\n1 / 0", count=5)
         tell(r.error.name, r.error.line, [o["output_type"] for o in r.outputs])
         tell(len(r.error.traceback) > 2, type(plain.shell).__name__)
