@@ -79,6 +79,11 @@ class Slot:
     facts: Facts = field(default_factory=Facts)
     home_reason: str = ""
 
+    @property
+    def waits(self) -> bool:
+        """Whether the attempt waits for permission to act."""
+        return bool(self.asks) and not self.allowed
+
 
 class Core:
     """The state of one flow run. ``handle`` is the only way in."""
@@ -307,19 +312,26 @@ class Core:
         else:
             state = StateName.FAILED
         self._note(slot, state, message)
-        lost = {number}
-        for later in self.slots[self._index[number] + 1 :]:
-            if later.phase in FINAL or not lost & later.needs:
-                continue
-            cause = min(lost & later.needs)
-            lost.add(later.node.cell.number)
-            if later.phase is Phase.RUNNING:
-                self._commands.append(Drop(later.node.cell.number, later.attempt))
-            later.phase = Phase.PASSED
-            upstream = self.slot(cause).node.cell.label
-            self._note(later, StateName.UPSTREAM_FAILED, f"needs {upstream}")
+        self._lose_dependents(slot)
         if self.plan.fail_fast:
             self._cancel_asked(CancelAsked(f"{slot.node.cell.label} failed", StateName.FAILED))
+
+    def _lose_dependents(self, slot: Slot) -> None:
+        """What needs a cell that failed, or was not reached, does not run."""
+        lost = {slot.node.cell.number}
+        for later in self.slots[self._index[slot.node.cell.number] + 1 :]:
+            if later.phase in FINAL or not lost & later.needs:
+                continue
+            cause = self.slot(min(lost & later.needs)).node.cell.label
+            self._pass(later, f"needs {cause}")
+            lost.add(later.node.cell.number)
+
+    def _pass(self, slot: Slot, reason: str) -> None:
+        """Serial would not have reached this cell."""
+        if slot.phase is Phase.RUNNING:
+            self._commands.append(Drop(slot.node.cell.number, slot.attempt))
+        slot.phase = Phase.PASSED
+        self._note(slot, StateName.UPSTREAM_FAILED, reason)
 
     # -- going on
 
@@ -363,15 +375,15 @@ class Core:
         """Let the cell whose turn it is act; tell those that serial would not reach to end."""
         for i in range(self._head, len(self.slots)):
             slot = self.slots[i]
-            if slot.phase is not Phase.RUNNING or not slot.asks or slot.allowed:
+            if slot.phase is not Phase.RUNNING or not slot.waits:
                 continue
             number = slot.node.cell.number
             failed = any(s.phase is Phase.FAILED for s in self.slots[: min(i, self._head)])
             if failed:
                 self._commands.append(Answer(number, slot.attempt, ok=False))
-                slot.phase = Phase.PASSED
-                words = f"would act ({slot.asks}), and an earlier cell failed"
-                self._note(slot, StateName.UPSTREAM_FAILED, words)
+                slot.phase = Phase.WAITING  # its process ends by itself
+                self._pass(slot, f"it {slot.asks}, and an earlier cell failed")
+                self._lose_dependents(slot)
             elif i == self._head:
                 slot.allowed = True
                 self._commands.append(Answer(number, slot.attempt, ok=True))
@@ -379,7 +391,8 @@ class Core:
     def _dispatch(self) -> None:
         if self._retiring or any(s.phase is Phase.RUNNING and s.at_home for s in self._open()):
             return  # home obeys in order: whatever is sent now would wait
-        running = sum(s.phase is Phase.RUNNING for s in self._open())
+        # One that waits for permission uses no worker: else the cell it waits for may get none.
+        running = sum(s.phase is Phase.RUNNING and not s.waits for s in self._open())
         ready = [slot for slot in self._open() if self._is_ready(slot)]
         for slot in ready:
             is_head = slot is self.slots[self._head]
@@ -390,8 +403,15 @@ class Core:
             if why is None:
                 continue  # must wait for its turn at home
             if why:
-                if slot.node.alone and running:
+                if self._failed and why != "imports":
+                    # at home nothing holds back what it may do to the outside
+                    self._pass(
+                        slot, "it runs in the flow's own process, and an earlier cell failed"
+                    )
+                    self._lose_dependents(slot)
                     continue
+                if slot.node.alone and running:
+                    continue  # nothing may run beside it
                 self._start_at_home(slot, why)
                 return
             if running >= self.plan.workers:

@@ -36,6 +36,7 @@ from orch_nb.engine.messages import (
 )
 from orch_nb.engine.plan import Facts, Plan
 from orch_nb.engine.recording import Recording
+from orch_nb.errors import OutputError
 from orch_nb.execution.job import Gate, Job, Message, Outcome, SessionSpec
 from orch_nb.model import CellKind
 from orch_nb.runners.base import (
@@ -109,12 +110,15 @@ class Driver:
         self._finish: Finish | None = None
         self.values: FinalValues | None = None
 
+    def bind_loop(self) -> None:
+        """Take the running loop, in which ``drive`` will be awaited; ``cancel`` works from now."""
+        self._loop = asyncio.get_running_loop()
+
     async def drive(self) -> Mapping[int, Outcome]:
         """Run everything; returns the outcomes by cell number.
 
         The run's record ends in a terminal state whatever happens, unless the store fails.
         """
-        self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
         self._recording.set_run_state(StateName.RUNNING)
         try:
@@ -169,7 +173,10 @@ class Driver:
             by = await asyncio.to_thread(self._request.cancel_requested)
             if by is not None:
                 self._feed(CancelAsked(f"cancelled by {by}"))
-            self._output.save()
+            try:
+                self._output.save()
+            except OutputError as error:
+                self._feed(CancelAsked(error.message, StateName.FAILED))
 
     # -- what is heard
 

@@ -35,16 +35,16 @@ _LAST_LINE = re.compile(r"[^\r\n]*[^\s][^\r\n]*(?=[\r\n]*\Z)")
 
 @dataclass(slots=True)
 class Recording:
-    """The record of one claimed run. ``failed`` is called once when the store refuses it."""
+    """The record of one claimed run."""
 
     run: FlowRun
     tasks: dict[int, TaskRun]
     writer: StoreWriter
     keyring: KeyRing
     listener: Listener
-    failed: Callable[[BaseException], None]
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     learned: list[Learn] = field(default_factory=list)
+    _failed: Callable[[BaseException], None] | None = None
     _changes: list[TaskChange] = field(default_factory=list)
     _results: list[ResultRecord] = field(default_factory=list)
     _logs: list[LogRecord] = field(default_factory=list)
@@ -146,17 +146,27 @@ class Recording:
         """Keep what was learned of the notebook's cells, by source hash."""
         self._submit(lambda t: t.put_hints(notebook, hints))
 
-    def end(self, state: StateName, message: str, files: Sequence[str]) -> None:
+    def end(self, state: StateName, message: str) -> FlowRun:
         """Record the end of the run, give the claim back, and wait until it is all stored."""
         self.flush()
         self.set_run_state(state, message)
         run = self.run
         self._submit(lambda t: t.release(run.id, run.epoch))
         self.writer.flush()
-        started = run.start_time or self.clock()
-        seconds = ((run.end_time or started) - started).total_seconds()
+        return run
+
+    def ended_event(self, files: Sequence[str]) -> RunEnded:
+        """The last event, for a run that has ended."""
+        run = self.run
+        seconds = 0.0
+        if run.start_time is not None and run.end_time is not None:
+            seconds = (run.end_time - run.start_time).total_seconds()
         tasks = tuple(self.tasks[number] for number in sorted(self.tasks))
-        self.tell(RunEnded(run, tasks, seconds, tuple(files)))
+        return RunEnded(run, tasks, seconds, tuple(files))
+
+    def on_failure(self, failed: Callable[[BaseException], None]) -> None:
+        """Call ``failed``, in the store's thread, when the store refuses something."""
+        self._failed = failed
 
     def _result(self, task: TaskRun, outcome: Outcome) -> ResultRecord:
         names = outcome.bound
@@ -185,8 +195,8 @@ class Recording:
 
     def _check(self, future: Future[None]) -> None:
         error = future.exception()
-        if error is not None:
-            self.failed(error)
+        if error is not None and self._failed is not None:
+            self._failed(error)
 
 
 def _with_outcome(task: TaskRun, outcome: Outcome) -> TaskRun:

@@ -1,0 +1,20 @@
+"""The use cases: the one door that every face goes through."""
+
+from orch_nb.app.machine import Check, doctor, where
+from orch_nb.app.records import RunDetails, cancel, logs, runs, show
+from orch_nb.app.running import Control, RunRequest, RunResult, run
+
+__all__ = [
+    "Check",
+    "Control",
+    "RunDetails",
+    "RunRequest",
+    "RunResult",
+    "cancel",
+    "doctor",
+    "logs",
+    "run",
+    "runs",
+    "show",
+    "where",
+]

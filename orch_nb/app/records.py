@@ -1,0 +1,106 @@
+"""Look at recorded runs, and ask for one to be cancelled."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from orch_nb.errors import NotFoundError
+from orch_nb.model import FlowRun, LogRecord, StateChange, TaskRun
+from orch_nb.states import StateName
+from orch_nb.store import LogQuery, RunQuery, Store, is_gone, open_store
+
+_POLL = 0.3  # seconds between looks at a log that is being followed
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetails:
+    """One run with all that belongs to it."""
+
+    run: FlowRun
+    tasks: tuple[TaskRun, ...]
+    history: tuple[StateChange, ...]
+    files: tuple[str, ...] = ()
+
+
+def runs(
+    *,
+    flow: str | None = None,
+    state: StateName | None = None,
+    tags: tuple[str, ...] = (),
+    limit: int = 20,
+) -> list[FlowRun]:
+    """Recorded runs, the newest first."""
+    query = RunQuery(
+        flow=flow,
+        state_names=() if state is None else (state,),
+        tag=tags[0] if tags else None,
+        limit=limit,
+    )
+    with open_store() as store:
+        found = store.list_runs(query)
+    return [run for run in found if set(tags) <= set(run.tags)]
+
+
+def show(called: str) -> RunDetails:
+    """One run, by name or id. Raises NotFoundError."""
+    with open_store() as store:
+        run = store.get_run(called)
+        return RunDetails(run, store.task_runs(run.id), store.history(run.id))
+
+
+def logs(
+    called: str,
+    task: str | None = None,
+    *,
+    level: int = 0,
+    after: int = 0,
+    follow: bool = False,
+) -> Iterator[LogRecord]:
+    """What a run's cells logged, oldest first; with ``follow`` until the run has ended."""
+    with open_store() as store:
+        run = store.get_run(called)
+        if task is not None:
+            task = _task_named(store, run, task)
+        while True:
+            ended = store.get_run(run.id).state_type.is_terminal
+            for record in store.logs(run.id, LogQuery(task, level, after)):
+                after = record.id or after
+                yield record
+            if not follow or ended:
+                return
+            time.sleep(_POLL)
+
+
+def _task_named(store: Store, run: FlowRun, task: str) -> str:
+    names = [found.name for found in store.task_runs(run.id)]
+    if task not in names:
+        raise NotFoundError(
+            f"run {run.name} has no task '{task}'",
+            hint=f"its tasks are {', '.join(names[:20])}",
+        )
+    return task
+
+
+def cancel(called: str) -> FlowRun:
+    """Ask a run's driver to cancel it. A run whose driver is gone is marked as crashed.
+
+    Returns the run as it is a moment later; a run that has ended is returned as it is.
+    """
+    with open_store() as store:
+        run = store.get_run(called)
+        if run.state_type.is_terminal:
+            return run
+        store.write(lambda t: t.request_cancel(run.id, by="the command line"))
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            run = store.get_run(run.id)
+            if run.state_type.is_terminal or _driver_is_gone(store, run):
+                break
+            time.sleep(_POLL)
+        return run
+
+
+def _driver_is_gone(store: Store, run: FlowRun) -> bool:
+    return any(is_gone(lease.holder) for lease in store.leases(f"run/{run.id}"))

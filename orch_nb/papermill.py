@@ -1,0 +1,99 @@
+"""The bridge for `papermill IN OUT --engine orch_nb`: papermill's conventions, our engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from papermill.engines import Engine
+
+from orch_nb.app.running import Control, RunRequest, run_notebook_document
+from orch_nb.engine.events import Event, Logged, TaskChanged
+from orch_nb.errors import SessionError
+from orch_nb.notebook.binding import bind_parameters
+from orch_nb.notebook.reader import notebook_from_dict
+from orch_nb.notebook.syntax import check_syntax
+from orch_nb.states import StateType
+
+
+class FlowEngine(Engine):  # type: ignore[misc]
+    """papermill's engine `orch_nb`.
+
+    It overrides ``execute_notebook`` as a whole: papermill's own manager saves after every cell,
+    which costs more than most cells. Errors are left in the cells' outputs, where papermill
+    finds them, marks them and raises.
+    """
+
+    @classmethod
+    def execute_notebook(
+        cls,
+        nb: Any,
+        kernel_name: str | None,
+        output_path: str | None = None,
+        progress_bar: bool = True,
+        log_output: bool = False,
+        autosave_cell_every: int = 30,
+        **kwargs: Any,
+    ) -> Any:
+        """Run ``nb``, a NotebookNode whose parameters are in place; returns the run notebook.
+
+        Options of the flow (``runner``, ``max_workers``, ``cells`` …) may be given as engine
+        keywords. Raises SessionError when the run was cancelled or its process was lost.
+        """
+        import nbformat
+
+        input_path = str(kwargs.get("input_path") or "notebook.ipynb")
+        notebook = notebook_from_dict(nbformat.from_dict(nb), path=input_path)
+        check_syntax(notebook)
+        options = {
+            name: value
+            for name, value in kwargs.items()
+            if name in RunRequest.option_names() and value is not None
+        }
+        request = RunRequest(
+            input_path, output_path, options=options, kernel=kernel_name, log_output=log_output
+        )
+        listener = _Progress(len(notebook.cells) if progress_bar else 0)
+        try:
+            result = run_notebook_document(
+                notebook,
+                request,
+                bound=bind_parameters(notebook, ()),
+                output=output_path,
+                folder=str(Path.cwd()),  # papermill's own rule
+                listener=listener,
+                control=Control(),
+                mark_errors=False,
+            )
+        finally:
+            listener.close()
+        state = result.run.state_type
+        if state in (StateType.CANCELLED, StateType.CRASHED):
+            raise SessionError(f"the run is {result.run.state_name}: {result.run.state_message}")
+        return nbformat.from_dict(result.document)
+
+
+class _Progress:
+    """papermill's progress bar and log lines, from our events."""
+
+    def __init__(self, cells: int) -> None:
+        from papermill.log import logger
+        from tqdm.auto import tqdm
+
+        self._logger = logger
+        self._bar = tqdm(total=cells, unit="cell", desc="Executing") if cells else None
+        self._done: set[int] = set()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Logged):
+            self._logger.debug(event.record.message)
+        if not isinstance(event, TaskChanged) or not event.task.state_type.is_terminal:
+            return
+        if self._bar is not None and event.task.cell_number not in self._done:
+            self._done.add(event.task.cell_number)
+            self._bar.update(1)
+
+    def close(self) -> None:
+        """End the bar's line."""
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,356 @@
+"""The core against a world that plays home and forks: whatever ends when, serial's result."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orch_nb.engine.core import Core, Phase
+from orch_nb.engine.messages import (
+    Answer,
+    Begin,
+    CancelAsked,
+    Command,
+    Drop,
+    EffectAsked,
+    Ended,
+    Event,
+    Finish,
+    Fork,
+    HomeLost,
+    Note,
+    Retire,
+    Retired,
+    RetryDue,
+    RunAtHome,
+    Wait,
+)
+from orch_nb.engine.plan import Facts, Plan, Policy
+from orch_nb.graph.model import FlowGraph, Node
+from orch_nb.model import Cell, CellKind
+from orch_nb.options import TaskOptions
+from orch_nb.states import StateName, check_transition
+
+NAMES = "abcdef"
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a cell really does; the analysis may have missed some of ``writes``."""
+
+    reads: frozenset[str]
+    writes: frozenset[str]
+    missed: frozenset[str] = frozenset()
+    acts: bool = False
+    fails: int = 0  # so many attempts fail
+    light: bool = False
+    unshippable: bool = False
+    task: bool = False
+
+
+def node(number: int, truth: Truth) -> Node:
+    seen = truth.writes - truth.missed
+    return Node(
+        cell=Cell(
+            number=number,
+            position=number - 1,
+            id=str(number),
+            name=f"cell-{number}",
+            kind=CellKind.TASK if truth.task else CellKind.PLAIN,
+            source="x",
+            options=TaskOptions(),
+        ),
+        reads=truth.reads,
+        binds=seen,
+        writes=seen,
+        light=truth.light,
+        task=True,
+    )
+
+
+def graph(truths: list[Truth]) -> FlowGraph:
+    predecessors: dict[int, frozenset[int]] = {}
+    last: dict[str, int] = {}
+    for number, truth in enumerate(truths, 1):
+        predecessors[number] = frozenset(last[n] for n in truth.reads if n in last)
+        last.update(dict.fromkeys(truth.writes - truth.missed, number))
+    nodes = tuple(node(number, truth) for number, truth in enumerate(truths, 1))
+    return FlowGraph(nodes, (), predecessors)
+
+
+def serial(truths: list[Truth]) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for number, truth in enumerate(truths, 1):
+        seen = tuple(values.get(name) for name in sorted(truth.reads))
+        values.update({name: hash((number, name, seen)) for name in truth.writes})
+    return values
+
+
+@dataclass
+class World:
+    """Home, forks, and what has been done on the outside; ends come in random order."""
+
+    truths: list[Truth]
+    core: Core
+    rng: random.Random
+    home: dict[str, object] = field(default_factory=dict)
+    forks: dict[tuple[int, int], tuple[dict[str, object], frozenset[str]]] = field(
+        default_factory=dict
+    )
+    deltas: dict[int, dict[str, object]] = field(default_factory=dict)
+    waiting: list[Event] = field(default_factory=list)
+    acted: list[int] = field(default_factory=list)
+    asked: set[tuple[int, int]] = field(default_factory=set)
+    allowed: set[tuple[int, int]] = field(default_factory=set)
+    notes: dict[int, list[StateName]] = field(default_factory=dict)
+    finish: Finish | None = None
+    most: int = 0
+    tries: dict[int, int] = field(default_factory=dict)
+
+    def run(self, *, cancel_after: int | None = None) -> None:
+        self.feed(Begin())
+        steps = 0
+        while self.finish is None:
+            steps += 1
+            assert steps < 5000, "the run does not end"
+            if steps == cancel_after:
+                self.feed(CancelAsked("enough"))
+                continue
+            events = [*self.waiting, *(("fork", key) for key in self.forks if self.can_end(key))]
+            assert events, [(s.node.cell.number, s.phase) for s in self.core.slots]
+            chosen = self.rng.choice(events)
+            if isinstance(chosen, tuple):
+                self.end_fork(chosen[1])
+            else:
+                self.waiting.remove(chosen)
+                self.feed(chosen)
+
+    def can_end(self, key: tuple[int, int]) -> bool:
+        if not self.truths[key[0] - 1].acts or key in self.allowed:
+            return True
+        return not self.core.slot(key[0]).asks
+
+    def feed(self, event: Event) -> None:
+        for command in self.core.handle(event):
+            self.do(command)
+
+    def do(self, command: Command) -> None:
+        match command:
+            case RunAtHome(cell, attempt):
+                self.waiting.append(self.finish_at(cell, attempt, self.home, frozenset()))
+            case Fork(cell, attempt, apply, hide, in_order):
+                values = dict(self.home)
+                for number in apply:
+                    values.update(self.deltas[number])
+                for name in hide:
+                    values.pop(name, None)
+                self.forks[cell, attempt] = (values, frozenset(hide))
+                if not in_order:
+                    self.allowed.add((cell, attempt))
+                busy = [s for s in self.core.slots if s.phase is Phase.RUNNING and not s.waits]
+                self.most = max(self.most, len(busy))
+            case Retire(cell):
+                self.home.update(self.deltas[cell])
+                self.waiting.append(Retired(cell))
+            case Drop(cell, attempt):
+                self.forks.pop((cell, attempt), None)
+            case Answer(cell, attempt, ok):
+                if ok:
+                    self.allowed.add((cell, attempt))
+                else:
+                    self.forks.pop((cell, attempt), None)
+            case Wait(cell):
+                self.waiting.append(RetryDue(cell))
+            case Note(cell, state):
+                seen = self.notes.setdefault(cell, [])
+                check_transition(f"cell {cell}", seen[-1] if seen else StateName.PENDING, state)
+                seen.append(state)
+            case Finish():
+                self.finish = command
+
+    def end_fork(self, key: tuple[int, int]) -> None:
+        cell, attempt = key
+        truth = self.truths[cell - 1]
+        if truth.acts and key not in self.allowed:
+            self.feed(EffectAsked(cell, attempt, "writes a file"))
+            return
+        values, hidden = self.forks.pop(key)
+        before = dict(values)
+        event = self.finish_at(cell, attempt, values, hidden)
+        if event.facts.ok:
+            self.deltas[cell] = {n: v for n, v in values.items() if before.get(n) != v}
+        self.feed(event)
+
+    def finish_at(
+        self, cell: int, attempt: int, values: dict[str, object], hidden: frozenset[str]
+    ) -> Ended:
+        truth = self.truths[cell - 1]
+        if truth.unshippable and values is not self.home:
+            return Ended(cell, attempt, Facts(unshippable="it holds a lock"))
+        missing = sorted(truth.reads & hidden)
+        if missing:
+            facts = Facts(ok=False, missing=missing[0], error=f"NameError: {missing[0]}")
+            return Ended(cell, attempt, facts)
+        self.tries[cell] = self.tries.get(cell, 0) + 1
+        if self.tries[cell] <= truth.fails:
+            return Ended(cell, attempt, Facts(ok=False, error="ValueError: x"))
+        seen = tuple(values.get(name) for name in sorted(truth.reads))
+        values.update({name: hash((cell, name, seen)) for name in truth.writes})
+        if truth.acts:
+            self.acted.append(cell)
+        return Ended(cell, attempt, Facts(shipped=values is not self.home, writes=truth.writes))
+
+
+def world(truths: list[Truth], seed: int, workers: int = 4, **rules: object) -> World:
+    policies = {n: Policy(delays=(0.0,) * t.fails) for n, t in enumerate(truths, 1) if t.fails}
+    plan = Plan(graph(truths), workers, policies=policies, **rules)  # type: ignore[arg-type]
+    return World(truths, Core(plan), random.Random(seed))
+
+
+names = st.frozensets(st.sampled_from(NAMES), max_size=3)
+
+
+@st.composite
+def notebooks(draw: st.DrawFn) -> list[Truth]:
+    truths = [Truth(frozenset(), frozenset(NAMES))]
+    for _ in range(draw(st.integers(1, 12))):
+        writes = draw(names)
+        truths.append(
+            Truth(
+                reads=draw(names),
+                writes=writes,
+                missed=draw(st.frozensets(st.sampled_from(sorted(writes) or ["-"]))) & writes,
+                acts=draw(st.booleans()) and draw(st.booleans()),
+                fails=draw(st.sampled_from([0, 0, 0, 1, 2])),
+                light=draw(st.booleans()),
+                unshippable=draw(st.integers(0, 5)) == 0,
+            )
+        )
+    return truths
+
+
+@settings(max_examples=400, deadline=None)
+@given(notebooks(), st.integers(0, 10**6), st.integers(1, 5), st.booleans())
+def test_any_order_of_ends_gives_the_serial_result(
+    truths: list[Truth], seed: int, workers: int, overlap: bool
+) -> None:
+    w = world(truths, seed, workers, overlap=overlap)
+    w.run()
+    assert w.finish == Finish(StateName.COMPLETED)
+    assert w.home == serial(truths)
+    assert w.most <= workers
+    assert w.acted == sorted(w.acted), "effects must come in document order"
+    assert len(set(w.acted)) == len(w.acted), "an effect happened twice"
+    for states in w.notes.values():
+        assert states[-1] is StateName.COMPLETED
+
+
+@settings(max_examples=200, deadline=None)
+@given(notebooks(), st.integers(0, 10**6), st.integers(1, 30))
+def test_a_cancelled_run_ends_whatever_it_was_doing(
+    truths: list[Truth], seed: int, after: int
+) -> None:
+    w = world(truths, seed)
+    w.run(cancel_after=after)
+    assert w.finish is not None
+    assert w.finish.state in (StateName.CANCELLED, StateName.COMPLETED)
+    assert all(slot.phase is not Phase.RUNNING for slot in w.core.slots)
+
+
+@settings(max_examples=200, deadline=None)
+@given(notebooks(), st.integers(0, 10**6), st.integers(1, 12))
+def test_nothing_a_failed_cell_feeds_runs_and_the_rest_does(
+    truths: list[Truth], seed: int, victim: int
+) -> None:
+    victim = min(victim, len(truths) - 1)
+    truths = [Truth(t.reads, t.writes, light=t.light) for t in truths]
+    truths[victim] = Truth(truths[victim].reads, truths[victim].writes, fails=99)
+    w = world(truths, seed)
+    w.core.plan.policies.clear()  # type: ignore[attr-defined]
+    w.run()
+    number = victim + 1
+    assert w.finish is not None
+    assert w.finish.state is StateName.FAILED
+    lost = {number}
+    for i in range(number + 1, len(truths) + 1):
+        if lost & w.core.plan.graph.predecessors[i]:
+            lost.add(i)
+    for slot in w.core.slots:
+        cell = slot.node.cell.number
+        last = w.notes[cell][-1]
+        if cell == number:
+            assert last is StateName.FAILED
+        elif cell in lost:
+            assert last is StateName.UPSTREAM_FAILED
+        else:
+            assert last is StateName.COMPLETED
+
+
+def commands_of(core: Core, event: Event) -> list[Command]:
+    return [c for c in core.handle(event) if not isinstance(c, Note)]
+
+
+def test_independent_cells_are_forked_together_up_to_the_number_of_workers() -> None:
+    truths = [Truth(frozenset(), frozenset({name})) for name in "abc"]
+    core = Core(Plan(graph(truths), workers=2))
+    assert commands_of(core, Begin()) == [
+        Fork(1, 1, apply=(), hide=(), in_order=True),
+        Fork(2, 1, apply=(), hide=("a",), in_order=True),
+    ]
+
+
+def test_a_chain_runs_at_home_and_ships_nothing() -> None:
+    truths = [
+        Truth(frozenset(), frozenset("a")),
+        Truth(frozenset("a"), frozenset("a")),
+    ]
+    core = Core(Plan(graph(truths), workers=2))
+    why = "nothing else could run beside it"
+    assert commands_of(core, Begin()) == [RunAtHome(1, 1, observe=False, ship=False, why=why)]
+    assert commands_of(core, Ended(1, 1, Facts(writes=frozenset("a")))) == [
+        RunAtHome(2, 1, observe=False, ship=False, why=why)
+    ]
+    assert commands_of(core, Ended(2, 1, Facts())) == [Finish(StateName.COMPLETED)]
+
+
+def test_a_later_cell_gets_the_changes_of_an_unretired_one_it_reads() -> None:
+    truths = [
+        Truth(frozenset(), frozenset("a")),
+        Truth(frozenset(), frozenset("b")),
+        Truth(frozenset("b"), frozenset("c")),
+    ]
+    core = Core(Plan(graph(truths), workers=2))
+    core.handle(Begin())
+    ended = Ended(2, 1, Facts(shipped=True, writes=frozenset("b")))
+    assert commands_of(core, ended) == [Fork(3, 1, apply=(2,), hide=("a",), in_order=True)]
+
+
+def test_a_crash_of_the_home_process_ends_the_run_as_crashed() -> None:
+    core = Core(Plan(graph([Truth(frozenset(), frozenset("a"))]), workers=1))
+    core.handle(Begin())
+    commands = core.handle(HomeLost("it is gone"))
+    assert Note(1, StateName.CRASHED, "it is gone", 1) in commands
+    assert commands[-1] == Finish(StateName.CRASHED, "it is gone")
+
+
+def test_fail_fast_cancels_what_still_runs() -> None:
+    truths = [Truth(frozenset(), frozenset(name)) for name in "ab"]
+    core = Core(Plan(graph(truths), workers=2, fail_fast=True))
+    core.handle(Begin())
+    commands = core.handle(Ended(1, 1, Facts(ok=False, error="ValueError: x")))
+    assert Drop(2, 1) in commands
+    assert commands[-1] == Finish(StateName.FAILED, "cell 1 failed")
+
+
+@pytest.mark.parametrize("fails", [1, 2])
+def test_a_retry_counts_attempts_from_one(fails: int) -> None:
+    w = world([Truth(frozenset(), frozenset("a"), fails=fails)], seed=1)
+    w.run()
+    expected = [StateName.RUNNING]
+    for _ in range(fails):
+        expected += [StateName.AWAITING_RETRY, StateName.RETRYING]
+    assert w.notes[1] == [*expected, StateName.COMPLETED]
