@@ -57,6 +57,8 @@ class Node:
     imports_only: bool = False
     light: bool = False  # no call or loop that could take long
     task: bool = False  # runs as a task under the chosen cells mode
+    why: tuple[tuple[str, str], ...] = ()  # (name, how it may be changed in place), sorted
+    bound: frozenset[str] = frozenset()  # names it may bind or delete, on some path
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,455 @@
+"""What a call does: builtins, library functions, methods, and the notebook's own functions."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+
+from orch_nb.analysis import knowledge
+from orch_nb.analysis.files import note_files
+from orch_nb.analysis.functions import (
+    Arguments,
+    call_definition,
+    decorated,
+    find_methods,
+    harm,
+    unknown_call,
+    use,
+)
+from orch_nb.analysis.knowledge import CallFacts
+from orch_nb.analysis.magics import shell_call
+from orch_nb.analysis.state import State
+from orch_nb.analysis.syntax import python
+from orch_nb.analysis.values import (
+    IMMUTABLE,
+    IMPORT,
+    ITERATORS,
+    NONE,
+    UNKNOWN,
+    Value,
+    holding,
+    imported,
+    joined,
+    scalar,
+)
+
+_WORD = re.compile(r"[^\W\d]\w*")
+
+
+def call(state: State, node: ast.Call) -> Value:
+    """Evaluate a call."""
+    state.effects.calls = True
+    function = node.func
+    if isinstance(function, ast.Attribute):
+        shell = shell_call(state, node)
+        if shell is not None:
+            return shell
+        receiver = state.evaluate(state, function.value)
+        arguments = _arguments(state, node)
+        if receiver.type.startswith(IMPORT):
+            path = f"{receiver.type[len(IMPORT) :]}.{function.attr}"
+            return library_call(state, path, arguments, node)
+        return method_call(state, receiver, function.attr, arguments, node)
+    if isinstance(function, ast.Name):
+        callee = state.load(function.id)
+        if callee.code and callee.type not in ("function", "class"):
+            use(state, callee)
+    else:
+        callee = state.evaluate(state, function)
+    arguments = _arguments(state, node)
+    return call_value(state, callee, arguments, node)
+
+
+def call_value(state: State, callee: Value, arguments: Arguments, node: ast.Call) -> Value:
+    """Call whatever the value is."""
+    if callee.type.startswith(IMPORT):
+        return library_call(state, callee.type[len(IMPORT) :], arguments, node)
+    state.effects.heavy = True
+    if callee.type == "function":
+        results = [
+            call_definition(state, definition, callee, arguments, None)
+            for definition in callee.code
+            if not isinstance(definition.node, ast.ClassDef)
+        ]
+        if len(callee.code) == len(results) == 1:
+            return results[0]
+        use(state, callee)
+        return _either([*results, unknown_call(state, callee, arguments, _passed(node))])
+    if callee.type == "class":
+        return _construct(state, callee, arguments, node)
+    if callee.type == "instance" or find_methods(callee, "__call__"):
+        return method_call(state, callee, "__call__", arguments, node)
+    facts = knowledge.method(callee.type, "__call__") if callee.type else None
+    if facts is not None:
+        return apply_facts(state, facts, callee, arguments, node, "called")
+    state.change(callee.own, "called")
+    return unknown_call(state, callee, arguments, _passed(node))
+
+
+def _either(values: list[Value]) -> Value:
+    result = values[0]
+    for value in values[1:]:
+        result = joined(result, value)
+    return result
+
+
+def _passed(node: ast.Call) -> str:
+    return f"passed to {_called(node)}"
+
+
+def _called(node: ast.Call) -> str:
+    function = node.func
+    if isinstance(function, ast.Attribute):
+        return f".{function.attr}()"
+    return f"{function.id}()" if isinstance(function, ast.Name) else "a call"
+
+
+def _arguments(state: State, node: ast.Call) -> Arguments:
+    positional: list[Value] = []
+    keywords: dict[str, Value] = {}
+    starred: Value | None = None
+    for argument in node.args:
+        value = state.evaluate(state, argument)
+        if isinstance(argument, ast.Starred):
+            starred = value if starred is None else joined(starred, value)
+        else:
+            positional.append(value)
+    for keyword in node.keywords:
+        value = state.evaluate(state, keyword.value)
+        if keyword.arg is None:
+            starred = value.part() if starred is None else joined(starred, value.part())
+        else:
+            keywords[keyword.arg] = value
+    return Arguments(tuple(positional), keywords, starred)
+
+
+def _construct(state: State, callee: Value, arguments: Arguments, node: ast.Call) -> Value:
+    """Make an instance of a class of the notebook."""
+    use(state, callee)
+    held = holding([callee, *arguments.all()], "instance")
+    shared = held.reach - callee.own
+    result = Value("instance", NONE, shared, held.code | callee.code, held.draws)
+    initials = [
+        m for n in ("__init__", "__new__", "__post_init__") for m in find_methods(callee, n)
+    ]
+    for definition in initials:
+        call_definition(state, definition, callee, arguments, result)
+    foreign = any(
+        value.type.startswith(IMPORT) and not knowledge.function(value.type[len(IMPORT) :])
+        for value in arguments.all()
+    )
+    if foreign:
+        for value in arguments.all():
+            harm(state, value, _passed(node))
+    if any(_has_state(definition.node) for definition in callee.code):
+        result = Value("instance", NONE, shared | callee.own, result.code, result.draws)
+    return result
+
+
+def _has_state(node: ast.AST) -> bool:
+    """Whether instances of a class share something that can change."""
+    if not isinstance(node, ast.ClassDef):
+        return False
+    for statement in node.body:
+        if isinstance(statement, ast.Assign | ast.AnnAssign):
+            if statement.value is not None and not isinstance(statement.value, ast.Constant):
+                return True
+        elif not isinstance(
+            statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.Expr | ast.Pass
+        ):
+            return True
+    return False
+
+
+def method_call(
+    state: State, receiver: Value, name: str, arguments: Arguments, node: ast.Call
+) -> Value:
+    """Call ``receiver.name(...)``."""
+    own = find_methods(receiver, name)
+    if own:
+        return _own_method(state, receiver, name, arguments, node)
+    facts: CallFacts | None = None
+    if receiver.type:
+        facts = knowledge.method(receiver.type, name)
+        if facts is None and receiver.type in IMMUTABLE:
+            facts = knowledge.CallFacts(returns="")
+    if facts is None:
+        facts = knowledge.generic(name)
+    if not facts.known:
+        state.effects.heavy = True
+        why = f"by .{name}()"
+        state.change(receiver.reach, why)
+        state.draw(receiver.draws)
+        result = unknown_call(state, receiver, arguments, f"passed to .{name}()")
+        for value in arguments.all():
+            state.link(receiver.own, value)
+        return result
+    return apply_facts(state, facts, receiver, arguments, node, name)
+
+
+def _own_method(
+    state: State, receiver: Value, name: str, arguments: Arguments, node: ast.Call
+) -> Value:
+    state.effects.heavy = True
+    results = []
+    for definition in find_methods(receiver, name):
+        this: Value | None = receiver
+        if decorated(definition, "staticmethod") or (receiver.type == "class" and not decorated(definition, "classmethod")):
+            this = None
+        elif decorated(definition, "classmethod"):
+            this = Value("class", receiver.own, receiver.reach, receiver.code)
+        results.append(call_definition(state, definition, receiver, arguments, this))
+    if receiver.type not in ("instance", "class"):
+        facts = knowledge.generic(name)
+        if not facts.known or facts.changes_self:
+            state.change(receiver.reach, f"by .{name}()")
+    return _either(results)
+
+
+def touch(state: State, value: Value, why: str) -> None:
+    """Note a use that may change the value itself."""
+    if not value.immutable:
+        state.change(value.own, why)
+
+
+def library_call(state: State, path: str, arguments: Arguments, node: ast.Call) -> Value:
+    """Call a builtin, or a function or class of a library."""
+    special = _SPECIAL.get(path)
+    if special is not None:
+        result = special(state, arguments, node)
+        if result is not None:
+            return result
+    facts = knowledge.function(path)
+    if facts is None or not facts.known:
+        state.effects.heavy = True
+        result = unknown_call(state, UNKNOWN, arguments, f"passed to {path.rpartition('.')[2]}()")
+        return result
+    return apply_facts(state, facts, None, arguments, node, path)
+
+
+def apply_facts(
+    state: State,
+    facts: CallFacts,
+    receiver: Value | None,
+    arguments: Arguments,
+    node: ast.Call,
+    name: str,
+) -> Value:
+    """Count what the tables say of a call."""
+    values = arguments.all()
+    tail = name.rpartition(".")[2]
+    state.effects.heavy = state.effects.heavy or not facts.cheap
+    if receiver is not None:
+        if facts.changes_self or _in_place(arguments):
+            state.change(receiver.own, f"by .{tail}()")
+            for value in values:
+                state.link(receiver.own, value)
+            _figure(state, receiver, tail)
+        state.draw(receiver.draws)
+    elif "out" in arguments.keywords or "inplace" in arguments.keywords:
+        for value in values[:1]:
+            state.change(value.own, f"by {tail}(inplace=…)")
+    if "out" in arguments.keywords:
+        state.change(arguments.keywords["out"].reach, f"written by {tail}(out=…)")
+    for position in facts.changes:
+        changed = argument(arguments, position)
+        if changed is not None:
+            state.change(changed.reach, f"by {tail}()")
+    _arguments_used(state, facts, values, tail)
+    _ambient(state, facts, arguments)
+    note_files(state, facts, arguments, receiver)
+    if facts.names or any(value.text is not None and "~" in value.text for value in values):
+        _named_in_strings(state, arguments)
+    return _result(facts, receiver, values, arguments)
+
+
+def _result(
+    facts: CallFacts, receiver: Value | None, values: list[Value], arguments: Arguments
+) -> Value:
+    type = facts.returns
+    if facts.same and receiver is not None:
+        type = receiver.type
+    if type in IMMUTABLE:
+        return scalar(type)
+    draws = frozenset(facts.draws) if facts.stateful and _unseeded(facts, arguments) else NONE
+    parts = [receiver, *values] if receiver is not None else values
+    held = holding(parts, type)
+    loose = facts.loose or type in ITERATORS
+    if not facts.shared:
+        return Value(type, NONE, NONE, held.code, draws, loose)
+    draws = draws | held.draws
+    if receiver is not None:
+        # a view, or the thing itself
+        return Value(type, held.reach, held.reach, held.code, draws, loose or held.loose)
+    own = held.reach if type not in ("list", "dict", "set", "tuple") and not type else NONE
+    return Value(type, own, held.reach, held.code, draws, loose or held.loose)
+
+
+def _unseeded(facts: CallFacts, arguments: Arguments) -> bool:
+    if not facts.unless:
+        return True
+    seed = arguments.keywords.get(facts.unless)
+    return seed is None or seed.type == "none"
+
+
+def _in_place(arguments: Arguments) -> bool:
+    given = arguments.keywords.get("inplace")
+    return given is not None
+
+
+def _figure(state: State, receiver: Value, tail: str) -> None:
+    facts = knowledge.type_facts(receiver.type) if receiver.type else None
+    if facts is not None and facts.figure:
+        state.change(receiver.reach, f"drawn on by .{tail}()")
+
+
+def _arguments_used(state: State, facts: CallFacts, values: list[Value], tail: str) -> None:
+    for value in values:
+        if value.type in ITERATORS or (not value.type and value.loose and facts.loose):
+            state.change(value.reach if value.loose else value.own, f"used up by {tail}()")
+        elif value.type and not value.immutable:
+            known = knowledge.type_facts(value.type)
+            if known is not None and known.figure:
+                state.change(value.reach, f"a figure, passed to {tail}()")
+        if value.draws and not facts.stateful:
+            state.draw(value.draws)
+
+
+def _ambient(state: State, facts: CallFacts, arguments: Arguments) -> None:
+    for name in facts.reads:
+        state.ambient_read(name)
+    if facts.draws and not facts.stateful and _unseeded(facts, arguments):
+        state.draw(facts.draws)
+    for name in facts.sets:
+        state.ambient_write(name, definite=True)
+    for name in facts.writes:
+        state.ambient_write(name)
+    if facts.barrier:
+        state.block(facts.barrier)
+
+
+def argument(arguments: Arguments, position: int | str) -> Value | None:
+    """The argument at a position, or of a name; None where it is not given."""
+    if isinstance(position, str):
+        return arguments.keywords.get(position)
+    if position < len(arguments.positional):
+        return arguments.positional[position]
+    return arguments.starred
+
+
+def _named_in_strings(state: State, arguments: Arguments) -> None:
+    for value in arguments.all():
+        if value.text is not None:
+            state.effects.soft.update(
+                word for word in _WORD.findall(value.text) if word not in state.bound
+            )
+        elif value.type in ("str", ""):
+            state.effects.soft.add("*")
+
+
+# builtins with a meaning of their own
+
+
+def _exec(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    first = argument(arguments, 0)
+    tree = python(first.text) if first is not None and first.text is not None else None
+    if tree is None:
+        state.block(f"{_called(node)} runs text that is not known beforehand")
+        return UNKNOWN
+    if len(arguments.all()) > 1:
+        for value in arguments.all()[1:]:
+            harm(state, value, "the namespace of exec()")
+    state.conditional += 1
+    state.execute(state, tree.body)
+    state.conditional -= 1
+    return UNKNOWN
+
+
+def _globals(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    if arguments.all():
+        return None
+    if state.scope is not None and _called(node) in ("locals()", "vars()", "dir()"):
+        return Value("dict", reach=_all_locals(state))
+    state.block(f"{_called(node)} reaches every name")
+    return UNKNOWN
+
+
+def _all_locals(state: State) -> frozenset[str]:
+    scope, reach = state.scope, NONE
+    while scope is not None:
+        for value in scope.values.values():
+            reach |= value.reach
+        scope = scope.parent
+    return reach
+
+
+def _getattr(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    value = argument(arguments, 0)
+    if value is None:
+        return UNKNOWN
+    name = argument(arguments, 1)
+    if value.type.startswith(IMPORT) and name is not None and name.text:
+        return imported(f"{value.type[len(IMPORT) :]}.{name.text}")
+    return _either([value.part(), *arguments.positional[2:]])
+
+
+def _setattr(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    value = argument(arguments, 0)
+    name = argument(arguments, 1)
+    if value is None:
+        return UNKNOWN
+    if value.type.startswith(IMPORT):
+        tail = name.text if name is not None and name.text else "*"
+        path = f"{value.type[len(IMPORT) :]}.{tail}"
+        state.ambient_write(knowledge.store_target(path))
+    state.change(value.own, "an attribute was set")
+    for stored in arguments.positional[2:]:
+        state.link(value.own, stored)
+    return scalar("none")
+
+
+def _super(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    scope = state.scope
+    while scope is not None and scope.is_comprehension:
+        scope = scope.parent
+    values = list(scope.values.values()) if scope is not None else []
+    return values[0] if values else UNKNOWN
+
+
+def _import_module(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    first = argument(arguments, 0)
+    return imported(first.text) if first is not None and first.text else UNKNOWN
+
+
+def _join_path(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    texts = [value.text for value in arguments.positional]
+    if arguments.starred is None and texts and all(texts):
+        return scalar("path", "/".join(str(text).rstrip("/") for text in texts))
+    return scalar("path")
+
+
+def _str(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    values = arguments.all()
+    return scalar("str", values[0].text if len(values) == 1 else None)
+
+
+_Special = Callable[[State, Arguments, ast.Call], Value | None]
+_SPECIAL: dict[str, _Special] = {
+    "builtins.exec": _exec,
+    "builtins.eval": _exec,
+    "builtins.globals": _globals,
+    "builtins.locals": _globals,
+    "builtins.vars": _globals,
+    "builtins.dir": _globals,
+    "builtins.getattr": _getattr,
+    "builtins.setattr": _setattr,
+    "builtins.delattr": _setattr,
+    "builtins.super": _super,
+    "builtins.__import__": _import_module,
+    "importlib.import_module": _import_module,
+    "os.path.join": _join_path,
+    "pathlib.Path": _join_path,
+    "pathlib.PurePath": _join_path,
+    "builtins.str": _str,
+}

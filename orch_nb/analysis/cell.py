@@ -1,0 +1,210 @@
+"""The analysis of one cell: its effects, and what the names mean to the cells below it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orch_nb.analysis.expressions import evaluate
+from orch_nb.analysis.state import HEAP, REACH_LIMIT, State
+from orch_nb.analysis.statements import execute
+from orch_nb.analysis.syntax import Parsed, parse
+from orch_nb.analysis.values import NONE, Value
+
+Facts = dict[str, object]  # name → Value, "@object" → frozenset of the names that reach it
+
+_DISPLAYED = re.compile(r";\s*(#.*)?$")
+_QUIET_MAGICS = {"load_ext", "matplotlib", "config", "autoreload", "reload_ext", "precision"}
+
+
+@dataclass(frozen=True, slots=True)
+class CellEffects:
+    """What one cell may do, given the names it finds. ``changes`` says why for each name.
+
+    ``facts`` is what is known after the cell where it differs from before; ``touched`` what
+    was looked up to find out: as long as that stays the same, so does all of this.
+    """
+
+    reads: frozenset[str] = NONE
+    soft: frozenset[str] = NONE
+    binds: frozenset[str] = NONE
+    bound: frozenset[str] = NONE
+    changes: Mapping[str, str] = field(default_factory=dict)
+    ambient_reads: frozenset[str] = NONE
+    ambient_writes: frozenset[str] = NONE
+    files_read: frozenset[str] = NONE
+    files_written: frozenset[str] = NONE
+    barrier: str = ""
+    alone: bool = False
+    imports_only: bool = False
+    light: bool = False
+    calls: bool = False
+    displays: bool = False  # its last line is an expression, so it may set `_` and `Out`
+    surely_displays: bool = False
+    history: frozenset[int | str] = frozenset()
+    facts: Mapping[str, object] = field(default_factory=dict)
+    touched: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def writes(self) -> frozenset[str]:
+        """Names it may bind, delete or change in place."""
+        return self.bound | self.changes.keys()
+
+
+class _Lookup:
+    """Reads facts, and remembers which."""
+
+    def __init__(self, facts: Mapping[str, object]) -> None:
+        self.facts = facts
+        self.touched: dict[str, object] = {}
+
+    def value(self, name: str) -> Value | None:
+        found = self.facts.get(name)
+        self.touched[name] = found
+        return found if isinstance(found, Value) else None
+
+    def names(self, item: str) -> frozenset[str]:
+        found = self.facts.get(item)
+        self.touched[item] = found
+        return found if isinstance(found, frozenset) else NONE
+
+
+def analyse(
+    source: str, facts: Mapping[str, object], number: int, may_fail: bool = False
+) -> CellEffects:
+    """Analyse one cell's source. ``facts`` is what is known before it; never raises.
+
+    ``may_fail`` says that the cell is allowed to end early, so that nothing is bound for sure.
+    """
+    parsed = parse(source)
+    if parsed.tree is None:
+        return CellEffects(barrier=parsed.reason)
+    lookup = _Lookup(facts)
+    state = State(lookup.value, str(number))
+    state.evaluate, state.execute = evaluate, execute
+    state.definitions = parsed.definitions
+    try:
+        execute(state, parsed.tree.body)
+    except RecursionError:
+        return CellEffects(barrier="it is nested too deeply to be analysed")
+    return _finished(state, lookup, parsed, source, may_fail)
+
+
+def _finished(
+    state: State, lookup: _Lookup, parsed: Parsed, source: str, may_fail: bool
+) -> CellEffects:
+    effects = state.effects
+    tree = parsed.tree or ast.Module([], [])
+    changes = _changed_names(state, lookup)
+    binds = NONE if may_fail or state.dead else frozenset(state.bound & effects.binds)
+    soft = {name for name in effects.soft if name == "*" or lookup.value(name) is not None}
+    uncertain = {name for name in effects.binds - binds if lookup.value(name) is not None}
+    last = tree.body[-1] if tree.body else None
+    displays = isinstance(last, ast.Expr) and not _DISPLAYED.search(source.rstrip())
+    imports_only = not effects.barrier and all(_is_import(part) for part in tree.body)
+    found = _facts_after(state, lookup, "defaultdict" in source or "__missing__" in source)
+    return CellEffects(
+        reads=frozenset(effects.reads | uncertain | changes.keys()),
+        soft=frozenset(soft),
+        binds=binds,
+        bound=frozenset(effects.binds),
+        changes=changes,
+        ambient_reads=frozenset(effects.ambient_reads),
+        ambient_writes=frozenset(effects.ambient_writes),
+        files_read=frozenset(effects.files_read),
+        files_written=frozenset(effects.files_written),
+        barrier=effects.barrier,
+        alone=effects.alone,
+        imports_only=imports_only,
+        light=not effects.heavy and not effects.barrier and not effects.alone,
+        calls=effects.calls or displays,
+        displays=displays,
+        surely_displays=displays and _surely_value(last),
+        history=frozenset(effects.history),
+        facts=found,
+        touched=lookup.touched,
+    )
+
+
+def _surely_value(last: ast.stmt | None) -> bool:
+    """Whether a displayed expression can't be None."""
+    return isinstance(last, ast.Expr) and (
+        isinstance(
+            last.value,
+            ast.BinOp | ast.Compare | ast.JoinedStr | ast.List | ast.Tuple | ast.Dict | ast.Set,
+        )
+        or (isinstance(last.value, ast.Constant) and last.value.value is not None)
+    )
+
+
+def _is_import(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Import | ast.ImportFrom | ast.Pass):
+        return True
+    if isinstance(node, ast.Expr):
+        if isinstance(node.value, ast.Constant):
+            return True
+        call = node.value
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+            first = call.args[0] if call.args else None
+            name = first.value if isinstance(first, ast.Constant) else None
+            return call.func.attr == "run_line_magic" and name in _QUIET_MAGICS
+        return False
+    if isinstance(node, ast.Try):
+        parts = [*node.body, *node.orelse, *node.finalbody]
+        parts += [part for handler in node.handlers for part in handler.body]
+        return all(_is_import(part) or _is_flag(part) for part in parts)
+    return False
+
+
+def _is_flag(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+
+
+def _changed_names(state: State, lookup: _Lookup) -> dict[str, str]:
+    """The names through which a changed object can be reached."""
+    changes: dict[str, str] = {}
+    for item, why in sorted(state.effects.changed.items()):
+        for name in sorted(lookup.names(item)):
+            changes.setdefault(name, why)
+    return changes
+
+
+def _facts_after(state: State, lookup: _Lookup, grows: bool) -> Facts:
+    """What is known after the cell, where it differs from before."""
+    facts: Facts = {}
+    for name in state.effects.binds:
+        facts[name] = _bounded(state.known(name) or Value())
+    for holder, value in state.effects.links:
+        for item in holder:
+            for name in lookup.names(item):
+                known = facts.get(name)
+                old = known if isinstance(known, Value) else lookup.value(name)
+                if old is not None and not old.immutable:
+                    facts[name] = _bounded(old.grown(value))
+    for name, value_after in list(facts.items()):
+        before = lookup.value(name)
+        old_reach = before.reach if before is not None else NONE
+        new_reach = value_after.reach if isinstance(value_after, Value) else NONE
+        for item in new_reach - old_reach:
+            facts[item] = _names(facts, lookup, item) | {name}
+        for item in old_reach - new_reach:
+            facts[item] = _names(facts, lookup, item) - {name}
+    if grows:
+        facts["mention defaultdict"] = Value("none")
+    return facts
+
+
+def _names(facts: Facts, lookup: _Lookup, item: str) -> frozenset[str]:
+    found = facts.get(item)
+    return found if isinstance(found, frozenset) else lookup.names(item)
+
+
+def _bounded(value: Value) -> Value:
+    """Beyond the limit, what a value reaches counts as one object shared by all such values."""
+    if len(value.reach) <= REACH_LIMIT:
+        return value
+    heap = frozenset((HEAP,))
+    own = value.own if len(value.own) <= 2 else heap
+    return Value(value.type, own | heap, own | heap, value.code, value.draws, value.loose)

@@ -1,0 +1,514 @@
+"""Functions and classes of the notebook: what their code does, as of the moment it runs.
+
+A body is walked when it is called or passed on, against the names as they are then (late
+binding), and the outcome is kept as long as the names it looked up stay the same.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from orch_nb.analysis.scopes import Function, Names, names_of, parameters
+from orch_nb.analysis.state import Effects, Scope, State
+from orch_nb.analysis.values import (
+    NONE,
+    NOTHING,
+    UNKNOWN,
+    Definition,
+    Value,
+    holding,
+    joined,
+)
+
+_ROUNDS = 4  # passes over a recursive function until its summary must stand still
+_KEPT = 6  # summaries kept for one set of argument types
+_CLOSURE = "<closure>"
+_LOCAL = "!"  # the place of objects made inside a body
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one call does. Objects ``<p>`` and ``<p>*`` stand for the argument ``p`` itself and
+    for what it reaches."""
+
+    effects: Effects = field(default_factory=Effects)
+    returned: Value = NOTHING
+    yields: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What a call passes: by position, by keyword, and through stars."""
+
+    positional: tuple[Value, ...] = ()
+    keywords: Mapping[str, Value] = field(default_factory=dict)
+    starred: Value | None = None
+
+    def all(self) -> list[Value]:
+        """Every value passed."""
+        values = [*self.positional, *self.keywords.values()]
+        return values if self.starred is None else [*values, self.starred]
+
+
+# definitions
+
+
+def definition_of(
+    state: State, node: Function | ast.ClassDef | ast.GeneratorExp, name: str
+) -> Definition:
+    """The one Definition of a node, made at first sight."""
+    found = state.definitions.get(node)
+    if found is None:
+        target: Function | ast.ClassDef
+        if isinstance(node, ast.GeneratorExp):
+            target = _as_lambda(node)
+        else:
+            target = node
+        found = Definition(target, name, _locals(state), state.scope is None)
+        state.definitions[node] = found
+    return found
+
+
+def _as_lambda(node: ast.GeneratorExp) -> ast.Lambda:
+    """A generator runs when it is advanced: like a function without parameters."""
+    body = ast.ListComp(elt=node.elt, generators=node.generators)
+    nothing = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+    return ast.copy_location(ast.Lambda(args=nothing, body=body), node)
+
+
+def _locals(state: State) -> frozenset[str]:
+    names: frozenset[str] = state.outer_names
+    scope = state.scope
+    while scope is not None:
+        if not scope.is_class:
+            names = (names | scope.local) - scope.globals
+        scope = scope.parent
+    return names
+
+
+def _captured(state: State) -> Value:
+    """All that a closure made here may hold."""
+    values = [] if state.closure is UNKNOWN else [state.closure]
+    scope = state.scope
+    while scope is not None:
+        if not scope.is_class:
+            values.extend(scope.values.values())
+        scope = scope.parent
+    return holding(values)
+
+
+def _define(state: State, node: Function | ast.ClassDef, name: str, parts: list[Value]) -> Value:
+    definition = definition_of(state, node, name)
+    held = holding(parts)
+    if definition.outer and state.scope is not None:
+        captured = _captured(state)
+        held = holding([held, captured])
+    kind = "class" if isinstance(node, ast.ClassDef) else "function"
+    code = held.code | {definition}
+    value = Value(kind, NONE, held.reach, code, held.draws, loose=False)
+    if state.scope is not None and not _in_class(state):
+        # a function made inside another may be called before that one returns
+        use(state, value)
+    return value
+
+
+def _in_class(state: State) -> bool:
+    return state.scope is not None and state.scope.is_class
+
+
+def define_lambda(state: State, node: ast.Lambda) -> Value:
+    """Evaluate a lambda expression."""
+    return _define(state, node, "<lambda>", _defaults(state, node))
+
+
+def define_generator(state: State, node: ast.GeneratorExp) -> Value:
+    """The code that runs while a generator expression is advanced."""
+    definition = definition_of(state, node, "<generator>")
+    return Value("iterator", code=frozenset((definition,)))
+
+
+def define_function(state: State, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Value:
+    """Evaluate a function's defaults and annotations; the value is the function, undecorated."""
+    parts = _defaults(state, node)
+    for argument in ast.walk(node.args):
+        if isinstance(argument, ast.arg) and argument.annotation is not None:
+            state.evaluate(state, argument.annotation)
+    if node.returns is not None:
+        state.evaluate(state, node.returns)
+    return _define(state, node, node.name, parts)
+
+
+def _defaults(state: State, node: Function) -> list[Value]:
+    nodes = (*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None))
+    return [state.evaluate(state, default) for default in nodes]
+
+
+def define_class(state: State, node: ast.ClassDef) -> Value:
+    """Evaluate a class's bases and run its body."""
+    parts = [state.evaluate(state, base) for base in node.bases]
+    parts += [state.evaluate(state, keyword.value) for keyword in node.keywords]
+    around = state.scope
+    names = names_of(node)
+    scope = Scope(names.local, {}, set(), is_class=True, globals=names.globals, parent=around)
+    state.scope = scope
+    conditional, state.conditional = state.conditional, 0
+    state.execute(state, node.body)
+    state.conditional = conditional
+    state.scope = around
+    parts += [v for v in scope.values.values() if v.type != "function"]
+    return _define(state, node, node.name, parts)
+
+
+def base_names(node: ast.ClassDef) -> list[str]:
+    """The names at the root of a class's bases."""
+    return [part.id for base in node.bases for part in ast.walk(base) if isinstance(part, ast.Name)]
+
+
+def methods(definition: Definition) -> dict[str, Definition]:
+    """A class's own methods by name, those of nested classes too."""
+    if definition.parts is None:
+        definition.parts = dict(_methods(definition, definition.node))
+    return definition.parts
+
+
+def _methods(owner: Definition, node: ast.AST) -> Iterator[tuple[str, Definition]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield child.name, Definition(child, child.name, owner.outer, top=False)
+        elif isinstance(child, ast.Lambda):
+            yield f"<lambda {child.lineno}>", Definition(child, "<lambda>", owner.outer, top=False)
+        elif not isinstance(child, ast.expr) or isinstance(node, ast.expr | ast.ClassDef) or isinstance(node, ast.Assign | ast.AnnAssign | ast.keyword):
+            yield from _methods(owner, child)
+
+
+def find_methods(value: Value, name: str) -> list[Definition]:
+    """The notebook's methods of that name that a value may have."""
+    found = []
+    for definition in value.code:
+        if isinstance(definition.node, ast.ClassDef):
+            method = methods(definition).get(name)
+            if method is not None:
+                found.append(method)
+    return found
+
+
+def decorated(definition: Definition, *names: str) -> bool:
+    """Whether a method has one of these decorators."""
+    decorators = getattr(definition.node, "decorator_list", [])
+    for decorator in decorators:
+        target = decorator.func if isinstance(decorator, ast.Call) else decorator
+        tail = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
+        if tail in names:
+            return True
+    return False
+
+
+# running them
+
+
+def use(state: State, value: Value) -> None:
+    """Count what the code behind a value may do when it is called from anywhere."""
+    for definition in value.code:
+        if state.used.get(definition) == state.epoch:
+            continue
+        state.used[definition] = state.epoch
+        _read_name(state, definition)
+        bodies = [definition]
+        if isinstance(definition.node, ast.ClassDef):
+            bodies = list(methods(definition).values())
+        for body in bodies:
+            arguments = _unknown_arguments(body, value, definition)
+            summary = summarize(state, body, arguments)
+            mapping: dict[str, Value] = {_CLOSURE: value}
+            if arguments and definition is not body and _restless(body):
+                # operators and protocols run these without saying so
+                first = parameters(_function(body))[:1]
+                mapping.update(dict.fromkeys(first, value))
+            apply(state, summary, mapping)
+
+
+def _restless(method: Definition) -> bool:
+    name = method.name
+    return (
+        name.startswith("__")
+        and name.endswith("__")
+        and name not in ("__init__", "__new__", "__post_init__", "__init_subclass__")
+    )
+
+
+def _read_name(state: State, definition: Definition) -> None:
+    """Code that came by another name is still found, and shipped, under its own."""
+    if definition.top and definition.name not in state.bound:
+        value = state.known(definition.name)
+        if value is not None and definition in value.code:
+            state.effects.reads.add(definition.name)
+
+
+def _function(definition: Definition) -> Function:
+    node = definition.node
+    if isinstance(node, ast.ClassDef):
+        raise TypeError(f"{node.name} is a class")
+    return node
+
+
+def _unknown_arguments(body: Definition, value: Value, owner: Definition) -> dict[str, Value]:
+    if body is owner or decorated(body, "staticmethod"):
+        return {}
+    names = parameters(_function(body))
+    return {names[0]: Value("instance", code=value.code)} if names else {}
+
+
+def _names(definition: Definition) -> Names:
+    if definition.names is None:
+        definition.names = names_of(definition.node)
+    return definition.names
+
+
+def summarize(state: State, definition: Definition, arguments: Mapping[str, Value]) -> Summary:
+    """Walk a function's body with these arguments (those not named are not known)."""
+    if definition in state.active:
+        state.assumed.add(definition)
+        found = state.active[definition]
+        return found if isinstance(found, Summary) else Summary()
+    key = tuple((n, v.type, v.code, v.draws, v.text, v.loose) for n, v in arguments.items())
+    kept = definition.memo.setdefault(key, [])
+    for seen, summary in kept:
+        if all(state.known(name) == value for name, value in seen.items()):
+            state.touched.update(seen)
+            return cast(Summary, summary)
+    return _fresh_summary(state, definition, arguments, kept)
+
+
+def _fresh_summary(
+    state: State,
+    definition: Definition,
+    arguments: Mapping[str, Value],
+    kept: list[tuple[dict[str, object], object]],
+) -> Summary:
+    assumption = Summary()
+    for _ in range(_ROUNDS):
+        seen: dict[str, object] = {}
+        summary, assumed = _walk(state, definition, arguments, assumption, seen)
+        if definition not in assumed or summary == assumption:
+            break
+        assumption = summary
+    else:
+        summary.effects.changed.update(
+            {f"<{name}>{star}": "recursion" for name in arguments for star in ("", "*")}
+        )
+    assumed.discard(definition)
+    state.assumed |= assumed
+    state.touched.update(seen)
+    if not assumed:
+        kept.append((seen, summary))
+        del kept[:-_KEPT]
+    return summary
+
+
+def _walk(
+    state: State,
+    definition: Definition,
+    arguments: Mapping[str, Value],
+    assumption: Summary,
+    seen: dict[str, object],
+) -> tuple[Summary, set[Definition]]:
+    def lookup(name: str) -> Value | None:
+        value = state.known(name)
+        seen[name] = value
+        return value
+
+    node = _function(definition)
+    names = _names(definition)
+    walk = State(lookup, _LOCAL)
+    walk.evaluate, walk.execute = state.evaluate, state.execute
+    walk.definitions = definition.nested
+    walk.active = {**state.active, definition: assumption}
+    walk.outer_names = definition.outer - names.globals
+    walk.closure = Value("", frozenset((_CLOSURE,)), frozenset((_CLOSURE,)))
+    walk.touched = seen
+    local = names.local
+    walk.scope = Scope(local, _parameters(node, arguments), set(), globals=names.globals)
+    if isinstance(node, ast.Lambda):
+        walk.returned = state.evaluate(walk, node.body)
+    else:
+        state.execute(walk, node.body)
+    returned = walk.returned or NOTHING
+    if names.yields:
+        returned = returned.held("iterator")
+    elif isinstance(node, ast.AsyncFunctionDef):
+        returned = returned.held("")
+    walk.effects.changed = {k: v for k, v in walk.effects.changed.items() if not _is_local(k)}
+    return Summary(walk.effects, returned, names.yields), walk.assumed
+
+
+def _is_local(item: str) -> bool:
+    return item.startswith("@!")
+
+
+def _parameters(node: Function, arguments: Mapping[str, Value]) -> dict[str, Value]:
+    values = {}
+    starred = {a.arg: t for a, t in ((node.args.vararg, "tuple"), (node.args.kwarg, "dict")) if a}
+    for name in parameters(node):
+        given = arguments.get(name, UNKNOWN)
+        if given.immutable:
+            values[name] = given
+            continue
+        own = frozenset((f"<{name}>",))
+        reach = frozenset((f"<{name}>", f"<{name}>*"))
+        if name in starred:
+            own = NONE
+        values[name] = Value(
+            starred.get(name, given.type), own, reach, given.code, given.draws, given.loose
+        )
+    return values
+
+
+def _instantiate(objects: Iterable[str], mapping: Mapping[str, Value]) -> frozenset[str]:
+    """Objects of a summary as the caller knows them."""
+    found: set[str] = set()
+    for item in objects:
+        if item[0] == "<":
+            star = item[-1] == "*"
+            value = mapping.get(item if item == _CLOSURE else item.rstrip("*")[1:-1])
+            if value is not None:
+                found |= value.reach if star or item == _CLOSURE else value.own
+        elif not _is_local(item):
+            found.add(item)
+    return frozenset(found)
+
+
+def instantiate(value: Value, mapping: Mapping[str, Value]) -> Value:
+    """A value of a summary as the caller knows it."""
+    if not value.reach:
+        return value
+    code, draws = value.code, value.draws
+    for item in value.reach:
+        source = mapping.get(item if item == _CLOSURE else item.rstrip("*")[1:-1])
+        if item[0] == "<" and source is not None:
+            code |= source.code
+            draws |= source.draws
+    own = _instantiate(value.own, mapping)
+    reach = _instantiate(value.reach, mapping) | own
+    return Value(value.type, own, reach, code, draws, value.loose, value.text)
+
+
+def apply(state: State, summary: Summary, mapping: Mapping[str, Value]) -> None:
+    """Count one call's effects as the caller's."""
+    mine, theirs = state.effects, summary.effects
+    mine.reads |= theirs.reads - state.bound
+    mine.soft |= theirs.soft
+    for item, why in theirs.changed.items():
+        state.change(_instantiate((item,), mapping), why)
+    for holder, value in theirs.links:
+        objects = _instantiate(holder, mapping)
+        if objects:
+            state.link(objects, instantiate(value, mapping))
+    for name, value in theirs.stores.items():
+        if value.code:
+            state.epoch += 1
+        state.store_global(name, instantiate(value, mapping))
+    for name in theirs.binds - theirs.stores.keys():
+        state.store_global(name, UNKNOWN)
+        state.bound.discard(name)
+    for name in sorted(theirs.ambient_reads):
+        state.ambient_read(name)
+    mine.ambient_writes |= theirs.ambient_writes
+    if not state.conditional:
+        mine.ambient_sets |= theirs.ambient_sets
+    mine.files_read |= theirs.files_read
+    mine.files_written |= theirs.files_written
+    mine.history |= theirs.history
+    mine.alone = mine.alone or theirs.alone
+    mine.calls = True
+    mine.heavy = mine.heavy or theirs.heavy
+    if theirs.barrier:
+        state.block(theirs.barrier)
+
+
+def call_definition(
+    state: State, definition: Definition, callee: Value, arguments: Arguments, this: Value | None
+) -> Value:
+    """Call a function of the notebook; ``this`` is what a method is called on."""
+    mapping = bind_arguments(_function(definition), arguments, callee, this)
+    typed = {name: value for name, value in mapping.items() if name != _CLOSURE}
+    summary = summarize(state, definition, typed)
+    _read_name(state, definition)
+    apply(state, summary, mapping)
+    result = instantiate(summary.returned, mapping)
+    if summary.yields or isinstance(definition.node, ast.AsyncFunctionDef):
+        # the body runs later, as the generator or coroutine is advanced
+        held = holding([result, callee, *arguments.all()], result.type)
+        return joined(held, Value(held.type, code=frozenset((definition,))))
+    return result
+
+
+def bind_arguments(
+    node: Function, arguments: Arguments, callee: Value, this: Value | None
+) -> dict[str, Value]:
+    """Which value each parameter has in a call; ``<closure>`` for what the function holds."""
+    given = node.args
+    mapping: dict[str, Value] = {_CLOSURE: callee}
+    positional = ([this] if this is not None else []) + list(arguments.positional)
+    slots = [a.arg for a in (*given.posonlyargs, *given.args)]
+    mapping.update(zip(slots, positional, strict=False))
+    rest = positional[len(slots) :]
+    names = {*slots, *(a.arg for a in given.kwonlyargs)}
+    extra = []
+    for name, value in arguments.keywords.items():
+        if name in names:
+            mapping[name] = value
+        else:
+            extra.append(value)
+    if arguments.starred is not None:
+        rest.append(arguments.starred)
+        extra.append(arguments.starred)
+        for name in names:
+            mapping.setdefault(name, arguments.starred.part())
+    if given.vararg:
+        mapping[given.vararg.arg] = holding(rest, "tuple")
+    if given.kwarg:
+        mapping[given.kwarg.arg] = holding(extra, "dict")
+    for name, default in _default_nodes(node):
+        if name not in mapping:
+            mapping[name] = _default_value(default, callee)
+    return mapping
+
+
+def _default_nodes(node: Function) -> Iterator[tuple[str, ast.expr]]:
+    given = node.args
+    slots = [a.arg for a in (*given.posonlyargs, *given.args)]
+    yield from zip(slots[len(slots) - len(given.defaults) :], given.defaults, strict=True)
+    for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
+        if default is not None:
+            yield argument.arg, default
+
+
+def _default_value(node: ast.expr, callee: Value) -> Value:
+    if isinstance(node, ast.Constant):
+        kind = "none" if node.value is None else type(node.value).__name__
+        return Value(kind, loose=False, text=node.value if isinstance(node.value, str) else None)
+    return Value("", callee.reach, callee.reach, callee.code)
+
+
+def unknown_call(state: State, callee: Value, arguments: Arguments, why: str) -> Value:
+    """A call of something that is not known: it may change all that it is given."""
+    values = arguments.all()
+    for value in values:
+        harm(state, value, why)
+    state.draw(callee.draws)
+    return (
+        holding([callee, *values]).part()
+        if values or callee.reach
+        else Value(code=callee.code, draws=callee.draws)
+    )
+
+
+def harm(state: State, value: Value, why: str) -> None:
+    """Note that a value was given to something that may change it."""
+    if value.immutable or value.type in ("function", "class"):
+        return
+    state.change(value.reach, why)
+    state.draw(value.draws)

@@ -1,0 +1,234 @@
+"""The state of a walk over one cell or one function body: scopes, bindings and effects so far."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from orch_nb.analysis.values import NONE, UNKNOWN, Definition, Value, imported, joined
+
+BUILTINS = frozenset(dir(builtins)) | {"get_ipython", "display", "__file__", "__name__"}
+HISTORY = frozenset({"_", "__", "___", "Out", "In", "_oh", "_ih", "_i", "_ii", "_iii", "_dh"})
+HEAP = "@heap"  # stands for all objects of a value that reaches more than REACH_LIMIT
+REACH_LIMIT = 48
+HERE = "@here"  # prefix of objects made by the cell itself, until they get a name
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a walk has found; only ever grows."""
+
+    reads: set[str] = field(default_factory=set)
+    soft: set[str] = field(default_factory=set)  # read if there is such a name: from strings
+    binds: set[str] = field(default_factory=set)  # every name bound or deleted, on some path
+    stores: dict[str, Value] = field(default_factory=dict)  # a function's stores to globals
+    changed: dict[str, str] = field(default_factory=dict)  # object → why
+    links: list[tuple[frozenset[str], Value]] = field(default_factory=list)
+    ambient_reads: set[str] = field(default_factory=set)
+    ambient_writes: set[str] = field(default_factory=set)
+    ambient_sets: set[str] = field(default_factory=set)  # written on every path, so far
+    files_read: set[str] = field(default_factory=set)
+    files_written: set[str] = field(default_factory=set)
+    barrier: str = ""
+    alone: bool = False
+    heavy: bool = False  # something in it may take long
+    calls: bool = False  # something in it may look at warnings filters, print options …
+    history: set[int | str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Scope:
+    """A function's, class's or comprehension's names while its body is walked."""
+
+    local: frozenset[str]
+    values: dict[str, Value]
+    certain: set[str]  # bound for sure (class bodies fall through to the notebook's names)
+    is_class: bool = False
+    is_comprehension: bool = False
+    globals: frozenset[str] = NONE
+    parent: Scope | None = None
+
+
+class State:
+    """One walk. ``lookup`` gives the value of a notebook name, or None where no cell has it."""
+
+    def __init__(self, lookup: Callable[[str], Value | None], place: str) -> None:
+        self._lookup = lookup
+        self.place = place  # names the objects made here
+        self.effects = Effects()
+        self.values: dict[str, Value] = {}  # notebook names bound by this walk
+        self.bound: set[str] = set()  # notebook names bound on every path so far
+        self.dead = False  # the path has ended: raise, break …
+        self.conditional = 0
+        self.scope: Scope | None = None
+        self.outer_names: frozenset[str] = NONE  # locals of functions around a closure
+        self.closure = UNKNOWN
+        self.returned: Value | None = None
+        self.active: dict[Definition, object] = {}
+        self.used: dict[Definition, int] = {}  # definitions whose effects are counted, and when
+        self.epoch = 0  # moves when a name gets other code
+        self.exits: list[list[set[str]]] = []  # per loop: names bound at its breaks
+        self.fresh = 0
+        self.assumed: set[Definition] = set()  # recursive calls whose summary is not finished
+        self.touched: dict[str, object] = {}  # notebook names looked up, with what was found
+        self.definitions: dict[ast.AST, Definition] = {}
+        self.evaluate: Callable[[State, ast.expr], Value]
+        self.execute: Callable[[State, Iterable[ast.stmt]], None]
+
+    # names
+
+    def known(self, name: str) -> Value | None:
+        """The value of a notebook name at this point; None where no cell binds it."""
+        value = self.values.get(name)
+        if value is None:
+            value = self._lookup(name)
+        if value is not None and self.effects.links and value.reach:
+            for own, stored in self.effects.links:
+                if not own.isdisjoint(value.reach):
+                    value = value.grown(stored)
+        return value
+
+    def find(self, name: str) -> tuple[Value | None, bool]:
+        """A name's value as the code here sees it, and whether it is the notebook's."""
+        scope, innermost = self.scope, True
+        maybe: Value | None = None
+        while scope is not None:
+            if name in scope.globals:
+                break
+            if name in scope.local and (innermost or not scope.is_class):
+                value = scope.values.get(name)
+                if not scope.is_class or name in scope.certain:
+                    return self._linked(value or UNKNOWN), False
+                maybe = value
+            innermost = innermost and scope.is_comprehension
+            scope = scope.parent
+        if scope is None and name in self.outer_names:
+            return self.closure.part(), False
+        value = self.known(name)
+        if maybe is not None:
+            value = joined(maybe, value or UNKNOWN)
+        return value, True
+
+    def _linked(self, value: Value) -> Value:
+        if self.effects.links and value.reach:
+            for own, stored in self.effects.links:
+                if not own.isdisjoint(value.reach):
+                    value = value.grown(stored)
+        return value
+
+    def load(self, name: str) -> Value:
+        """Read a name."""
+        value, notebook = self.find(name)
+        if not notebook:
+            return value or UNKNOWN
+        if name in HISTORY and value is None:
+            self.effects.history.add(name)
+            return UNKNOWN
+        if name not in self.bound and (value is not None or name not in BUILTINS):
+            self.effects.reads.add(name)
+        if value is None:
+            return imported("builtins." + name) if name in BUILTINS else UNKNOWN
+        return value
+
+    def is_builtin(self, node: ast.expr, name: str) -> bool:
+        """Whether an expression is the builtin of that name, not shadowed."""
+        return isinstance(node, ast.Name) and node.id == name and self.find(name)[0] is None
+
+    def bind(self, name: str, value: Value) -> None:
+        """Bind a name in the current scope (a comprehension's walrus: in the one around it)."""
+        scope = self.scope
+        while scope is not None and scope.is_comprehension and name not in scope.local:
+            scope = scope.parent
+        if value.code:
+            self.epoch += 1
+        if scope is not None and name not in scope.globals and name in scope.local:
+            old = scope.values.get(name)
+            value = self.owned(value, name)
+            if old is None or (not self.conditional and scope.is_comprehension):
+                scope.values[name] = value
+            else:
+                scope.values[name] = joined(old, value) if self.conditional else value
+            if not self.conditional:
+                scope.certain.add(name)
+            return
+        if scope is not None and name not in scope.globals and name in self.outer_names:
+            self.change(self.closure.reach, f"changed through the closure variable '{name}'")
+            return
+        self._bind_global(name, value, direct=scope is None)
+
+    def _bind_global(self, name: str, value: Value, direct: bool) -> None:
+        self.effects.binds.add(name)
+        value = self.owned(value, name)
+        if direct and not self.conditional:
+            self.values[name] = value
+        else:
+            old = self.known(name)
+            self.values[name] = value if old is None else joined(old, value)
+        if direct:
+            # on a conditional path, too: whoever made the path forgets it where paths meet
+            self.bound.add(name)
+        else:
+            self.effects.stores[name] = self.values[name]
+
+    def store_global(self, name: str, value: Value) -> None:
+        """Bind a notebook name on behalf of a function that declares it ``global``."""
+        self._bind_global(name, value, direct=False)
+
+    def unbind(self, name: str) -> None:
+        """Delete a name in the current scope."""
+        scope = self.scope
+        if scope is not None and name not in scope.globals:
+            scope.values[name] = UNKNOWN
+            scope.certain.discard(name)
+            return
+        self.effects.binds.add(name)
+        self.values[name] = UNKNOWN
+        self.bound.discard(name)
+
+    def owned(self, value: Value, name: str) -> Value:
+        """Give a fresh value an object of its own, named after its first name."""
+        if value.own or value.immutable or value.type == "tuple":
+            return value
+        self.fresh += 1
+        own = frozenset((f"@{self.place}.{name}.{self.fresh}",))
+        return Value(
+            value.type, own, value.reach | own, value.code, value.draws, value.loose, value.text
+        )
+
+    # effects
+
+    def change(self, objects: frozenset[str], why: str) -> None:
+        """Note that these objects may be changed in place."""
+        changed = self.effects.changed
+        for item in objects:
+            changed.setdefault(item, why)
+
+    def link(self, holder: frozenset[str], value: Value) -> None:
+        """Note that the objects may now hold the value."""
+        if value.reach or value.code or value.draws or value.type in ("iterator", "file"):
+            self.effects.links.append((holder, value))
+
+    def draw(self, names: Iterable[str]) -> None:
+        """Note that ambient state is taken from and moved on (random numbers)."""
+        for name in names:
+            self.ambient_read(name)
+            self.effects.ambient_writes.add(name)
+
+    def ambient_read(self, name: str) -> None:
+        """Note a read of ambient state, unless this walk has set it."""
+        if name not in self.effects.ambient_sets:
+            self.effects.ambient_reads.add(name)
+
+    def ambient_write(self, name: str, definite: bool = False) -> None:
+        """Note a write of ambient state: as a whole (a seed), or in part."""
+        if not definite or self.conditional:
+            self.ambient_read(name)
+        else:
+            self.effects.ambient_sets.add(name)
+        self.effects.ambient_writes.add(name)
+
+    def block(self, reason: str) -> None:
+        """Make the cell a barrier; the first reason is kept."""
+        self.effects.barrier = self.effects.barrier or reason
