@@ -96,14 +96,10 @@ def _read_text(path: str) -> str:
             return read_remote(path)
         file = Path(path)
         if file.is_dir():
-            raise NotebookError(
-                "this is a folder, not a notebook", where=path, hint=_suggest(file, "*.ipynb")
-            )
+            raise NotebookError("this is a folder, not a notebook", where=path, hint=_one_in(file))
         return file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise NotebookError(
-            "there is no such file", where=path, hint=_suggest(Path(path).parent, Path(path).name)
-        ) from None
+        raise NotebookError("there is no such file", where=path, hint=_like(Path(path))) from None
     except UnicodeDecodeError:
         raise NotebookError(
             "this is not a notebook: it is not UTF-8 text", where=path, hint="name an .ipynb file"
@@ -115,18 +111,25 @@ def _read_text(path: str) -> str:
         ) from None
 
 
-def _suggest(folder: Path, name: str) -> str:
-    """A hint that names a notebook of the folder, the one most like ``name`` first."""
-    try:
-        found = sorted(str(file.name) for file in folder.glob("*.ipynb"))
-    except (OSError, ValueError):
-        found = []
-    near = difflib.get_close_matches(name[:100], found, n=1)
+def _one_in(folder: Path) -> str:
+    """A hint that names a notebook of the folder."""
+    found = _notebooks(folder)
+    return f"name a notebook in it, such as {folder / found[0]}" if found else "name a file"
+
+
+def _like(path: Path) -> str:
+    """A hint that names the notebook whose name is nearest."""
+    near = difflib.get_close_matches(path.name[:100], _notebooks(path.parent), n=1)
     if near:
-        return f"did you mean {folder / near[0]} ?"
-    if name.startswith("*") and found:
-        return f"name a notebook in it, such as {folder / found[0]}"
+        return f"did you mean {path.parent / near[0]} ?"
     return "check the path; it is taken from the folder you are in"
+
+
+def _notebooks(folder: Path) -> list[str]:
+    try:
+        return sorted(file.name for file in folder.glob("*.ipynb"))
+    except (OSError, ValueError):
+        return []
 
 
 def _from_json(text: str, path: str) -> object:

@@ -119,7 +119,7 @@ class _Check:
                 number += 1
                 label = f"cell {number}"
             else:
-                noun = f"{kind} cell" if kind in _CELL_KEYS else "cell"
+                noun = f"{kind} cell" if kind in ("markdown", "raw") else "cell"
                 label = f"the {noun} after cell {number}" if number else f"the {noun} at the top"
             labelled.append((cell, label))
         return labelled
