@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.command_line import Bench
+
 PARAMETERS = {
     "cell_type": "code",
     "metadata": {"tags": ["parameters"]},
@@ -25,7 +27,7 @@ PARAMETERS = {
 Write = Callable[..., Path]
 
 
-def refused(bench: Any, *arguments: str) -> str:
+def refused(bench: Bench, *arguments: str) -> str:
     """Run a command that must be refused, leaving no trace; its message."""
     before = bench.files()
     ended = bench.orch(*arguments)
@@ -44,12 +46,12 @@ def refused(bench: Any, *arguments: str) -> str:
     [b"", b"just text", b"\x89PNG\r\n\x1a\n\x00\x00", b"[1, 2, 3]", b"{}", b'"text"', b"null"],
     ids=["empty", "text", "binary", "a list", "an empty object", "a string", "null"],
 )
-def test_not_a_notebook(bench: Any, content: bytes) -> None:
+def test_not_a_notebook(bench: Bench, content: bytes) -> None:
     (bench.folder / "sales.ipynb").write_bytes(content)
     assert "sales.ipynb" in refused(bench, "run", "sales.ipynb")
 
 
-def test_truncated_json(bench: Any, write_notebook: Write) -> None:
+def test_truncated_json(bench: Bench, write_notebook: Write) -> None:
     path = write_notebook("print(1)", "print(2)")
     text = path.read_text()
     path.write_text(text[: len(text) // 2])
@@ -95,7 +97,7 @@ def put(document: dict[str, Any], place: tuple[str | int, ...], value: Any) -> N
     ],
 )
 def test_wrong_types_anywhere(
-    bench: Any, write_notebook: Write, place: tuple[str | int, ...], value: Any
+    bench: Bench, write_notebook: Write, place: tuple[str | int, ...], value: Any
 ) -> None:
     path = write_notebook("first = 1", "second = 2")
     document = json.loads(path.read_text())
@@ -107,12 +109,12 @@ def test_wrong_types_anywhere(
         assert "cell 2" in message
 
 
-def test_no_code_cells(bench: Any, write_notebook: Write) -> None:
+def test_no_code_cells(bench: Bench, write_notebook: Write) -> None:
     write_notebook({"cell_type": "markdown", "metadata": {}, "source": "# Only words"})
     assert re.search(r"no code cell.*sales\.ipynb", refused(bench, "run", "sales.ipynb"), re.S)
 
 
-def test_a_syntax_error(bench: Any, write_notebook: Write) -> None:
+def test_a_syntax_error(bench: Bench, write_notebook: Write) -> None:
     write_notebook("ok = 1", "#| task load\nbroken = (1,\n")
     message = refused(bench, "run", "sales.ipynb")
     assert re.search(r"sales\.ipynb, cell 2 'load'", message)
@@ -131,7 +133,7 @@ def test_a_syntax_error(bench: Any, write_notebook: Write) -> None:
     ],
 )
 def test_a_bad_option_in_a_magic_line(
-    bench: Any, write_notebook: Write, line: str, expected: str
+    bench: Bench, write_notebook: Write, line: str, expected: str
 ) -> None:
     write_notebook("ok = 1", f"{line}\nx = 1")
     message = refused(bench, "run", "sales.ipynb")
@@ -139,7 +141,7 @@ def test_a_bad_option_in_a_magic_line(
     assert "sales.ipynb, cell 2" in message
 
 
-def test_an_unknown_parameter_gets_the_nearest_name(bench: Any, write_notebook: Write) -> None:
+def test_an_unknown_parameter_gets_the_nearest_name(bench: Bench, write_notebook: Write) -> None:
     write_notebook("import os", PARAMETERS, "print(years)")
     message = refused(bench, "run", "sales.ipynb", "-p", "year", "[2025]")
     assert re.search(r"no parameter 'year' +--> sales\.ipynb, cell 2\n", message)
@@ -147,7 +149,7 @@ def test_an_unknown_parameter_gets_the_nearest_name(bench: Any, write_notebook: 
 
 
 @pytest.mark.parametrize("value", ["2025", "[2025, 'x']", "yes", "{}", "None"])
-def test_a_value_that_does_not_fit(bench: Any, write_notebook: Write, value: str) -> None:
+def test_a_value_that_does_not_fit(bench: Bench, write_notebook: Write, value: str) -> None:
     write_notebook(PARAMETERS, "print(years)")
     message = refused(bench, "run", "sales.ipynb", "-p", "years", value)
     assert "is not a list[int]" in message
@@ -155,7 +157,7 @@ def test_a_value_that_does_not_fit(bench: Any, write_notebook: Write, value: str
     assert "hint: " in message
 
 
-def test_a_parameter_without_a_parameters_cell(bench: Any, write_notebook: Write) -> None:
+def test_a_parameter_without_a_parameters_cell(bench: Bench, write_notebook: Write) -> None:
     write_notebook("years = [2022]")
     message = refused(bench, "run", "sales.ipynb", "-p", "years", "[2025]")
     assert "parameters" in message
@@ -163,7 +165,7 @@ def test_a_parameter_without_a_parameters_cell(bench: Any, write_notebook: Write
     assert "hint: " in message
 
 
-def test_two_tasks_of_one_name(bench: Any, write_notebook: Write) -> None:
+def test_two_tasks_of_one_name(bench: Bench, write_notebook: Write) -> None:
     write_notebook("%%task load\na = 1", "x = 1", "%%task load\nb = 1")
     message = refused(bench, "run", "sales.ipynb")
     assert "load" in message
@@ -172,7 +174,7 @@ def test_two_tasks_of_one_name(bench: Any, write_notebook: Write) -> None:
     assert "cell 3" in message
 
 
-def test_needing_a_task_that_is_not_there(bench: Any, write_notebook: Write) -> None:
+def test_needing_a_task_that_is_not_there(bench: Bench, write_notebook: Write) -> None:
     write_notebook("%%task load\na = 1", "%%task report --needs laod\nb = 1")
     message = refused(bench, "run", "sales.ipynb")
     assert "laod" in message
@@ -180,14 +182,14 @@ def test_needing_a_task_that_is_not_there(bench: Any, write_notebook: Write) -> 
     assert re.search("hint: .*load", message)
 
 
-def test_a_cycle_of_needs(bench: Any, write_notebook: Write) -> None:
+def test_a_cycle_of_needs(bench: Bench, write_notebook: Write) -> None:
     write_notebook("%%task a --needs b\nx = 1", "%%task b --needs a\ny = 1")
     message = refused(bench, "run", "sales.ipynb")
     assert "sales.ipynb" in message
     assert re.search("cell 1.*cell 2|'a'.*'b'", message, re.S)
 
 
-def test_a_missing_kernel(bench: Any, write_notebook: Write) -> None:
+def test_a_missing_kernel(bench: Bench, write_notebook: Write) -> None:
     spec = {"kernelspec": {"name": "no-such-kernel", "display_name": "None", "language": "R"}}
     write_notebook("1", metadata=spec)
     message = refused(bench, "run", "sales.ipynb")
@@ -196,45 +198,45 @@ def test_a_missing_kernel(bench: Any, write_notebook: Write) -> None:
     assert "hint: " in message
 
 
-def test_a_missing_kernel_by_option(bench: Any, write_notebook: Write) -> None:
+def test_a_missing_kernel_by_option(bench: Bench, write_notebook: Write) -> None:
     write_notebook("1")
     assert "no-such-kernel" in refused(bench, "run", "sales.ipynb", "-k", "no-such-kernel")
 
 
-def test_a_missing_notebook_suggests_a_near_one(bench: Any, write_notebook: Write) -> None:
+def test_a_missing_notebook_suggests_a_near_one(bench: Bench, write_notebook: Write) -> None:
     write_notebook("1")
     message = refused(bench, "run", "slaes.ipynb")
     assert "slaes.ipynb" in message
     assert "sales.ipynb" in message.replace("slaes.ipynb", "")
 
 
-def test_a_folder_for_a_path(bench: Any) -> None:
+def test_a_folder_for_a_path(bench: Bench) -> None:
     (bench.folder / "reports").mkdir()
     message = refused(bench, "run", "reports")
     assert "reports" in message
     assert "folder" in message
 
 
-def test_an_output_below_a_file(bench: Any, write_notebook: Write) -> None:
+def test_an_output_below_a_file(bench: Bench, write_notebook: Write) -> None:
     write_notebook("print(1)")
     (bench.folder / "file").write_text("x")
     assert "file/out.ipynb" in refused(bench, "run", "sales.ipynb", "-o", "file/out.ipynb")
 
 
-def test_an_output_that_is_a_folder(bench: Any, write_notebook: Write) -> None:
+def test_an_output_that_is_a_folder(bench: Bench, write_notebook: Write) -> None:
     write_notebook("print(1)")
     (bench.folder / "out").mkdir()
     assert "out" in refused(bench, "run", "sales.ipynb", "-o", "out")
 
 
-def test_an_unwritable_output(bench: Any, write_notebook: Write) -> None:
+def test_an_unwritable_output(bench: Bench, write_notebook: Write) -> None:
     write_notebook("print(1)")
     # /proc refuses new files even to root
     assert "/proc/out.ipynb" in refused(bench, "run", "sales.ipynb", "-o", "/proc/out.ipynb")
 
 
 @pytest.fixture
-def full_disk(bench: Any) -> Iterator[Path]:
+def full_disk(bench: Bench) -> Iterator[Path]:
     """A file system with no room left, where this user may mount one."""
     folder = Path(bench.folder) / "full"
     folder.mkdir()
@@ -255,13 +257,13 @@ def full_disk(bench: Any) -> Iterator[Path]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_output(bench: Any, write_notebook: Write, full_disk: Path) -> None:
+def test_a_full_output(bench: Bench, write_notebook: Write, full_disk: Path) -> None:
     write_notebook("print('x' * 10_000)")
     message = refused(bench, "run", "sales.ipynb", "-o", "full/out.ipynb")
     assert "full/out.ipynb" in message
 
 
-def test_a_store_made_by_a_newer_version(bench: Any, write_notebook: Write) -> None:
+def test_a_store_made_by_a_newer_version(bench: Bench, write_notebook: Write) -> None:
     write_notebook("print(1)")
     assert bench.orch("run", "sales.ipynb", "-o", "first.ipynb").code == 0
     (database,) = bench.home.glob("*.db")
@@ -273,7 +275,7 @@ def test_a_store_made_by_a_newer_version(bench: Any, write_notebook: Write) -> N
         assert "hint: " in message
 
 
-def test_a_refused_run_is_not_recorded(bench: Any, write_notebook: Write) -> None:
+def test_a_refused_run_is_not_recorded(bench: Bench, write_notebook: Write) -> None:
     write_notebook("x = (")
     refused(bench, "run", "sales.ipynb")
     assert bench.orch_json("runs") == []

@@ -7,10 +7,11 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
+
+from tests.command_line import Bench, wait_until
 
 Write = Callable[..., Path]
 
@@ -29,11 +30,11 @@ while True:
 """
 
 
-def start_run(bench: Any, tools: Any, *arguments: str) -> subprocess.Popen[str]:
+def start_run(bench: Bench, *arguments: str) -> subprocess.Popen[str]:
     """A run whose second task is at work."""
     process = bench.start("run", "sales.ipynb", *arguments)
     started = bench.folder / "started"
-    tools.wait_until(lambda: started.exists() or process.poll() is not None, 60, "the task")
+    wait_until(lambda: started.exists() or process.poll() is not None, 60, "the task")
     assert process.poll() is None, process.communicate()
     return process
 
@@ -45,10 +46,10 @@ def press_ctrl_c(process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_signal_cancels_cleanly(
-    bench: Any, tools: Any, write_notebook: Write, number: signal.Signals
+    bench: Bench, write_notebook: Write, number: signal.Signals
 ) -> None:
     write_notebook("%%task load\nprint('loaded')", SLEEPS, "%%task after --needs wait\nprint('no')")
-    process = start_run(bench, tools)
+    process = start_run(bench)
     os.killpg(process.pid, number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
@@ -68,32 +69,32 @@ def test_one_signal_cancels_cleanly(
     assert bench.left_behind() == []
 
 
-def test_a_second_ctrl_c_kills(bench: Any, tools: Any, write_notebook: Write) -> None:
+def test_a_second_ctrl_c_kills(bench: Bench, write_notebook: Write) -> None:
     write_notebook(STUBBORN)
-    process = start_run(bench, tools)
+    process = start_run(bench)
     press_ctrl_c(process)
     press_ctrl_c(process)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     (run,) = bench.orch_json("runs")
     assert run["state_name"] == "Cancelled"
-    tools.wait_until(lambda: not bench.processes(), 5, "its processes to end")
+    wait_until(lambda: not bench.processes(), 5, "its processes to end")
     assert bench.left_behind() == []
 
 
-def test_a_stubborn_task_is_cancelled_too(bench: Any, tools: Any, write_notebook: Write) -> None:
+def test_a_stubborn_task_is_cancelled_too(bench: Bench, write_notebook: Write) -> None:
     write_notebook(STUBBORN)
-    process = start_run(bench, tools)
+    process = start_run(bench)
     press_ctrl_c(process)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    tools.wait_until(lambda: not bench.processes(), 5, "its processes to end")
+    wait_until(lambda: not bench.processes(), 5, "its processes to end")
     assert bench.left_behind() == []
 
 
-def test_cancelling_from_another_terminal(bench: Any, tools: Any, write_notebook: Write) -> None:
+def test_cancelling_from_another_terminal(bench: Bench, write_notebook: Write) -> None:
     write_notebook(SLEEPS)
-    process = start_run(bench, tools, "--name", "brave-otter")
+    process = start_run(bench, "--name", "brave-otter")
     cancelled = bench.orch("cancel", "brave-otter")
     assert cancelled.code == 0, cancelled.err
     process.communicate(timeout=30)
@@ -103,9 +104,9 @@ def test_cancelling_from_another_terminal(bench: Any, tools: Any, write_notebook
     assert bench.left_behind() == []
 
 
-def test_a_killed_command_leaves_no_process(bench: Any, tools: Any, write_notebook: Write) -> None:
+def test_a_killed_command_leaves_no_process(bench: Bench, write_notebook: Write) -> None:
     write_notebook(SLEEPS)
-    process = start_run(bench, tools)
+    process = start_run(bench)
     process.kill()
     process.communicate(timeout=30)
-    tools.wait_until(lambda: not bench.processes(), 10, "the workers to notice")
+    wait_until(lambda: not bench.processes(), 10, "the workers to notice")

@@ -11,7 +11,9 @@ from typing import Any
 import nbformat
 import pytest
 
-EXAMPLES = ("quickstart", "classification", "regression", "exploration")
+from tests.command_line import EXAMPLES, Bench
+
+NAMES = ("quickstart", "classification", "regression", "exploration")
 
 # All that may differ between two runs of these notebooks.
 MASKS = (
@@ -56,15 +58,15 @@ def read_cells(path: Path) -> list[tuple[str, Any, list[Any]]]:
 
 
 @pytest.fixture
-def examples(bench: Any, tools: Any) -> Path:
+def examples(bench: Bench) -> Path:
     """A copy of the examples, so that the tree stays as it is."""
     folder = Path(bench.folder) / "examples"
-    shutil.copytree(tools.examples, folder, ignore=shutil.ignore_patterns("*.run.ipynb"))
+    shutil.copytree(EXAMPLES, folder, ignore=shutil.ignore_patterns("*.run.ipynb"))
     return folder
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_equals_papermills_own_run(bench: Any, examples: Path, name: str) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_equals_papermills_own_run(bench: Bench, examples: Path, name: str) -> None:
     papermill = [sys.executable, "-m", "papermill", f"{name}.ipynb", "papermill.ipynb"]
     plain = bench.call([*papermill, "--no-progress-bar"], cwd=examples)
     assert plain.code == 0, plain.err
@@ -76,21 +78,21 @@ def test_an_example_equals_papermills_own_run(bench: Any, examples: Path, name: 
     assert bench.left_behind() == []
 
 
-def test_the_examples_hold_no_outputs(tools: Any) -> None:
-    for name in EXAMPLES:
-        notebook = nbformat.read(tools.examples / f"{name}.ipynb", as_version=4)
+def test_the_examples_hold_no_outputs() -> None:
+    for name in NAMES:
+        notebook = nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
         cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
         assert [(c.outputs, c.execution_count) for c in cells] == [([], None)] * len(cells)
 
 
-def test_the_exploration_is_unmodified(tools: Any) -> None:
-    text = (tools.examples / "exploration.ipynb").read_text(encoding="utf-8")
+def test_the_exploration_is_unmodified() -> None:
+    text = (EXAMPLES / "exploration.ipynb").read_text(encoding="utf-8")
     notebook = nbformat.reads(text, as_version=4)
     assert all(not cell.metadata for cell in notebook.cells)
     assert not any("task" in c.source for c in notebook.cells if c.cell_type == "code")
 
 
-def test_papermill_with_our_engine_does_the_same_job(bench: Any, examples: Path) -> None:
+def test_papermill_with_our_engine_does_the_same_job(bench: Bench, examples: Path) -> None:
     parameters = ["-p", "resamples", "40", "-y", "decades: [1980, 1990]"]
     papermill = [sys.executable, "-m", "papermill", "quickstart.ipynb"]
     plain = bench.call([*papermill, "plain.ipynb", *parameters], cwd=examples)

@@ -6,10 +6,11 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
+
+from tests.command_line import Bench, code
 
 Write = Callable[..., Path]
 
@@ -26,9 +27,9 @@ def read_outputs(path: Path) -> list[str]:
 
 
 @pytest.fixture
-def sales(write_notebook: Write, tools: Any) -> Path:
+def sales(write_notebook: Write) -> Path:
     return write_notebook(
-        tools.code("years: list[int] = [2022]\nnote: str | None = 'x'", "parameters"),
+        code("years: list[int] = [2022]\nnote: str | None = 'x'", "parameters"),
         "import logging",
         "%%task load --retries 2\ntotal = sum(years)\nlogging.warning('%d years', len(years))",
         "%%task twice\ndouble = 2 * total\nprint('double', double)",
@@ -37,7 +38,7 @@ def sales(write_notebook: Write, tools: Any) -> Path:
     )
 
 
-def test_parameters_reach_the_cells_and_the_record(bench: Any, sales: Path) -> None:
+def test_parameters_reach_the_cells_and_the_record(bench: Bench, sales: Path) -> None:
     ended = bench.orch("run", "sales.ipynb", "-p", "years", "[1, 2]", "-p", "note", "None")
     assert ended.code == 0, ended.err
     assert read_outputs(bench.folder / "sales.run.ipynb")[-1].startswith("15 None\n")
@@ -53,7 +54,7 @@ def test_parameters_reach_the_cells_and_the_record(bench: Any, sales: Path) -> N
     assert run["start_time"].endswith("+00:00")
 
 
-def test_the_output_notebook_tells_states_per_cell(bench: Any, sales: Path) -> None:
+def test_the_output_notebook_tells_states_per_cell(bench: Bench, sales: Path) -> None:
     assert bench.orch("run", "sales.ipynb", "out.ipynb").code == 0
     notebook = nbformat.read(bench.folder / "out.ipynb", as_version=4)
     ran = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -64,7 +65,7 @@ def test_the_output_notebook_tells_states_per_cell(bench: Any, sales: Path) -> N
     assert notebook.metadata.papermill.output_path is not None
 
 
-def test_the_result_for_scripts(bench: Any, sales: Path) -> None:
+def test_the_result_for_scripts(bench: Bench, sales: Path) -> None:
     run = bench.orch_json("run", "sales.ipynb", "--tag", "daily", "--name", "calm-owl")
     assert list(run)[:10] == [
         *("id", "name", "flow", "state_type", "state_name", "scheduled_time", "start_time"),
@@ -82,7 +83,7 @@ def test_the_result_for_scripts(bench: Any, sales: Path) -> None:
         assert shown["history"][-1]["new"] == "Completed"
 
 
-def test_logs_are_kept_per_task(bench: Any, sales: Path) -> None:
+def test_logs_are_kept_per_task(bench: Bench, sales: Path) -> None:
     run = bench.orch_json("run", "sales.ipynb")
     (record,) = bench.orch_json("logs", run["name"], "load", "--level", "WARNING")
     assert (record["task"], record["message"], record["level"]) == ("load", "1 years", 30)
@@ -92,7 +93,7 @@ def test_logs_are_kept_per_task(bench: Any, sales: Path) -> None:
     assert "load: 1 years" in followed.out
 
 
-def test_a_failed_run(bench: Any, write_notebook: Write) -> None:
+def test_a_failed_run(bench: Bench, write_notebook: Write) -> None:
     write_notebook(
         "%%task load\nsales = {}",
         "%%task by_month --retries 1\nmonths = 1\nmonths = sales['month']",
@@ -115,13 +116,13 @@ def test_a_failed_run(bench: Any, write_notebook: Write) -> None:
     assert "papermill-error-cell" in json.dumps(notebook)
 
 
-def test_a_run_leaves_nothing_behind(bench: Any, sales: Path) -> None:
+def test_a_run_leaves_nothing_behind(bench: Bench, sales: Path) -> None:
     assert bench.orch("run", "sales.ipynb").code == 0
     assert bench.left_behind() == []
     assert bench.files() == {"sales.ipynb", "sales.run.ipynb"}
 
 
-def test_where_and_doctor(bench: Any, sales: Path) -> None:
+def test_where_and_doctor(bench: Bench, sales: Path) -> None:
     places = bench.orch_json("where")
     assert str(bench.home) in json.dumps(places)
     assert bench.orch("run", "sales.ipynb").code == 0
@@ -129,14 +130,14 @@ def test_where_and_doctor(bench: Any, sales: Path) -> None:
     assert {"name", "ok", "detail", "hint"} <= set(checks[0])
 
 
-def test_a_pipe_that_closes_is_no_error(bench: Any, sales: Path) -> None:
+def test_a_pipe_that_closes_is_no_error(bench: Bench, sales: Path) -> None:
     assert bench.orch("run", "sales.ipynb").code == 0
     command = " ".join(bench.command("runs", "--json")) + " | head -c 1"
     ended = bench.call(["sh", "-c", command])
     assert (ended.out, ended.err) == ("[", "")
 
 
-def test_eight_sleeps_side_by_side(bench: Any, write_notebook: Write) -> None:
+def test_eight_sleeps_side_by_side(bench: Bench, write_notebook: Write) -> None:
     """At most 1.6 s beyond the start of the process, with eight workers."""
     write_notebook("import time", name="start.ipynb")
     sleeps = [f"time.sleep(1)\nprint({number})" for number in range(8)]
