@@ -1,15 +1,18 @@
 # Everything a fresh clone needs, with only Python, pip and make: `make run`, `make test`.
 
 PYTHON ?= python3
+SECONDS ?= 300
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test lint
+.PHONY: help run test lint bench soak
 
 help:
 	@echo "make run    install, then run the quickstart notebook with live states"
 	@echo "make test   install what the tests need, then lint, type-check and test"
 	@echo "make lint   ruff and mypy alone"
+	@echo "make bench  time whole commands beside papermill's"
+	@echo "make soak   run, fail, cancel and kill runs for SECONDS=300"
 
 run: $(VENV)/installed-examples
 	$(BIN)/orch-nb run example_notebooks/quickstart.ipynb
@@ -21,6 +24,12 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/installed-test
+	$(BIN)/python -m tests.benchmarks.bench_runs
+
+soak: $(VENV)/installed-test
+	$(BIN)/python -m tests.soak.soak_runs $(SECONDS)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
