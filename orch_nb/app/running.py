@@ -191,7 +191,7 @@ def run_notebook_document(
     try:
         with open_store() as store, StoreWriter(store) as writer:
             hints = store.get_hints(_hints_key(notebook))
-            foreign = "the notebook's own kernel" if kernel.mode is KernelMode.FOREIGN else ""
+            foreign = kernel.why if kernel.mode is KernelMode.FOREIGN else ""
             prepared = prepare(notebook, options, workers=workers, hints=hints, foreign=foreign)
             flow_run = _flow_run(prepared, request, bound, output)
             tasks = _task_runs(prepared, flow_run.id)
@@ -276,7 +276,11 @@ def _drive(
     driver = Driver(prepared.plan, request, session.runner(), recording, output)
     recording.on_failure(driver.store_failed)
     recording.tell(_run_started(run))
-    outcomes = _in_thread(driver, control)
+    try:
+        outcomes = _in_thread(driver, control)
+    except BaseException as error:
+        recording.end(StateName.CRASHED, f"{type(error).__name__}: {error}")
+        raise
     files = relative_files(outcomes, run.folder)
     recording.keep_hints(_hints_key(prepared.notebook), _new_hints(prepared, recording, outcomes))
     final = recording.end(driver.state, driver.message)
@@ -386,7 +390,7 @@ def _session_spec(run: _Run, kernel: KernelChoice) -> SessionSpec:
             "flow": record.flow,
             "parameters": dict(record.parameters),
         },
-        environment=dict(kernel.environment),
+        environment=dict(kernel.env),
         sources={
             str(run.prepared.counts[cell.number]): cell.source
             for cell in run.prepared.notebook.cells
