@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, bindparam, insert, select, update
+from sqlalchemy import Connection, CursorResult, Insert, Table, bindparam, insert, select, update
 
 from orch_nb.errors import NotFoundError, StaleClaimError, TransitionError
 from orch_nb.model import FlowRun, FlowRunId, LogRecord, StateChange, TaskRun, TaskRunId
 from orch_nb.states import StateName
 from orch_nb.store import rows
+from orch_nb.store.prepared import Prepared
 from orch_nb.store.records import TaskChange
 from orch_nb.store.tables import FLOW_RUNS, LOGS, STATE_HISTORY, TASK_RUNS
 from orch_nb.store.times import now_micros
@@ -31,19 +32,27 @@ _CHANGING = (
     "error_value",
     "error_line",
 )
-_SET_TASK = (
+_SET_TASK = Prepared(
     update(TASK_RUNS)
     .where(
         TASK_RUNS.c.id == bindparam("of_task"),
         TASK_RUNS.c.flow_run_id == bindparam("of_run"),
         TASK_RUNS.c.state_name == bindparam("expected"),
     )
-    .values({name: bindparam(f"new_{name}") for name in _CHANGING})
+    .values({name: bindparam(f"new_{name}") for name in _CHANGING}),
+    {"of_task": "id", "of_run": "flow_run_id"} | {f"new_{name}": name for name in _CHANGING},
 )
+
+
+def _without_id(table: Table) -> Insert:
+    """An insert of every column but the id, which is given by the database and not asked for."""
+    names = [column.name for column in table.columns if column.name != "id"]
+    return insert(table).inline().values({name: bindparam(name) for name in names})
+
+
 _EPOCH_OF = select(FLOW_RUNS.c.epoch).where(FLOW_RUNS.c.id == bindparam("of_run")).with_for_update()
-# The new rows' ids are not asked for.
-_ADD_HISTORY = insert(STATE_HISTORY).inline()
-_ADD_LOGS = insert(LOGS).inline()
+_ADD_HISTORY = Prepared(_without_id(STATE_HISTORY))
+_ADD_LOGS = Prepared(_without_id(LOGS))
 
 
 class RefusedBatch(Exception):
@@ -97,14 +106,14 @@ class Gathering:
         """Send the gathered changes. Raises RefusedBatch when one of them was refused."""
         if self._changes:
             changes, self._changes = self._changes, []
-            if self._connection.execute(_SET_TASK, changes).rowcount != len(changes):
+            if _SET_TASK.run(self._connection, changes) != len(changes):
                 raise RefusedBatch
         if self._history:
             history, self._history = self._history, []
-            self._connection.execute(_ADD_HISTORY, history)
+            _ADD_HISTORY.run(self._connection, history)
         if self._logs:
             logs, self._logs = self._logs, []
-            self._connection.execute(_ADD_LOGS, logs)
+            _ADD_LOGS.run(self._connection, logs)
 
     def _execute(self, statement: Any, values: Any = None) -> CursorResult[Any]:
         """Run a statement after everything gathered so far."""
@@ -114,16 +123,13 @@ class Gathering:
 
     def _change_task(self, change: TaskChange) -> None:
         task = change.task
-        row = rows.task_run_row(task)
-        values = {f"new_{name}": row[name] for name in _CHANGING}
-        values |= {
-            "of_task": task.id,
-            "of_run": task.flow_run_id,
-            "expected": change.expected.value,
-        }
+        values = rows.task_run_row(task)
+        values["expected"] = change.expected.value
         if not self._careful:
             self._changes.append(values)
-        elif self._execute(_SET_TASK, values).rowcount != 1:
+            return
+        self.flush()
+        if _SET_TASK.run(self._connection, [values]) != 1:
             raise TransitionError(
                 f"task {task.name} is no longer {change.expected} and can't become "
                 f"{task.state_name}",
