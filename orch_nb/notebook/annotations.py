@@ -199,6 +199,8 @@ def _subscripted(name: str, arguments: list[ast.expr]) -> TypeForm:
     if base is dict:
         return TypeForm(dict, tuple(map(_form, arguments)) if len(arguments) == 2 else ())
     if base is tuple:
+        if not arguments:
+            return TypeForm(tuple)
         dots = isinstance(arguments[-1], ast.Constant) and arguments[-1].value is ...
         items = tuple(map(_form, arguments[:-1] if dots else arguments))
         return TypeForm(tuple, items, repeat=dots)

@@ -71,7 +71,7 @@ def _source(notebook: Notebook, bound: BoundParameters) -> str:
 
     values = {name: json_value(value) for name, value in bound.given.items()}
     try:
-        source = translate_parameters(notebook.kernel, notebook.language, values, "Parameters")
+        source = translate_parameters(notebook.kernel, _spelled(notebook), values, "Parameters")
     except (PapermillException, NotImplementedError) as error:
         raise ParameterError(
             f"parameters can't be written in {notebook.language}: {error}",
@@ -79,6 +79,13 @@ def _source(notebook: Notebook, bound: BoundParameters) -> str:
             hint="leave the parameters out, or install a papermill translator for it",
         ) from None
     return str(source)
+
+
+def _spelled(notebook: Notebook) -> str:
+    """The language with its capitals, which papermill's table of translators goes by."""
+    metadata = notebook.raw["metadata"]
+    named = metadata.get("language_info", {}).get("name")
+    return str(named or metadata.get("kernelspec", {}).get("language") or notebook.language)
 
 
 def _callee(parameter: Parameter | None, value: date) -> str | None:
