@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from types import FrameType
 from typing import Any
 
 from orch_nb.execution.live import LiveEvents
@@ -46,6 +47,7 @@ class OutputRecorder:
         self._pending: dict[str, list[str]] = {}
         self._due: dict[str, float] = {}
         self._clear_next = False
+        self._interrupt_asked = False
 
     def after_fork(self, sink: Sink | None) -> None:
         """Make this process's copy independent of the parent's."""
@@ -67,7 +69,7 @@ class OutputRecorder:
             self._request = request
             self._outputs, self._shown, self._updates = [], {}, {}
             self._pending, self._due = {}, {}
-            self._clear_next = False
+            self._clear_next = self._interrupt_asked = False
 
     def end(self) -> tuple[list[Output], dict[str, tuple[int, ...]], tuple[DisplayUpdate, ...]]:
         """Stop recording; return the outputs, positions by display id, and display updates."""
@@ -96,6 +98,8 @@ class OutputRecorder:
                 return
             self._drain()
             self._gather(name, text if text.isascii() else _SURROGATES.sub("\ufffd", text))
+        if self._interrupt_asked:
+            self._interrupt()
 
     def flush(self, name: str) -> None:
         """End the gathered piece of the stream ``name``."""
@@ -105,6 +109,25 @@ class OutputRecorder:
             self._drain()
             self._emit(name)
             self._live.flush()
+        if self._interrupt_asked:
+            self._interrupt()
+
+    def interrupt_after(self, frame: FrameType | None) -> bool:
+        """Return whether ``frame`` is in the midst of recording text.
+
+        Then KeyboardInterrupt is raised as soon as that is done: nothing recorded is lost.
+        """
+        while frame is not None and frame.f_code.co_filename in _RECORDING_FILES:
+            if frame.f_code.co_name in ("write", "flush") and frame.f_locals.get("self") is self:
+                self._interrupt_asked = True
+                return True
+            frame = frame.f_back
+        return False
+
+    def _interrupt(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._interrupt_asked = False
+            raise KeyboardInterrupt
 
     def message(
         self, kind: str, content: dict[str, Json], parent: str | None, buffers: Sequence[Any] = ()
@@ -209,6 +232,9 @@ class OutputRecorder:
         self._live.clear()
 
 
+_RECORDING_FILES = tuple(
+    owner.__init__.__code__.co_filename for owner in (OutputRecorder, DescriptorCapture, LiveEvents)
+)
 _SHOWING = ("display_data", "execute_result", "update_display_data")
 
 

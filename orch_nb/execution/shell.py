@@ -108,7 +108,7 @@ class CellShell:
         if self._loop.is_running():
             raise RuntimeError("a cell is running in this shell")
         leftovers = Leftovers(self._loop)
-        request = uuid.uuid4().hex
+        request, process = uuid.uuid4().hex, os.getpid()
         self._interrupted = False
         if not silent:
             self._history.enter(count)
@@ -116,6 +116,9 @@ class CellShell:
         started = time.perf_counter()
         outcome = self._drive(self._execute(source, request, silent=silent))
         seconds = time.perf_counter() - started
+        if os.getpid() != process:
+            # the cell forked and let the child run on; its words went to the descriptors
+            os._exit(0)
         flush_originals()
         outputs, display_ids, updates = self._recorder.end()
         if not silent:
@@ -190,7 +193,7 @@ class CellShell:
         self._interrupted = True
         if self._awaiting is not None and self._is_loop_waiting(frame):
             self._loop.call_soon_threadsafe(self._awaiting.cancel)
-        else:
+        elif not self._recorder.interrupt_after(frame):
             raise KeyboardInterrupt
 
     def flush(self) -> None:
@@ -263,8 +266,9 @@ class CellShell:
                     # raised by another task, or by an interrupt between two steps of the loop
                     if isinstance(stop, KeyboardInterrupt) and not self._cell.done():
                         self._loop.call_later(_GRACE, self._cell.cancel)
-                except BaseException:
-                    if not self._cell.done():
+                except RuntimeError:
+                    # the cell stopped the loop, which it does not own
+                    if self._loop.is_closed():
                         raise
             return self._cell.exception() or self._cell.result()
         except asyncio.CancelledError:

@@ -492,3 +492,71 @@ def test_shell_without_ipykernel_gives_outputs_and_errors() -> None:
         ["ZeroDivisionError", 2, ["error"]],
         [True, "PlainShell"],
     ]
+
+
+def test_interrupt_of_a_printing_cell_loses_nothing() -> None:
+    told = run(
+        INTERRUPT
+        + textwrap.dedent(
+            """
+            r = interrupted("i = 0\\nwhile True:\\n    print(i)\\n    i += 1")
+            numbers = texts(r)[0].split()
+            tell(r.error.name, numbers == [str(n) for n in range(len(numbers))],
+                 abs(len(numbers) - shell.user_ns["i"]) <= 1)
+            """
+        )
+    )
+    assert told == [["KeyboardInterrupt", True, True]]
+
+
+def test_child_that_a_cell_forgot_to_end_does_not_outlive_the_cell() -> None:
+    told = run(
+        """
+        r = shell.run("import os; pid = os.fork(); print('both')", count=1)
+        os.waitpid(shell.user_ns["pid"], 0)
+        tell(texts(r)[0].count("both") in (1, 2))
+        """
+    )
+    assert told == [True]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import asyncio\nasyncio.get_event_loop().stop()",
+        "import asyncio\nasyncio.get_event_loop().stop()\nawait asyncio.sleep(0.01)",
+        "import asyncio\nasyncio.set_event_loop(None)",
+        "%reset -f",
+        "%reset -f out",
+        "del In, Out",
+        "get_ipython().execution_count = 99",
+        "import os\nos.close(1); os.close(2)",
+        "import sys\nsys.stdout.flush(); sys.stderr.close()",
+        "import sys\nsys.modules.pop('__main__')",
+        "x = '\x00'",
+        "x = '\ud800'",
+        "raise BaseException('bare')",
+        "class E(Exception):\n    def __str__(self): raise E\nraise E",
+        "raise GeneratorExit",
+        "import asyncio\nraise asyncio.CancelledError",
+        "import asyncio\nawait asyncio.sleep(0)\nraise asyncio.CancelledError",
+        "import asyncio\nasyncio.current_task().cancel()\nawait asyncio.sleep(1)",
+        "import threading\nthreading.Thread(target=print, args=('x' * 9,)).start()",
+        "",
+        "   \n ",
+    ],
+)
+def test_no_cell_harms_the_next(source) -> None:
+    told = run(
+        f"""
+        shell.run({source!r}, count=1)
+        tell(texts(shell.run("print('fine')\\n40 + 2", count=2))[-2:])
+        r = shell.run("import asyncio; await asyncio.sleep(0); len(In)", count=3)
+        tell(r.value, r.outputs[-1]["execution_count"])
+        """
+    )
+    assert told in (
+        [["fine\n", "42"], [4, 3]],
+        # the names are gone as they would be in a kernel
+        [["fine\n", "42"], [None, 3]],
+    )
