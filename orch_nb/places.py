@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+SQLITE = "sqlite:///"  # with a path after it
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -14,6 +16,7 @@ class Places:
 
     home: Path
     store_url: str  # a database URL; the default is SQLite in the home
+    key_file: Path | None  # what signs results; None when it is not in a file of its own
     results: str  # a local folder, or any fsspec URL
     logs: Path
 
@@ -26,9 +29,12 @@ def find_places(environ: Mapping[str, str] | None = None) -> Places:
     """
     environ = os.environ if environ is None else environ
     home = _home(environ)
+    url = store_url(environ.get("ORCH_NB_STORE") or home / "store.db")
+    in_file = url.startswith(SQLITE) and not environ.get("ORCH_NB_KEY")
     return Places(
         home=home,
-        store_url=store_url(environ.get("ORCH_NB_STORE") or home / "store.db"),
+        store_url=url,
+        key_file=key_beside(Path(url.removeprefix(SQLITE))) if in_file else None,
         results=environ.get("ORCH_NB_RESULTS") or str(home / "results"),
         logs=home / "logs",
     )
@@ -39,7 +45,12 @@ def store_url(place: str | Path) -> str:
     text = str(place)
     if "://" in text:
         return text
-    return f"sqlite:///{Path(text).expanduser().absolute()}"
+    return f"{SQLITE}{Path(text).expanduser().absolute()}"
+
+
+def key_beside(store: Path) -> Path:
+    """The file of the key that signs the results of an SQLite store."""
+    return store.with_suffix(".key")
 
 
 def _home(environ: Mapping[str, str]) -> Path:

@@ -16,11 +16,11 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from orch_nb.errors import StoreError
+from orch_nb.places import SQLITE
 from orch_nb.store.mounts import network_mount
 
 BUSY_MILLISECONDS = 10_000  # how long SQLite itself waits for a lock before we try again
 _WRITES = "orch_nb_writes"
-_SQLITE = "sqlite:///"
 
 
 class Backend(enum.StrEnum):
@@ -54,8 +54,8 @@ def open_database(url: str, *, durable: bool = False) -> Database:
 
     ``durable`` syncs every commit to the disk. Raises StoreError for a URL that can't be used.
     """
-    if url.startswith(_SQLITE):
-        return _sqlite(Path(url.removeprefix(_SQLITE)), durable=durable)
+    if url.startswith(SQLITE):
+        return _sqlite(Path(url.removeprefix(SQLITE)), durable=durable)
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "postgresql":

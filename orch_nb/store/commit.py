@@ -10,9 +10,11 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from orch_nb.errors import StoreError
 from orch_nb.store.backends import Database
+from orch_nb.store.failures import is_lost
 from orch_nb.store.gathering import RefusedBatch
-from orch_nb.store.patience import patiently
+from orch_nb.store.patience import LONGEST_ABSENCE, patiently
 from orch_nb.store.transaction import Transaction
 
 Operation = Callable[[Transaction], Any]
@@ -49,7 +51,7 @@ class Committer:
         """The operations' outcomes, in order; what succeeded is committed."""
         with self._lock:
             try:
-                values = patiently(lambda: self._commit(operations), self._database.where)
+                values = self._patiently(operations, careful=False)
                 return [Outcome(value) for value in values]
             except RefusedBatch:
                 pass
@@ -65,14 +67,19 @@ class Committer:
 
     def _alone(self, operation: Operation) -> Outcome:
         try:
-            (value,) = patiently(
-                lambda: self._commit([operation], careful=True), self._database.where
-            )
+            (value,) = self._patiently([operation], careful=True)
         except Exception as error:  # whatever it is belongs to whoever asked
             return Outcome(error=error)
         return Outcome(value)
 
-    def _commit(self, operations: Sequence[Operation], *, careful: bool = False) -> list[Any]:
+    def _patiently(self, operations: Sequence[Operation], *, careful: bool) -> list[Any]:
+        return patiently(
+            lambda: self._commit(operations, careful=careful),
+            self._database.where,
+            absence=LONGEST_ABSENCE,
+        )
+
+    def _commit(self, operations: Sequence[Operation], *, careful: bool) -> list[Any]:
         connection = self._connection
         if connection is None:
             connection = self._connection = self._database.engine.connect()
@@ -81,11 +88,23 @@ class Committer:
             transaction = Transaction(connection, careful=careful)
             values = [operation(transaction) for operation in operations]
             transaction.flush()
-            connection.commit()
+            self._finish(connection)
         except BaseException:
             self._undo(connection)
             raise
         return values
+
+    def _finish(self, connection: Connection) -> None:
+        try:
+            connection.commit()
+        except DBAPIError as error:
+            if not is_lost(error):
+                raise
+            # Doing it again could refuse what was in fact recorded.
+            raise StoreError(
+                "the store was lost while it recorded: the last changes may be missing",
+                where=self._database.where,
+            ) from error
 
     def _undo(self, connection: Connection) -> None:
         try:

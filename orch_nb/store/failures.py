@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from orch_nb.errors import StoreError
 
@@ -42,6 +42,17 @@ def is_busy(error: BaseException) -> bool:
     return "is locked" in said or "schema has changed" in said
 
 
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection to the server was lost, or could not be made."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    if not isinstance(error, OperationalError):
+        return False
+    state = getattr(error.orig, "sqlstate", "")  # SQLite's exceptions have none at all
+    # 08: connection failures; 57P: the server shuts down or starts; None: nobody answered.
+    return state is None or state.startswith(("08", "57P"))
+
+
 def in_words(error: DBAPIError, where: str) -> StoreError:
     """The exception as a sentence that names the store and the remedy."""
     said = str(error.orig).strip()
@@ -49,7 +60,7 @@ def in_words(error: DBAPIError, where: str) -> StoreError:
         if phrase in said.lower():
             return StoreError(message, where=where, hint=hint)
     first = said.splitlines()[0] if said else type(error.orig).__name__
-    if error.connection_invalidated or getattr(error.orig, "sqlstate", None) is None:
+    if is_lost(error):
         return StoreError(
             f"the store does not answer: {first}", where=where, hint="check ORCH_NB_STORE"
         )

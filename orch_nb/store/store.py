@@ -13,13 +13,13 @@ from sqlalchemy import Connection, RowMapping, Select, func, select
 
 from orch_nb.errors import NotFoundError, StoreError
 from orch_nb.model import FlowRun, FlowRunId, Json, LogRecord, StateChange, TaskRun, TaskRunId
-from orch_nb.places import find_places, store_url
+from orch_nb.places import find_places, key_beside, store_url
 from orch_nb.results.signing import KeyRing, file_keyring, given_keyring
 from orch_nb.store import rows
 from orch_nb.store.backends import Backend, Database, open_database, wants_durability
 from orch_nb.store.commit import Committer, Operation, Outcome
 from orch_nb.store.ids import first_id_at
-from orch_nb.store.patience import patiently
+from orch_nb.store.patience import LONGEST_ABSENCE, patiently
 from orch_nb.store.records import Lease, LogQuery, ResultRecord, RunQuery
 from orch_nb.store.schema import make_current
 from orch_nb.store.tables import (
@@ -124,7 +124,7 @@ class Store:
         if given is not None:
             return given
         if self._database.path is not None:
-            return file_keyring(self._database.path.with_suffix(".key"))
+            return file_keyring(key_beside(self._database.path))
         found = self._read(
             lambda connection: connection.execute(
                 select(STORE_META.c.value).where(STORE_META.c.key == _KEYS)
@@ -282,7 +282,7 @@ class Store:
             with self._database.engine.connect() as connection:
                 return query(connection)
 
-        return patiently(attempt, self.where)
+        return patiently(attempt, self.where, absence=LONGEST_ABSENCE)
 
     def _check_process(self) -> None:
         if os.getpid() != self._process:

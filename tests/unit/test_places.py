@@ -14,6 +14,7 @@ def test_everything_is_under_the_home() -> None:
     assert find_places({"ORCH_NB_HOME": "/data/orch"}) == Places(
         home=Path("/data/orch"),
         store_url="sqlite:////data/orch/store.db",
+        key_file=Path("/data/orch/store.key"),
         results="/data/orch/results",
         logs=Path("/data/orch/logs"),
     )
@@ -32,9 +33,16 @@ def test_the_store_and_the_results_can_be_elsewhere(
     assert places.home == tmp_path / "here"
     assert places.store_url == f"sqlite:///{tmp_path}/runs.db"
     assert places.results == "s3://b/x"
+    assert places.key_file == tmp_path / "runs.key"
     assert store_url("postgresql://me@host/db") == "postgresql://me@host/db"
 
 
 def test_empty_variables_count_as_not_set() -> None:
     given = {"ORCH_NB_HOME": "/h", "ORCH_NB_STORE": "", "ORCH_NB_RESULTS": ""}
     assert find_places(given) == find_places({"ORCH_NB_HOME": "/h"})
+
+
+def test_a_key_that_is_a_row_or_given_has_no_file() -> None:
+    home = {"ORCH_NB_HOME": "/h"}
+    assert find_places(home | {"ORCH_NB_STORE": "postgresql://me@host/db"}).key_file is None
+    assert find_places(home | {"ORCH_NB_KEY": "0123456789abcdef"}).key_file is None

@@ -1,0 +1,57 @@
+"""What only a server can do: end connections, and come back."""
+
+from __future__ import annotations
+
+import sqlalchemy
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from orch_nb.store import StoreWriter, open_store
+from orch_nb.store.schema import VERSION_TABLE, Revisions, _migrate
+from orch_nb.store.tables import METADATA
+from tests.sample_runs import a_run
+
+
+def _end_connections(url: str) -> int:
+    """End every other connection to the database; returns how many there were."""
+    engine = sqlalchemy.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.connect() as connection:
+        ended = connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).all()
+    engine.dispose()
+    return len(ended)
+
+
+def test_a_connection_that_the_server_ended_is_made_anew(postgresql_url: str) -> None:
+    with open_store(postgresql_url) as store, StoreWriter(store) as writer:
+        first = store.write(lambda t: t.create_flow_run(a_run(), [], holder=None, by="test"))
+        assert store.list_runs() == (first,)
+        assert _end_connections(postgresql_url) >= 2
+        second = writer.submit(
+            lambda t: t.create_flow_run(a_run(), [], holder=None, by="test")
+        ).result(30)
+        assert store.list_runs() == (second, first)
+        assert _end_connections(postgresql_url) >= 2
+        assert store.list_runs() == (second, first)
+
+
+def test_a_database_with_other_tables_is_shared(postgresql_url: str) -> None:
+    engine = sqlalchemy.create_engine(postgresql_url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num text)")
+    engine.dispose()
+    with open_store(postgresql_url) as store:
+        run = store.write(lambda t: t.create_flow_run(a_run(), [], holder=None, by="test"))
+        assert store.get_run(run.id) == run
+
+
+def test_the_tables_are_those_that_the_revisions_make(postgresql_url: str) -> None:
+    engine = sqlalchemy.create_engine(postgresql_url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        _migrate(connection, Revisions())
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        differences = compare_metadata(context, METADATA)
+    engine.dispose()
+    assert differences == []
