@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
-import contextlib
 import contextvars
-import getpass
 import os
 import sys
 import time
-import traceback
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
+from orch_nb.execution.blame import describe_error
 from orch_nb.execution.history import SerialHistory
 from orch_nb.execution.kernel import create_kernel_shell, create_loop
 from orch_nb.execution.leftovers import Leftovers
-from orch_nb.execution.outputs import CellResult, ErrorInfo, Json, Sink
+from orch_nb.execution.outputs import CellResult, Json, Sink
 from orch_nb.execution.recorder import OutputRecorder, current_request
+from orch_nb.execution.stdin import no_input
 from orch_nb.execution.streams import (
     STREAMS,
     CapturedStream,
@@ -29,7 +27,6 @@ from orch_nb.execution.streams import (
 )
 from orch_nb.execution.widgets import widgets_metadata
 
-_MAGIC_BODIES = ("<timed exec>", "<timed eval>")  # what `%%time` compiles
 _GRACE = 0.05  # seconds that an awaited task's KeyboardInterrupt has to reach the cell
 
 
@@ -123,7 +120,7 @@ class CellShell:
         outputs, display_ids, updates = self._recorder.end()
         if not silent:
             self._history.leave(count)
-        error = self._error(outcome, source, outputs)
+        error = describe_error(outcome, source, outputs, self._host)
         payloads = self._host.take_payloads()
         self._host.end_script_loop()
         leftovers.end_idle()
@@ -241,7 +238,7 @@ class CellShell:
             prepared["transformed_cell"] = source
             prepared["preprocessing_exc_tuple"] = sys.exc_info()
         how = {"store_history": not silent, "silent": silent}
-        with _no_input():
+        with no_input():
             if not shell.should_run_async(source, **prepared):
                 return shell.run_cell(source, **how)
             result = None
@@ -276,94 +273,8 @@ class CellShell:
         finally:
             self._cell = None
 
-    def _error(self, outcome: Any, source: str, outputs: list[Json]) -> ErrorInfo | None:
-        if isinstance(outcome, BaseException):
-            error: BaseException | None = outcome
-        else:
-            error = outcome.error_before_exec or outcome.error_in_exec
-        shown = next((o for o in reversed(outputs) if o["output_type"] == "error"), None)
-        if error is None:
-            if shown is None or not getattr(
-                self._host.shell, "_last_traceback_during_displayhook", False
-            ):
-                return None
-            return ErrorInfo(shown["ename"], shown["evalue"], tuple(shown["traceback"]))
-        told = getattr(self._host.shell, "_last_traceback", None) or ()
-        return ErrorInfo(
-            name=type(error).__name__,
-            value=_text(error),
-            traceback=tuple(told),
-            line=_line_in_cell(error, self._host.files.named, source),
-            exit_code=_exit_code(error),
-        )
-
     def _is_loop_waiting(self, frame: FrameType | None) -> bool:
         """Whether ``frame`` is this loop's own wait for something to happen."""
         while frame is not None and frame.f_code.co_name == "select":
             frame = frame.f_back
         return frame is not None and frame.f_locals.get("self") is self._loop
-
-
-_NOBODY = (
-    "was called, but a flow runs with nobody to ask: make the value a parameter of the notebook "
-    "and give it when the run is started"
-)
-
-
-def _refuse_input(prompt: object = "", /) -> NoReturn:
-    raise _stdin_error()(f"input() {_NOBODY}")
-
-
-def _refuse_getpass(prompt: str = "", stream: Any = None, *, echo_char: Any = None) -> NoReturn:
-    raise _stdin_error()(f"getpass() {_NOBODY}")
-
-
-def _stdin_error() -> type[Exception]:
-    from IPython.core.error import StdinNotImplementedError
-
-    return StdinNotImplementedError  # type: ignore[no-any-return]
-
-
-@contextlib.contextmanager
-def _no_input() -> Iterator[None]:
-    kept = builtins.input, getpass.getpass
-    builtins.input, getpass.getpass = _refuse_input, _refuse_getpass
-    try:
-        yield
-    finally:
-        builtins.input, getpass.getpass = kept
-
-
-def _line_in_cell(error: BaseException, files: Sequence[str], source: str) -> int | None:
-    """Return the last line of the cell that ``error`` came through, from 1.
-
-    ``files`` are the names that the cell, and then what its magics ran, were compiled as.
-    """
-    lines = source.splitlines()
-    # IPython drops blank lines at the top before it counts
-    skipped = next((n for n, text in enumerate(lines) if text.strip()), 0)
-    # the body of a cell magic starts below the magic's line
-    first = dict.fromkeys((*files[1:], *_MAGIC_BODIES), skipped + 1) | dict.fromkeys(
-        files[:1], skipped
-    )
-    places = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
-    if isinstance(error, SyntaxError):
-        places.append((error.filename or "", error.lineno))
-    inside = [first[file] + line for file, line in places if line and file in first]
-    return inside[-1] if inside else None
-
-
-def _exit_code(error: BaseException) -> int | str | None:
-    if not isinstance(error, SystemExit):
-        return None
-    if error.code is None:
-        return 0
-    return error.code if isinstance(error.code, int) else str(error.code)
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as broken:
-        # a notebook's own exception class may not know how to print itself
-        return f"<unprintable {type(error).__name__}: {type(broken).__name__}>"
