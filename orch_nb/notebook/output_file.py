@@ -128,7 +128,7 @@ def _error(error: OSError, shown: str, size: int) -> OutputError:
         problem = "you may not write the output here"
     elif error.errno == errno.EISDIR:
         problem, hint = "the output is a folder", "name a file in it"
-    elif error.errno in (errno.ENOENT, errno.ENOTDIR):
+    elif error.errno in (errno.ENOENT, errno.ENOTDIR) and not Path(shown).parent.is_dir():
         folder = Path(shown).parent
         problem, hint = f"the output's folder {folder} does not exist", f"mkdir -p {folder}"
     elif error.errno == errno.ENAMETOOLONG:
