@@ -3,18 +3,22 @@
 from orch_nb.app.machine import Check, doctor, where
 from orch_nb.app.records import RunDetails, cancel, logs, runs, show
 from orch_nb.app.running import Control, RunRequest, RunResult, run
+from orch_nb.app.verifying import Difference, Verdict, verify
 
 __all__ = [
     "Check",
     "Control",
+    "Difference",
     "RunDetails",
     "RunRequest",
     "RunResult",
+    "Verdict",
     "cancel",
     "doctor",
     "logs",
     "run",
     "runs",
     "show",
+    "verify",
     "where",
 ]

@@ -12,6 +12,7 @@ from orch_nb.errors import NotFoundError
 from orch_nb.execution.outputs import Output
 from orch_nb.model import FlowRun, TaskRun
 from orch_nb.notebook.binding import GivenParameter, ParameterSource
+from orch_nb.runners.base import Collect
 from orch_nb.states import StateName
 
 
@@ -83,7 +84,7 @@ def run_notebook(
         None if output is None else str(output),
         parameters=given,
         options=options or {},
-        collect=True,
+        collect=Collect.VALUES,
     )
     result = run(request)
     return NotebookRun(

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -37,6 +37,7 @@ from orch_nb.notebook.syntax import check_syntax
 from orch_nb.notebook.writer import OutputWriter
 from orch_nb.options import FlowOptions
 from orch_nb.places import find_places
+from orch_nb.runners.base import Collect
 from orch_nb.runners.kernelspecs import KernelChoice, KernelMode, find_kernel
 from orch_nb.states import StateName
 from orch_nb.store import (
@@ -63,7 +64,7 @@ class RunRequest:
     log_output: bool = False
     tags: tuple[str, ...] = ()
     name: str | None = None
-    collect: bool = False  # bring the final values back
+    collect: Collect = Collect.NOTHING
 
     @staticmethod
     def option_names() -> frozenset[str]:
@@ -84,6 +85,7 @@ class RunResult:
     document: Mapping[str, Any]
     values: Mapping[str, bytes] = field(default_factory=dict)
     not_kept: Mapping[str, str] = field(default_factory=dict)
+    fingerprints: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class Control:
@@ -297,6 +299,7 @@ def _drive(
         document.document(with_markers=run.mark_errors),
         values,
         reasons,
+        {} if driver.values is None else driver.values.fingerprints,
     )
 
 
@@ -431,7 +434,7 @@ def _new_hints(
 
 def _read_values(driver: Driver) -> tuple[Mapping[str, bytes], Mapping[str, str]]:
     """The pickles of the final values. The blob came from this run's own processes."""
-    if driver.values is None:
+    if driver.values is None or driver.values.manifest is None:
         return {}, {}
     import pickle
 

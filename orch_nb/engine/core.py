@@ -301,7 +301,6 @@ class Core:
         self._note(slot, state, reason)
 
     def _fail_for_good(self, slot: Slot, message: str) -> None:
-        number = slot.node.cell.number
         facts = slot.facts
         slot.phase = Phase.FAILED
         self._failed = True

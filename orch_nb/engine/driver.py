@@ -42,6 +42,7 @@ from orch_nb.model import CellKind
 from orch_nb.runners.base import (
     Applied,
     Asked,
+    Collect,
     Done,
     FinalValues,
     Gone,
@@ -82,7 +83,7 @@ class DriveRequest:
     setups: Sequence[int] = ()  # setup cells, run once in each worker process
     timeout: float | None = None  # of the whole run, in seconds
     keep_out: bool = False  # some cell names `_` or `Out`
-    collect: bool = False  # bring the final values back
+    collect: Collect = Collect.NOTHING
     cancel_requested: Callable[[], str | None] = lambda: None
 
 
@@ -131,12 +132,9 @@ class Driver:
                 await self._over.wait()
             finally:
                 beating.cancel()
-            if (
-                self._request.collect
-                and self._finish
-                and self._finish.state is (StateName.COMPLETED)
-            ):
-                self.values = await self._runner.collect()
+            completed = self._finish and self._finish.state is StateName.COMPLETED
+            if completed and self._request.collect is not Collect.NOTHING:
+                self.values = await self._runner.collect(self._request.collect)
         finally:
             for timer in self._timers.values():
                 timer.cancel()

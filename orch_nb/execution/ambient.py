@@ -83,6 +83,10 @@ def _set_logging_levels(value: Mapping[str, int]) -> None:
         logging.getLogger(name or None).setLevel(level)
 
 
+def _set_locale(value: str) -> None:
+    locale.setlocale(locale.LC_ALL, value)
+
+
 AMBIENT: dict[str, Ambient] = {
     "random": Ambient("random", random.getstate, random.setstate),
     "numpy.random": Ambient(
@@ -120,7 +124,7 @@ AMBIENT: dict[str, Ambient] = {
     "locale": Ambient(
         "locale",
         lambda: locale.setlocale(locale.LC_ALL),
-        lambda value: locale.setlocale(locale.LC_ALL, value) and None,
+        _set_locale,
     ),
     "os.environ": Ambient("os", lambda: dict(os.environ), _set_environment),
     "os.cwd": Ambient("os", os.getcwd, os.chdir),

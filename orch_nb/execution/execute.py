@@ -13,7 +13,8 @@ from orch_nb.execution.ambient import AmbientWatch, set_ambient
 from orch_nb.execution.anatomy import Pinned
 from orch_nb.execution.anatomy_arrays import register_loaded
 from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
-from orch_nb.execution.shell import CellResult, CellShell
+from orch_nb.execution.outputs import CellResult
+from orch_nb.execution.shell import CellShell
 from orch_nb.execution.values import ApplyError, Changes, pack, unpack
 from orch_nb.execution.walk import Index, Namespace, Watch, names_reaching
 from orch_nb.results.blob import Manifest, blob_path, read_blob, write_blob

@@ -37,8 +37,8 @@ def reset_pools() -> None:
     """Forget pools of threads and processes that the parent had: they did not come along."""
     dask_threaded = sys.modules.get("dask.threaded")
     if dask_threaded is not None:
-        dask_threaded.default_pool = None
+        vars(dask_threaded)["default_pool"] = None
         dask_threaded.pools.clear()
     loky = sys.modules.get("joblib.externals.loky.reusable_executor")
     if loky is not None:
-        loky._executor = None
+        vars(loky)["_executor"] = None

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from orch_nb.execution import context, forking, processes
 from orch_nb.execution.execute import apply_blob, execute
+from orch_nb.execution.fingerprint import Fingerprinter
 from orch_nb.execution.job import (
     Channel,
     Gate,
@@ -28,6 +29,7 @@ from orch_nb.execution.job import (
     to_message,
 )
 from orch_nb.execution.logs import capture_logs
+from orch_nb.execution.outputs import OutputEvent
 from orch_nb.execution.shell import CellShell
 from orch_nb.execution.values import ApplyError
 from orch_nb.results.blob import write_blob
@@ -124,15 +126,30 @@ class _Home:
         self.channel.send({**message, "op": "reaped", "code": code})
 
     def collect(self, message: Message) -> None:
-        """Write the final values as a blob."""
+        """Write the final values as a blob, or tell their fingerprints."""
+        if message["what"] == "fingerprints":
+            printer = Fingerprinter(self.shell.user_ns)
+            found = {name: _describe(printer, v) for name, v in self.shell.variables().items()}
+            self.channel.send({"op": "collected", "fingerprints": found})
+            return
         values, reasons = _final_values(self.shell, Path(self.spec.results))
         self.channel.send({"op": "collected", "values": values, "reasons": reasons})
+
+
+def _describe(printer: Fingerprinter, value: object) -> list[str]:
+    """A value's fingerprint, its type, and how it begins."""
+    try:
+        digest = printer.digest(value)
+        text = repr(value)[:200]
+    except Exception as error:  # the value's own code runs here
+        digest, text = "", f"{type(error).__name__} in its own code"
+    return [digest, f"{type(value).__module__}.{type(value).__qualname__}", text]
 
 
 def _attempt(home: _Home, job: Job, channel: Channel) -> Message:
     """Run ``job``, telling the driver what happens meanwhile."""
 
-    def tell(event: Message) -> None:
+    def tell(event: OutputEvent) -> None:
         channel.send({"op": "output", "cell": job.cell, "attempt": job.attempt, "event": event})
 
     def log(level: int, logger: str, text: str, time: float) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import importlib.util
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -104,9 +105,7 @@ def create_kernel_shell(deliver: Deliver) -> KernelShell:
 
     Without ipykernel (in a browser) it is IPython's plain shell with the same messages.
     """
-    from traitlets.config import Config
-
-    config = Config()
+    config = _user_config()
     config.HistoryManager.enabled = False
     config.HistoryManager.hist_file = ":memory:"
     # tqdm and others look for this section to tell a kernel from a terminal
@@ -124,6 +123,27 @@ def create_kernel_shell(deliver: Deliver) -> KernelShell:
     files = CellFiles(shell.compile.get_code_name)
     shell.compile.get_code_name = files
     return KernelShell(shell, kernel, files)
+
+
+def _user_config() -> Any:
+    """Return what the user's IPython configuration files say for kernels.
+
+    A file that fails is passed over with a warning, as a kernel does.
+    """
+    from IPython.core.application import ENV_CONFIG_DIRS, SYSTEM_CONFIG_DIRS
+    from IPython.paths import get_ipython_dir
+    from traitlets.config import Config
+    from traitlets.config.loader import load_pyconfig_files
+
+    config = Config()
+    profile = str(Path(get_ipython_dir(), "profile_default"))
+    for folder in (*SYSTEM_CONFIG_DIRS, *reversed(ENV_CONFIG_DIRS), profile):
+        for name in ("ipython_config.py", "ipython_kernel_config.py"):
+            try:
+                config.merge(load_pyconfig_files([name], folder))
+            except Exception as error:  # the file is a program of the user's
+                warnings.warn(f"{Path(folder, name)} is ignored: {error!r}", stacklevel=2)
+    return config
 
 
 def _create_ipykernel_shell(config: Any, deliver: Deliver) -> tuple[Any, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
@@ -73,12 +74,25 @@ Report = Showed | Said | Asked | Done | Lost | Applied | Gone
 Listener = Callable[[Report], None]
 
 
+class Collect(enum.StrEnum):
+    """What is to be brought from the session at the end."""
+
+    NOTHING = "nothing"
+    VALUES = "values"  # the variables themselves, each pickled on its own
+    FINGERPRINTS = "fingerprints"  # to compare them with another run's
+
+
 @dataclass(frozen=True, slots=True)
 class FinalValues:
-    """The notebook's variables at the end: a blob's manifest, and why some are missing."""
+    """The notebook's variables at the end.
 
-    manifest: Message
-    reasons: Mapping[str, str]
+    ``manifest`` is that of a blob with each name's pickle, and ``reasons`` says why some are
+    missing; or ``fingerprints`` has each name's digest, type, and the beginning of its repr.
+    """
+
+    manifest: Message | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    fingerprints: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class Runner(Protocol):
@@ -105,7 +119,7 @@ class Runner(Protocol):
     def kill(self) -> None:
         """End everything at once."""
 
-    async def collect(self) -> FinalValues:
+    async def collect(self, what: Collect) -> FinalValues:
         """The values at the end."""
 
     async def close(self) -> None:

@@ -20,6 +20,7 @@ from orch_nb.execution.job import Job, Message, SessionSpec, outcome_from, to_me
 from orch_nb.runners.base import (
     Applied,
     Asked,
+    Collect,
     Done,
     FinalValues,
     Gone,
@@ -151,10 +152,12 @@ class LocalRunner:
         if self._home_pid is not None:
             processes.kill_tree(self._home_pid)
 
-    async def collect(self) -> FinalValues:
-        self._home.send({"op": "collect"})
+    async def collect(self, what: Collect) -> FinalValues:
+        self._home.send({"op": "collect", "what": what})
         message = await self._collected
-        return FinalValues(message["values"], message["reasons"])
+        return FinalValues(
+            message.get("values"), message.get("reasons", {}), message.get("fingerprints", {})
+        )
 
     async def close(self) -> None:
         self._closing = True

@@ -1,0 +1,325 @@
+"""A digest of a value by its type's meaning: equal values have it, in any process, any day.
+
+Never pickle bytes, which differ for equal values. A float's NaN equals itself here; sets have
+no order; dicts have one; notebook functions and classes count by their code; an array counts by
+its elements, whatever memory they lie in.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import fractions
+import pathlib
+import re
+import struct
+import sys
+import types
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import xxhash
+
+from orch_nb.execution.anatomy import ATOMS, anatomy_of
+from orch_nb.execution.walk import Namespace
+
+BUDGET = 200_000  # objects looked at under one name
+
+_BY_REPR: tuple[type, ...] = (
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    datetime.tzinfo,
+    decimal.Decimal,
+    fractions.Fraction,
+    pathlib.PurePath,
+    uuid.UUID,
+    slice,
+)
+
+
+class Fingerprinter:
+    """Digests the values of one namespace. ``partial`` is set when something was passed over."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self._namespace = namespace
+
+    def digest(self, value: Any) -> str:
+        """32 hexadecimal digits."""
+        self._seen: dict[int, int] = {}
+        self._alive: list[Any] = []
+        self._left = BUDGET
+        self.partial = False
+        return self._feed(value).hex()
+
+    def _feed(self, value: Any, depth: int = 0) -> bytes:
+        cls = type(value)
+        if cls in ATOMS:
+            return _atom(value)
+        known = self._seen.get(id(value))
+        if known is not None:
+            return _hash(b"again", str(known).encode())
+        self._seen[id(value)] = len(self._seen)
+        self._alive.append(value)
+        self._left -= 1
+        if self._left < 0 or depth > 400:
+            self.partial = True
+            return _hash(b"beyond", _name(cls))
+        return self._by_kind(value, cls, depth + 1)
+
+    def _by_kind(self, value: Any, cls: type, depth: int) -> bytes:
+        library = cls.__module__.partition(".")[0]
+        if library in _LIBRARIES and library in sys.modules:
+            done = _LIBRARIES[library](self, value, depth)
+            if done is not None:
+                return done
+        if cls in (list, tuple) or isinstance(value, (list, tuple)):
+            parts = [self._feed(item, depth) for item in value]
+            return _hash(_name(cls), *parts)
+        if isinstance(value, dict):
+            pairs = [part for item in dict.items(value) for part in item]
+            return _hash(_name(cls), *(self._feed(part, depth) for part in pairs))
+        if isinstance(value, (set, frozenset)):
+            return _hash(_name(cls), *sorted(self._feed(item, depth) for item in value))
+        if isinstance(value, (bytearray, memoryview)):
+            return _hash(_name(cls), bytes(value))
+        if isinstance(value, enum.Enum):
+            return _hash(_name(cls), value.name.encode())
+        if isinstance(value, re.Pattern):
+            return _hash(b"pattern", repr((value.pattern, value.flags)).encode())
+        if isinstance(value, _BY_REPR):
+            return _hash(_name(cls), repr(value).encode())
+        if isinstance(value, types.ModuleType):
+            return _hash(b"module", value.__name__.encode())
+        if cls is types.FunctionType:
+            return self._function(value, depth)
+        if isinstance(value, type):
+            return self._class(value, depth)
+        if cls is types.MethodType:
+            bound = self._feed(value.__self__, depth), self._feed(value.__func__, depth)
+            return _hash(b"method", *bound)
+        if cls is types.CellType:
+            return _hash(b"cell", *(self._feed(part, depth) for part in _cell(value)))
+        return self._instance(value, cls, depth)
+
+    def _function(self, value: types.FunctionType, depth: int) -> bytes:
+        if value.__globals__ is not self._namespace:
+            return _hash(b"function", value.__module__.encode(), value.__qualname__.encode())
+        parts = (value.__defaults__, value.__kwdefaults__, value.__closure__, value.__dict__)
+        return _hash(b"function", _code(value.__code__), *(self._feed(p, depth) for p in parts))
+
+    def _class(self, value: type, depth: int) -> bytes:
+        if value.__module__ != "__main__":
+            return _hash(b"class", _name(value))
+        parts = [_name(value), *(self._feed(base, depth) for base in value.__bases__)]
+        for name, part in sorted(vars(value).items()):
+            if name in _CLASS_NOISE:
+                continue
+            if isinstance(part, (types.GetSetDescriptorType, types.MemberDescriptorType)):
+                parts.append(name.encode())
+            else:
+                parts += [name.encode(), self._feed(part, depth)]
+        return _hash(b"class", *parts)
+
+    def _instance(self, value: Any, cls: type, depth: int) -> bytes:
+        try:
+            attributes = dict(object.__getattribute__(value, "__dict__"))
+        except AttributeError:
+            attributes = None
+        if attributes is not None:
+            parts = []
+            for name in sorted(attributes, key=str):
+                parts += [str(name).encode(), self._feed(attributes[name], depth)]
+            return _hash(_name(cls), *parts)
+        anatomy = anatomy_of(value, self._namespace)
+        parts = [self._feed(part, depth) for part in anatomy.parts(value)]
+        if parts:
+            return _hash(_name(cls), *parts)
+        if type(value).__reduce__ is not object.__reduce__:
+            try:
+                reduced = value.__reduce_ex__(4)
+            except Exception:  # the type's own code
+                self.partial = True
+                return _hash(_name(cls))
+            return _hash(_name(cls), self._feed(_plain(reduced), depth))
+        self.partial = True
+        return _hash(_name(cls))
+
+
+_CLASS_NOISE = frozenset(
+    {"__dict__", "__weakref__", "__module__", "_abc_impl", "__firstlineno__", "__doc__"}
+)
+
+
+def _plain(reduced: Any) -> Any:
+    """What ``__reduce_ex__`` gave, with iterators made into lists."""
+    if isinstance(reduced, str):
+        return reduced
+    return [list(part) if i in (3, 4) and part else part for i, part in enumerate(reduced)]
+
+
+def _atom(value: Any) -> bytes:
+    if isinstance(value, float):
+        return _hash(b"float", b"nan" if value != value else struct.pack("<d", value))
+    if isinstance(value, str):
+        return _hash(b"str", value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, bytes):
+        return _hash(b"bytes", value)
+    return _hash(type(value).__name__.encode(), repr(value).encode())
+
+
+def _cell(cell: types.CellType) -> tuple[Any, ...]:
+    try:
+        return (cell.cell_contents,)
+    except ValueError:
+        return ()
+
+
+def _code(code: types.CodeType) -> bytes:
+    constants = []
+    for constant in code.co_consts:
+        constants.append(
+            _code(constant) if isinstance(constant, types.CodeType) else repr(constant).encode()
+        )
+    names = repr((code.co_names, code.co_varnames, code.co_freevars, code.co_flags)).encode()
+    return _hash(code.co_code, names, *constants)
+
+
+def _name(cls: type) -> bytes:
+    return f"{cls.__module__}.{cls.__qualname__}".encode()
+
+
+def _hash(*parts: bytes | memoryview) -> bytes:
+    digest = xxhash.xxh3_128()
+    for part in parts:
+        size = part.nbytes if isinstance(part, memoryview) else len(part)
+        digest.update(struct.pack("<q", size))
+        digest.update(part)
+    return digest.digest()
+
+
+def _numpy(printer: Fingerprinter, value: Any, depth: int) -> bytes | None:
+    import numpy as np
+
+    if isinstance(value, np.ndarray):
+        head = _hash(_name(type(value)), repr((value.dtype.str, value.shape)).encode())
+        if value.dtype.hasobject:
+            return _hash(head, printer._feed(value.tolist(), depth))
+        if isinstance(value, np.ma.MaskedArray):
+            return _hash(head, printer._feed(value.filled(), depth), bytes(value.mask.tobytes()))
+        flat = np.ascontiguousarray(value)
+        if flat.dtype.kind in "fc" and np.isnan(flat).any():
+            flat = np.where(np.isnan(flat), np.nan, flat)
+        return _hash(head, flat.reshape(-1).view(np.uint8).data if flat.size else b"")
+    if isinstance(value, np.generic):
+        return _hash(_name(type(value)), repr(value).encode())
+    if isinstance(value, np.dtype):
+        return _hash(b"dtype", repr(value).encode())
+    if isinstance(value, np.random.RandomState):
+        return _hash(b"random", printer._feed(value.get_state(legacy=False), depth))
+    if isinstance(value, np.random.BitGenerator):
+        return _hash(b"random", printer._feed(value.state, depth))
+    if isinstance(value, np.random.Generator):
+        return _hash(b"random", printer._feed(value.bit_generator, depth))
+    if isinstance(value, np.ufunc):
+        return _hash(b"ufunc", value.__name__.encode())
+    return None
+
+
+def _pandas(printer: Fingerprinter, value: Any, depth: int) -> bytes | None:
+    import pandas as pd
+
+    if isinstance(value, pd.DataFrame):
+        parts = [printer._feed(value.index, depth), printer._feed(value.columns, depth)]
+        parts += [_array(printer, value.iloc[:, i].array, depth) for i in range(value.shape[1])]
+        return _hash(_name(type(value)), *parts, printer._feed(dict(value.attrs), depth))
+    if isinstance(value, pd.Series):
+        parts = [printer._feed(value.index, depth), _array(printer, value.array, depth)]
+        return _hash(_name(type(value)), *parts, printer._feed(value.name, depth))
+    if isinstance(value, pd.MultiIndex):
+        levels = [value.get_level_values(i) for i in range(value.nlevels)]
+        return _hash(b"multi", *(printer._feed(level, depth) for level in levels))
+    if isinstance(value, pd.Index):
+        parts = [_array(printer, value.array, depth), printer._feed(value.name, depth)]
+        return _hash(_name(type(value)), *parts)
+    if isinstance(value, pd.api.extensions.ExtensionArray):
+        return _array(printer, value, depth)
+    if isinstance(value, (pd.Timestamp, pd.Timedelta, pd.Period, pd.Interval)):
+        return _hash(_name(type(value)), repr(value).encode())
+    if isinstance(value, (type(pd.NaT), type(pd.NA))):
+        return _hash(repr(value).encode())
+    if isinstance(value, pd.api.extensions.ExtensionDtype):
+        return _hash(b"dtype", repr(value).encode())
+    return None
+
+
+def _array(printer: Fingerprinter, array: Any, depth: int) -> bytes:
+    import numpy as np
+    import pandas as pd
+
+    dtype = repr(array.dtype).encode()
+    if isinstance(array, pd.Categorical):
+        parts = printer._feed(array.codes, depth), printer._feed(array.categories, depth)
+        return _hash(dtype, *parts)
+    values = np.asarray(array)
+    if values.dtype.kind == "M" or values.dtype.kind == "m":
+        values = values.view("i8")
+    return _hash(dtype, printer._feed(values, depth))
+
+
+def _arrow(printer: Fingerprinter, value: Any, depth: int) -> bytes | None:
+    import pyarrow as pa
+
+    if isinstance(value, (pa.Table, pa.RecordBatch)):
+        sink = pa.BufferOutputStream()
+        table = value.combine_chunks() if isinstance(value, pa.Table) else value
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write(table)
+        return _hash(b"arrow", memoryview(sink.getvalue()))
+    if isinstance(value, (pa.Array, pa.ChunkedArray)):
+        return _hash(b"arrow", repr(value.type).encode(), printer._feed(value.to_pylist(), depth))
+    return None
+
+
+def _polars(printer: Fingerprinter, value: Any, depth: int) -> bytes | None:
+    import polars as pl
+
+    if isinstance(value, pl.DataFrame):
+        return _hash(b"polars", printer._feed(value.to_arrow(), depth))
+    if isinstance(value, pl.Series):
+        name = value.name.encode()
+        return _hash(b"polars", name, printer._feed(value.to_arrow(), depth))
+    return None
+
+
+def _matplotlib(printer: Fingerprinter, value: Any, depth: int) -> bytes | None:
+    """A figure is what it looks like; an artist its kind in its figure."""
+    from matplotlib.artist import Artist
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    if isinstance(value, Figure):
+        kept = value.canvas
+        try:
+            canvas = FigureCanvasAgg(value)
+            canvas.draw()
+            pixels = memoryview(canvas.buffer_rgba()).tobytes()
+        finally:
+            value.set_canvas(kept)
+        return _hash(b"figure", pixels)
+    if isinstance(value, Artist):
+        figure = value.get_figure()
+        shown = b"" if figure is None else printer._feed(figure, depth)
+        return _hash(_name(type(value)), shown)
+    return None
+
+
+_LIBRARIES: dict[str, Callable[[Fingerprinter, Any, int], bytes | None]] = {
+    "matplotlib": _matplotlib,
+    "numpy": _numpy,
+    "pandas": _pandas,
+    "pyarrow": _arrow,
+    "polars": _polars,
+}
