@@ -120,9 +120,9 @@ def bind_parameters(notebook: Notebook, given: Sequence[GivenParameter]) -> Boun
     if given and parameters_cell(notebook) is None:
         name = given[0].name
         raise ParameterError(
-            f"the notebook has no parameters cell, so '{name}' can't be set",
+            f"the notebook has no parameters cell, so {_cut(repr(name))} can't be set",
             where=notebook.where(),
-            hint=f"give the cell that sets {name} the tag 'parameters'",
+            hint=f"give the cell that sets {_cut(name)} the tag 'parameters'",
         )
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -166,21 +166,26 @@ def _unknown(notebook: Notebook, name: str, parameters: Mapping[str, Parameter])
     else:
         hint = "the parameters cell sets no names"
     cell = parameters_cell(notebook)
-    return ParameterError(f"no parameter {name[:60]!r}", where=notebook.where(cell), hint=hint)
+    return ParameterError(f"no parameter {_cut(repr(name))}", where=notebook.where(cell), hint=hint)
 
 
 def _described(parameter: Parameter) -> str:
-    return f"'{parameter.name}'" + (f" ({parameter.type})" if parameter.type else "")
+    shown = _cut(repr(parameter.name))
+    return shown + (f" ({_cut(parameter.type)})" if parameter.type else "")
+
+
+def _cut(text: str) -> str:
+    """Text that a message can hold: one line, never long."""
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else line[:59] + "…"
 
 
 def _misfit(item: GivenParameter, parameter: Parameter | None, form: TypeForm) -> ParameterError:
-    wanted = (parameter and parameter.type) or "value"
+    wanted = _cut((parameter and parameter.type) or "value")
     article = "an" if wanted[:1].lower() in "aeio" else "a"
     expected = f"not {article} {wanted}"
     if form.base == "literal":
-        expected = f"not one of {', '.join(map(repr, form.items))}"
-    shown = repr(item.value)
-    shown = shown if len(shown) <= 60 else shown[:59] + "…"
+        expected = f"not one of {_cut(', '.join(map(repr, form.items)))}"
     sample = example(item.value, form)
     if sample is None and form.base == "literal" and form.items:
         sample = shell_text(form.items[0])
@@ -189,12 +194,14 @@ def _misfit(item: GivenParameter, parameter: Parameter | None, form: TypeForm) -
     if sample is None and parameter is not None and parameter.default:
         known, default = _literal(parameter.default)
         sample = shell_text(default) if known else None
+    if sample is not None and len(sample) > 200:
+        sample = None
     if item.source in (ParameterSource.TEXT, ParameterSource.RAW):
         hint = f"-p {item.name} {shlex.quote(sample)}" if sample is not None else None
     else:
         hint = f"such as {sample}" if sample is not None else None
     return ParameterError(
-        f"{item.name}={shown} is {expected}",
+        f"{item.name}={_cut(repr(item.value))} is {expected}",
         where=item.where,
         hint=hint or f"give {article} {wanted}",
     )

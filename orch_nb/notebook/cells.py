@@ -15,7 +15,7 @@ from orch_nb.options import FlowOptions, TaskOptions
 
 # What the writer notes in `metadata.orch_nb` of a cell: no options, passed over when read again.
 RECORD_KEYS = frozenset(
-    {"state", "message", "attempts", "start", "seconds", "peak_memory", "where", "kind", "number"}
+    {"state", "message", "attempts", "start", "seconds", "peak_memory", "where"}
 )
 
 _MAGIC_LINE = re.compile(r"%%(task|setup|flow)(?=\s|$)(.*)")
@@ -50,7 +50,13 @@ class ReadCell:
 
 
 def read_cell(
-    raw: Mapping[str, Any], *, number: int, position: int, id: str, notebook: str
+    raw: Mapping[str, Any],
+    *,
+    number: int,
+    position: int,
+    id: str,
+    notebook: str,
+    is_python: bool = True,
 ) -> ReadCell:
     """The cell of a raw code cell; ``notebook`` names the file in errors.
 
@@ -62,7 +68,7 @@ def read_cell(
     source: str = raw["source"]
     if "skip" in tags:
         return ReadCell(_cell(CellKind.SKIP, None, None, source, tags, number, position, id))
-    line, source = _from_line(source, where)
+    line, source = _from_line(source, where, is_python)
     tagged, notice = _from_metadata(tags, metadata.get("orch_nb", {}), where)
     if line is not None and tagged is not None:
         _check_agreement(line, tagged, where)
@@ -121,7 +127,7 @@ def _cell(
     )
 
 
-def _from_line(source: str, where: str) -> tuple[_Said | None, str]:
+def _from_line(source: str, where: str, is_python: bool) -> tuple[_Said | None, str]:
     """What the cell's first line says, and the source with a magic line blanked."""
     lines = source.split("\n")
     for index, line in enumerate(lines):
@@ -129,7 +135,7 @@ def _from_line(source: str, where: str) -> tuple[_Said | None, str]:
             continue
         text = line.rstrip("\r")
         if match := _MAGIC_LINE.fullmatch(text):
-            return _parse_said(match[1], match[2], where), _blanked(lines, index)
+            return _parse_said(match[1], match[2], where), _blanked(lines, index, is_python)
         if match := _COMMENT_LINE.fullmatch(text):
             return _parse_said(match[1], match[2], where), source
         if text.startswith("#|"):
@@ -142,7 +148,7 @@ def _from_line(source: str, where: str) -> tuple[_Said | None, str]:
     return None, source
 
 
-def _blanked(lines: list[str], index: int) -> str:
+def _blanked(lines: list[str], index: int, is_python: bool) -> str:
     """The source without the magic line, every other line where it was.
 
     IPython drops empty lines at the top, which would shift the line numbers of tracebacks, so a
@@ -150,7 +156,7 @@ def _blanked(lines: list[str], index: int) -> str:
     """
     below = "\n".join(lines[index + 1 :])
     first = below.lstrip()
-    stand_in = "" if not first or first.startswith("%%") else "#"
+    stand_in = "" if first.startswith("%%") or not is_python else "#"
     return "\n".join([*lines[:index], stand_in, *lines[index + 1 :]]) if first else ""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from orch_nb.model import Cell, CellKind
 from orch_nb.options import FlowOptions
 
-_PYTHON = frozenset({"python", "ipython", "python3"})
+PYTHON = frozenset({"python", "ipython", "python3"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Notebook:
     @property
     def is_python(self) -> bool:
         """Whether the cells are Python."""
-        return self.language in _PYTHON
+        return self.language in PYTHON
 
     @property
     def filename(self) -> str:

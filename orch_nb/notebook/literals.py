@@ -29,8 +29,14 @@ def plain_value(name: str, value: Any, depth: int = 0) -> Any:
             f"the value of '{name}' is nested too deeply or contains itself",
             hint="give it as a file that a cell reads",
         )
-    if value is None or isinstance(value, bool | str | date):
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        value = value.item()  # a NumPy scalar
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, date):
+        return _moment(value)
     if isinstance(value, numbers.Integral):
         return int(value)
     if isinstance(value, numbers.Real):
@@ -97,6 +103,14 @@ def json_value(value: Any) -> Any:
 def shell_text(value: Any) -> str:
     """The value as `-p NAME` takes it, before the shell's quotes."""
     return value if isinstance(value, str) else json.dumps(json_value(value), ensure_ascii=False)
+
+
+def _moment(value: date) -> date:
+    """A date or datetime proper: pandas' Timestamp is a subclass that counts nanoseconds."""
+    if not isinstance(value, datetime):
+        return date(value.year, value.month, value.day)
+    whole = (value.year, value.month, value.day, value.hour, value.minute, value.second)
+    return datetime(*whole, value.microsecond, tzinfo=value.tzinfo, fold=value.fold)
 
 
 def _joined(items: Any) -> str:

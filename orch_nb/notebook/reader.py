@@ -14,7 +14,7 @@ from typing import Any
 from orch_nb.errors import NotebookError
 from orch_nb.model import Cell
 from orch_nb.notebook.cells import notebook_flow, read_cell
-from orch_nb.notebook.document import Flow, Notebook
+from orch_nb.notebook.document import PYTHON, Flow, Notebook
 from orch_nb.notebook.remote import is_remote, read_remote
 from orch_nb.notebook.structure import normalise, source_ids
 from orch_nb.option_text import LONGEST_NAME
@@ -58,8 +58,16 @@ def notebook_from_dict(document: Mapping[str, Any], *, path: str | Path) -> Note
         )
     ids = [cell.get("id") for _, cell in code]
     hashed = source_ids([cell["source"] for _, cell in code])
+    kernel, language = _kernel(raw["metadata"])
     read = [
-        read_cell(cell, number=number, position=index, id=id or fallback, notebook=filename)
+        read_cell(
+            cell,
+            number=number,
+            position=index,
+            id=id or fallback,
+            notebook=filename,
+            is_python=language in PYTHON,
+        )
         for number, ((index, cell), id, fallback) in enumerate(
             zip(code, ids, hashed, strict=True), start=1
         )
@@ -75,7 +83,6 @@ def notebook_from_dict(document: Mapping[str, Any], *, path: str | Path) -> Note
         )
     stem = PurePosixPath(shown).stem if shown != "-" else "stdin"
     flow = declared[-1] if declared else of_notebook or Flow("")
-    kernel, language = _kernel(raw["metadata"])
     return Notebook(
         path=shown,
         name=stem,

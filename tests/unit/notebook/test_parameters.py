@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -292,6 +293,10 @@ def test_values_from_python() -> None:
     got = called(n=np.int64(5), alpha=np.float32(0.5), region=PurePosixPath("a/b"), names={"x"})
     assert got.given == {"n": 5, "alpha": 0.5, "region": "a/b", "names": {"x"}}
     assert [type(value) for value in got.given.values()] == [int, float, str, set]
+    when = called(at=pd.Timestamp("2025-02-03T04:05:06.000007"), day=np.datetime64("2025-02-03"))
+    assert when.given == {"at": datetime(2025, 2, 3, 4, 5, 6, 7), "day": date(2025, 2, 3)}
+    assert [type(value) for value in when.given.values()] == [datetime, date]
+    assert called(flag=np.True_, region=np.str_("x")).given == {"flag": True, "region": "x"}
     loop: list[Any] = []
     loop.append(loop)
     for value in (object(), loop, {"a": np.zeros(3)}, b"x", math.sqrt):
@@ -299,6 +304,19 @@ def test_values_from_python() -> None:
             called(n=value)
     with pytest.raises(ParameterError, match="a ndarray can't be given as the parameter 'n'"):
         called(n=np.zeros(3))
+
+
+def test_messages_stay_short_whatever_the_notebook_says() -> None:
+    long = "n" * 5000
+    options = ", ".join(f"'{n}'" for n in range(5000))
+    read = with_cell(f"{long}: Literal[{options}] = '0'\nother: list[{'x' * 5000}] = [{options}]")
+    for name, text in ((long, "x"), ("other", "x"), ("z" * 5000, "1"), (long[:-1], "1")):
+        with pytest.raises(ParameterError) as caught:
+            bind_parameters(read, collect_parameters(texts=[(name, text)]))
+        assert len(caught.value.message.replace(long, "")) < 400
+    with pytest.raises(ParameterError) as caught:
+        bind_parameters(notebook("1"), collect_parameters(texts=[(long, "1")]))
+    assert len(str(caught.value)) < 400
 
 
 def test_the_injected_cell_and_its_place() -> None:

@@ -455,3 +455,8 @@ def test_reading_a_v4_notebook_imports_nothing_heavy(tmp_path: Path) -> None:
 def test_where_the_cells_are() -> None:
     read = notebook(markdown("a"), "x", {"cell_type": "raw", "metadata": {}, "source": "r"}, "y")
     assert [(cell.number, cell.position) for cell in read.cells] == [(1, 1), (2, 3)]
+
+
+def test_in_another_language_the_line_is_left_empty() -> None:
+    cell = notebook("%%task t\nls", kernelspec={"name": "bash"}).cells[0]
+    assert (cell.kind, cell.source) == (CellKind.TASK, "\nls")
