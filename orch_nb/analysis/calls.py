@@ -53,7 +53,7 @@ def call(state: State, node: ast.Call) -> Value:
         return method_call(state, receiver, function.attr, arguments, node)
     if isinstance(function, ast.Name):
         callee = state.load(function.id)
-        if callee.code and callee.type not in ("function", "class"):
+        if callee.code and callee.type not in ("function", "class") and state.find(function.id)[1]:
             use(state, callee)
     else:
         callee = state.evaluate(state, function)
@@ -195,7 +195,9 @@ def _own_method(
     results = []
     for definition in find_methods(receiver, name):
         this: Value | None = receiver
-        if decorated(definition, "staticmethod") or (receiver.type == "class" and not decorated(definition, "classmethod")):
+        if decorated(definition, "staticmethod") or (
+            receiver.type == "class" and not decorated(definition, "classmethod")
+        ):
             this = None
         elif decorated(definition, "classmethod"):
             this = Value("class", receiver.own, receiver.reach, receiver.code)
@@ -246,7 +248,8 @@ def apply_facts(
             for value in values:
                 state.link(receiver.own, value)
             _figure(state, receiver, tail)
-        state.draw(receiver.draws)
+        if facts.changes_self or facts.draws_own:
+            state.draw(receiver.draws)
     elif "out" in arguments.keywords or "inplace" in arguments.keywords:
         for value in values[:1]:
             state.change(value.own, f"by {tail}(inplace=…)")

@@ -176,13 +176,12 @@ def _facts_after(state: State, lookup: _Lookup, grows: bool) -> Facts:
     facts: Facts = {}
     for name in state.effects.binds:
         facts[name] = _bounded(state.known(name) or Value())
-    for holder, value in state.effects.links:
-        for item in holder:
-            for name in lookup.names(item):
-                known = facts.get(name)
-                old = known if isinstance(known, Value) else lookup.value(name)
+    for item in state.effects.links:
+        for name in lookup.names(item):
+            if name not in facts:
+                old = lookup.value(name)
                 if old is not None and not old.immutable:
-                    facts[name] = _bounded(old.grown(value))
+                    facts[name] = _bounded(state.known(name) or old)
     for name, value_after in list(facts.items()):
         before = lookup.value(name)
         old_reach = before.reach if before is not None else NONE

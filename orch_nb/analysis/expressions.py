@@ -50,7 +50,8 @@ def _constant(state: State, node: ast.Constant) -> Value:
 
 def _name(state: State, node: ast.Name) -> Value:
     value = state.load(node.id)
-    if value.code:
+    # what is local came from somewhere, and was counted there
+    if value.code and state.find(node.id)[1]:
         use(state, value)
     return value
 
@@ -109,10 +110,8 @@ def _subscript(state: State, node: ast.Subscript) -> Value:
 
 
 def _frame_part(value: Value, node: ast.expr, index: Value) -> Value:
-    if (
-        isinstance(node, ast.Compare | ast.List)
-        or (isinstance(index.type, str)
-        and index.type in ("pandas.Mask",))
+    if isinstance(node, ast.Compare | ast.List) or (
+        isinstance(index.type, str) and index.type in ("pandas.Mask",)
     ):
         return Value("pandas.DataFrame", code=value.code, loose=value.loose)
     if isinstance(node, ast.Slice):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from orch_nb.analysis.scopes import Function, Names, names_of, parameters
-from orch_nb.analysis.state import Effects, Scope, State
+from orch_nb.analysis.state import Effects, Key, Scope, State
 from orch_nb.analysis.values import (
     NONE,
     NOTHING,
@@ -23,8 +23,11 @@ from orch_nb.analysis.values import (
     joined,
 )
 
-_ROUNDS = 4  # passes over a recursive function until its summary must stand still
+_ROUNDS = 6  # passes over functions that call each other until their summaries must stand still
 _KEPT = 6  # summaries kept for one set of argument types
+_VARIANTS = 16  # sets of argument types that tell constants apart
+_BUDGET = 2000  # bodies walked for one cell
+_STEPS = 30_000  # statements walked for one cell
 _CLOSURE = "<closure>"
 _LOCAL = "!"  # the place of objects made inside a body
 
@@ -62,11 +65,7 @@ def definition_of(
     """The one Definition of a node, made at first sight."""
     found = state.definitions.get(node)
     if found is None:
-        target: Function | ast.ClassDef
-        if isinstance(node, ast.GeneratorExp):
-            target = _as_lambda(node)
-        else:
-            target = node
+        target = _as_lambda(node) if isinstance(node, ast.GeneratorExp) else node
         found = Definition(target, name, _locals(state), state.scope is None)
         state.definitions[node] = found
     return found
@@ -180,7 +179,9 @@ def _methods(owner: Definition, node: ast.AST) -> Iterator[tuple[str, Definition
             yield child.name, Definition(child, child.name, owner.outer, top=False)
         elif isinstance(child, ast.Lambda):
             yield f"<lambda {child.lineno}>", Definition(child, "<lambda>", owner.outer, top=False)
-        elif not isinstance(child, ast.expr) or isinstance(node, ast.expr | ast.ClassDef) or isinstance(node, ast.Assign | ast.AnnAssign | ast.keyword):
+        elif isinstance(child, ast.ClassDef | ast.stmt | ast.keyword) or isinstance(
+            node, ast.stmt | ast.keyword | ast.expr
+        ):
             yield from _methods(owner, child)
 
 
@@ -212,9 +213,10 @@ def decorated(definition: Definition, *names: str) -> bool:
 def use(state: State, value: Value) -> None:
     """Count what the code behind a value may do when it is called from anywhere."""
     for definition in value.code:
-        if state.used.get(definition) == state.epoch:
+        epoch, reach = state.used.get(definition, (-1, NONE))
+        if epoch == state.epoch and value.reach <= reach:
             continue
-        state.used[definition] = state.epoch
+        state.used[definition] = (state.epoch, value.reach | reach)
         _read_name(state, definition)
         bodies = [definition]
         if isinstance(definition.node, ast.ClassDef):
@@ -268,53 +270,86 @@ def _names(definition: Definition) -> Names:
 
 
 def summarize(state: State, definition: Definition, arguments: Mapping[str, Value]) -> Summary:
-    """Walk a function's body with these arguments (those not named are not known)."""
-    if definition in state.active:
-        state.assumed.add(definition)
-        found = state.active[definition]
-        return found if isinstance(found, Summary) else Summary()
-    key = tuple((n, v.type, v.code, v.draws, v.text, v.loose) for n, v in arguments.items())
-    kept = definition.memo.setdefault(key, [])
+    """Walk a function's body with these arguments (those not named are not known).
+
+    Recursion is solved by rounds: a call of what is being walked gets the last round's summary,
+    until a round changes nothing.
+    """
+    if len(definition.memo) > _VARIANTS or _is_walked(state, definition):
+        arguments = {name: _general(value) for name, value in arguments.items()}
+    key = (definition, _key(arguments))
+    kept = definition.memo.setdefault(key[1], [])
     for seen, summary in kept:
         if all(state.known(name) == value for name, value in seen.items()):
             state.touched.update(seen)
             return cast(Summary, summary)
-    return _fresh_summary(state, definition, arguments, kept)
+    progress = state.progress
+    found = progress.done.get(key)
+    if found is None and key in progress.active:
+        progress.assumed = True
+        found = progress.last.get(key, Summary())
+    if found is not None:
+        return cast(Summary, found)
+    if progress.active:
+        progress.active[key] = None
+        summary = _walk(state, definition, arguments, state.touched)
+        del progress.active[key]
+        progress.done[key] = summary
+        return summary
+    return _solve(state, definition, arguments, key)
 
 
-def _fresh_summary(
-    state: State,
-    definition: Definition,
-    arguments: Mapping[str, Value],
-    kept: list[tuple[dict[str, object], object]],
+def _solve(
+    state: State, definition: Definition, arguments: Mapping[str, Value], key: Key
 ) -> Summary:
-    assumption = Summary()
+    """Walk the outermost body of what may be a circle of calls, until it stands still."""
+    progress = state.progress
+    progress.last = {}
+    seen: dict[str, object] = {}
     for _ in range(_ROUNDS):
-        seen: dict[str, object] = {}
-        summary, assumed = _walk(state, definition, arguments, assumption, seen)
-        if definition not in assumed or summary == assumption:
+        progress.done, progress.assumed = {}, False
+        progress.active[key] = None
+        summary = _walk(state, definition, arguments, seen)
+        del progress.active[key]
+        progress.done[key] = summary
+        if not progress.assumed or progress.done == progress.last:
             break
-        assumption = summary
+        progress.last = progress.done
     else:
-        summary.effects.changed.update(
-            {f"<{name}>{star}": "recursion" for name in arguments for star in ("", "*")}
-        )
-    assumed.discard(definition)
-    state.assumed |= assumed
+        state.block("its functions call each other in a way that can't be followed")
     state.touched.update(seen)
-    if not assumed:
-        kept.append((seen, summary))
+    for (other, types), found in progress.done.items():
+        kept = other.memo.setdefault(types, [])
+        kept.append((seen, found))
         del kept[:-_KEPT]
+    progress.done, progress.last = {}, {}
     return summary
+
+
+def _is_walked(state: State, definition: Definition) -> bool:
+    return any(other is definition for other, _ in state.progress.active)
+
+
+def _general(value: Value) -> Value:
+    """A value without what may differ from one round of a recursion to the next."""
+    return Value(value.type, code=value.code, draws=value.draws) if value.text else value
+
+
+def _key(arguments: Mapping[str, Value]) -> tuple[object, ...]:
+    return tuple((n, v.type, v.code, v.draws, v.text, v.loose) for n, v in arguments.items())
 
 
 def _walk(
     state: State,
     definition: Definition,
     arguments: Mapping[str, Value],
-    assumption: Summary,
     seen: dict[str, object],
-) -> tuple[Summary, set[Definition]]:
+) -> Summary:
+    progress = state.progress
+    progress.walks += 1
+    if progress.walks > _BUDGET or progress.steps > _STEPS:
+        return Summary(Effects(barrier="its functions are too intricate to be followed"))
+
     def lookup(name: str) -> Value | None:
         value = state.known(name)
         seen[name] = value
@@ -325,7 +360,7 @@ def _walk(
     walk = State(lookup, _LOCAL)
     walk.evaluate, walk.execute = state.evaluate, state.execute
     walk.definitions = definition.nested
-    walk.active = {**state.active, definition: assumption}
+    walk.progress = progress
     walk.outer_names = definition.outer - names.globals
     walk.closure = Value("", frozenset((_CLOSURE,)), frozenset((_CLOSURE,)))
     walk.touched = seen
@@ -341,7 +376,7 @@ def _walk(
     elif isinstance(node, ast.AsyncFunctionDef):
         returned = returned.held("")
     walk.effects.changed = {k: v for k, v in walk.effects.changed.items() if not _is_local(k)}
-    return Summary(walk.effects, returned, names.yields), walk.assumed
+    return Summary(walk.effects, returned, names.yields)
 
 
 def _is_local(item: str) -> bool:
@@ -402,13 +437,11 @@ def apply(state: State, summary: Summary, mapping: Mapping[str, Value]) -> None:
     mine.soft |= theirs.soft
     for item, why in theirs.changed.items():
         state.change(_instantiate((item,), mapping), why)
-    for holder, value in theirs.links:
-        objects = _instantiate(holder, mapping)
+    for holder, value in theirs.links.items():
+        objects = _instantiate((holder,), mapping)
         if objects:
             state.link(objects, instantiate(value, mapping))
     for name, value in theirs.stores.items():
-        if value.code:
-            state.epoch += 1
         state.store_global(name, instantiate(value, mapping))
     for name in theirs.binds - theirs.stores.keys():
         state.store_global(name, UNKNOWN)

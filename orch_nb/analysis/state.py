@@ -25,7 +25,7 @@ class Effects:
     binds: set[str] = field(default_factory=set)  # every name bound or deleted, on some path
     stores: dict[str, Value] = field(default_factory=dict)  # a function's stores to globals
     changed: dict[str, str] = field(default_factory=dict)  # object → why
-    links: list[tuple[frozenset[str], Value]] = field(default_factory=list)
+    links: dict[str, Value] = field(default_factory=dict)  # object → what it may now hold
     ambient_reads: set[str] = field(default_factory=set)
     ambient_writes: set[str] = field(default_factory=set)
     ambient_sets: set[str] = field(default_factory=set)  # written on every path, so far
@@ -51,6 +51,22 @@ class Scope:
     parent: Scope | None = None
 
 
+Key = tuple[Definition, tuple[object, ...]]  # a function and the types of its arguments
+
+
+@dataclass(slots=True)
+class Progress:
+    """The bodies being walked for one cell, shared by all its walks."""
+
+    active: dict[Key, None] = field(default_factory=dict)
+    done: dict[Key, object] = field(default_factory=dict)  # summaries of this round
+    last: dict[Key, object] = field(default_factory=dict)  # summaries of the round before
+    assumed: bool = False  # a call took the last round's summary
+    walks: int = 0
+    steps: int = 0  # statements walked
+    loops: int = 0  # loops around the current statement
+
+
 class State:
     """One walk. ``lookup`` gives the value of a notebook name, or None where no cell has it."""
 
@@ -66,12 +82,12 @@ class State:
         self.outer_names: frozenset[str] = NONE  # locals of functions around a closure
         self.closure = UNKNOWN
         self.returned: Value | None = None
-        self.active: dict[Definition, object] = {}
-        self.used: dict[Definition, int] = {}  # definitions whose effects are counted, and when
+        self.progress = Progress()
+        # definitions whose effects are counted: when, and with what they hold
+        self.used: dict[Definition, tuple[int, frozenset[str]]] = {}
         self.epoch = 0  # moves when a name gets other code
         self.exits: list[list[set[str]]] = []  # per loop: names bound at its breaks
         self.fresh = 0
-        self.assumed: set[Definition] = set()  # recursive calls whose summary is not finished
         self.touched: dict[str, object] = {}  # notebook names looked up, with what was found
         self.definitions: dict[ast.AST, Definition] = {}
         self.evaluate: Callable[[State, ast.expr], Value]
@@ -84,11 +100,7 @@ class State:
         value = self.values.get(name)
         if value is None:
             value = self._lookup(name)
-        if value is not None and self.effects.links and value.reach:
-            for own, stored in self.effects.links:
-                if not own.isdisjoint(value.reach):
-                    value = value.grown(stored)
-        return value
+        return self._linked(value) if value is not None else None
 
     def find(self, name: str) -> tuple[Value | None, bool]:
         """A name's value as the code here sees it, and whether it is the notebook's."""
@@ -112,11 +124,22 @@ class State:
         return value, True
 
     def _linked(self, value: Value) -> Value:
-        if self.effects.links and value.reach:
-            for own, stored in self.effects.links:
-                if not own.isdisjoint(value.reach):
-                    value = value.grown(stored)
-        return value
+        """A value with what was stored into it since it was bound."""
+        links = self.effects.links
+        if not links or not value.reach:
+            return value
+        todo = [item for item in value.reach if item in links]
+        if not todo:
+            return value
+        reach, code, draws, loose = set(value.reach), value.code, value.draws, value.loose
+        for item in todo:  # grows while it is walked
+            stored = links[item]
+            todo.extend(new for new in stored.reach - reach if new in links)
+            reach |= stored.reach
+            code |= stored.code
+            draws |= stored.draws
+            loose = loose or stored.loose
+        return Value(value.type, value.own, frozenset(reach), code, draws, loose, value.text)
 
     def load(self, name: str) -> Value:
         """Read a name."""
@@ -141,8 +164,6 @@ class State:
         scope = self.scope
         while scope is not None and scope.is_comprehension and name not in scope.local:
             scope = scope.parent
-        if value.code:
-            self.epoch += 1
         if scope is not None and name not in scope.globals and name in scope.local:
             old = scope.values.get(name)
             value = self.owned(value, name)
@@ -160,6 +181,8 @@ class State:
 
     def _bind_global(self, name: str, value: Value, direct: bool) -> None:
         self.effects.binds.add(name)
+        if value.code:
+            self.epoch += 1
         value = self.owned(value, name)
         if direct and not self.conditional:
             self.values[name] = value
@@ -207,8 +230,13 @@ class State:
 
     def link(self, holder: frozenset[str], value: Value) -> None:
         """Note that the objects may now hold the value."""
-        if value.reach or value.code or value.draws or value.type in ("iterator", "file"):
-            self.effects.links.append((holder, value))
+        if value.immutable:
+            return
+        links = self.effects.links
+        stored = Value("", NONE, value.reach, value.code, value.draws, value.loose)
+        for item in holder:
+            old = links.get(item)
+            links[item] = stored if old is None else old.grown(stored)
 
     def draw(self, names: Iterable[str]) -> None:
         """Note that ambient state is taken from and moved on (random numbers)."""

@@ -28,16 +28,34 @@ from orch_nb.analysis.values import (
     scalar,
 )
 
-_LOOP_ROUNDS = 3
+_LOOP_ROUNDS = 4
 # decorators that leave a function or class what it is, as far as its code goes
 _TRANSPARENT = frozenset(
-    ["functools.lru_cache", "functools.cache", "functools.wraps", "functools.total_ordering", "functools.singledispatch", "dataclasses.dataclass", "numba.njit", "numba.jit", "numba.vectorize", "builtins.property", "builtins.staticmethod", "builtins.classmethod", "typing.overload", "typing.runtime_checkable", "abc.abstractmethod", "torch.no_grad"]
+    {
+        "functools.lru_cache",
+        "functools.cache",
+        "functools.wraps",
+        "functools.total_ordering",
+        "functools.singledispatch",
+        "dataclasses.dataclass",
+        "numba.njit",
+        "numba.jit",
+        "numba.vectorize",
+        "builtins.property",
+        "builtins.staticmethod",
+        "builtins.classmethod",
+        "typing.overload",
+        "typing.runtime_checkable",
+        "abc.abstractmethod",
+        "torch.no_grad",
+    }
 )
 
 
 def execute(state: State, body: Iterable[ast.stmt]) -> None:
     """Execute statements in order; the effects go to the state."""
     for statement in body:
+        state.progress.steps += 1
         handler = _TABLE.get(type(statement))
         if handler is not None:
             handler(state, statement)
@@ -163,7 +181,13 @@ def _loop(
     state.exits.append([])
     state.conditional += 1
     state.bound = set(before)
-    _rounds(state, lambda: (start(), execute(state, node.body), again()), before)
+
+    def turn() -> None:
+        start()
+        execute(state, node.body)
+        again()
+
+    _rounds(state, turn, before)
     ended, dead = state.bound, state.dead
     state.conditional -= 1
     breaks = state.exits.pop()
@@ -189,25 +213,22 @@ def _endless(state: State, node: ast.While) -> None:
 
 def _rounds(state: State, run: Callable[[], object], before: set[str]) -> None:
     """Walk a loop's body until the values of its names stand still."""
-    scope = state.scope
-    for _ in range(_LOOP_ROUNDS):
-        values = dict(scope.values) if scope else dict(state.values)
-        links = len(state.effects.links)
+    state.progress.loops += 1
+    # a loop in a loop is walked again by the outer one's rounds
+    rounds = _LOOP_ROUNDS if state.progress.loops == 1 else 1
+    for _ in range(rounds):
+        old = dict(state.scope.values if state.scope else state.values)
+        links = dict(state.effects.links)
         state.bound, state.dead = set(before), False
         run()
-        same = values == (scope.values if scope else state.values)
-        if same and links == len(state.effects.links):
-            return
-        if links != len(state.effects.links) and same:
-            _merge_links(state)
-
-
-def _merge_links(state: State) -> None:
-    unique: list[tuple[frozenset[str], Value]] = []
-    for link in state.effects.links:
-        if link not in unique:
-            unique.append(link)
-    state.effects.links = unique
+        new = state.scope.values if state.scope else state.values
+        if old == new and links == state.effects.links:
+            break
+    else:
+        for name, value in new.items():
+            if old.get(name) != value and rounds > 1:
+                new[name] = joined(value, Value("", value.reach, value.reach, value.code))
+    state.progress.loops -= 1
 
 
 def _break(state: State, node: ast.Break | ast.Continue) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from orch_nb.analysis.scopes import Names
 
@@ -106,12 +106,22 @@ class Value:
 
     def grown(self, other: Value) -> Value:
         """Itself after ``other`` was stored somewhere inside."""
-        return replace(
-            self,
-            reach=self.reach | other.reach,
-            code=self.code | other.code,
-            draws=self.draws | other.draws,
-            loose=self.loose or other.loose or other.type in ITERATORS,
+        loose = self.loose or other.loose or other.type in ITERATORS
+        if (
+            other.reach <= self.reach
+            and other.code <= self.code
+            and other.draws <= self.draws
+            and loose == self.loose
+        ):
+            return self
+        return Value(
+            self.type,
+            self.own,
+            self.reach | other.reach,
+            self.code | other.code,
+            self.draws | other.draws,
+            loose,
+            self.text,
         )
 
 

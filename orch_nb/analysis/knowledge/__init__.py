@@ -38,9 +38,11 @@ class CallFacts:
     cheap: bool = False
     loose: bool = False  # an iterator may be inside the result
     names: bool = False  # strings among its arguments name variables
+    draws_own: bool = False  # takes from the random state that the receiver draws on
     unless: str = ""  # draws only where this argument is not given
     stateful: bool = False  # with "unless": it is the result that draws, when used
     barrier: str = ""
+    alone: bool = False  # what is said of a group of names (`random.*`) does not hold for it
 
 
 UNKNOWN_CALL = CallFacts(known=False, changes_self=True, shared=True, loose=True)
@@ -70,8 +72,7 @@ class Library:
     types: Mapping[str, TypeFacts]
     stores: Mapping[str, str]  # attribute path → ambient name that a store there writes
     loads: Mapping[str, str]  # attribute path → ambient name that a read there reads
-    star: Mapping[str, frozenset[str]]
-    stable: frozenset[str]  # classes whose objects never change
+    class_type: str  # type of an instance of a class that the table does not name
 
     def function(self, path: str) -> CallFacts:
         """The facts of a function or class by its path within the library."""
@@ -83,13 +84,14 @@ class Library:
                 return facts
         tail = path.rpartition(".")[2]
         found = self.functions.get(tail)
-        if found is not None:
-            return found
-        if tail in self.types:
-            return replace(self.classes, returns=f"{self.name}.{tail}")
         if tail[:1].isupper():
-            return self.classes
-        return self.default
+            return self._class(tail, found)
+        return found or self.default
+
+    def _class(self, tail: str, found: CallFacts | None) -> CallFacts:
+        facts = found or self.classes
+        type = facts.returns or (f"{self.name}.{tail}" if tail in self.types else self.class_type)
+        return replace(facts, returns=type, shared=facts.shared or self.classes.shared)
 
 
 # Modules whose table has another name.
@@ -218,20 +220,47 @@ def magics() -> dict[str, Any]:
 
 
 def _library(name: str, data: Mapping[str, Any]) -> Library:
-    functions = _facts(data.get("functions", {}))
-    prefixes = tuple((path[:-1], facts) for path, facts in functions.items() if path.endswith("*"))
+    found = _facts(data.get("functions", {}))
+    prefixes = sorted(
+        ((path[:-1], facts) for path, facts in found.items() if path.endswith("*")),
+        key=lambda item: -len(item[0]),
+    )
     return Library(
         name=name,
-        functions={k: v for k, v in functions.items() if not k.endswith("*")},
-        prefixes=tuple(sorted(prefixes, key=lambda item: -len(item[0]))),
+        functions={
+            path: _completed(path, facts, prefixes)
+            for path, facts in found.items()
+            if not path.endswith("*")
+        },
+        prefixes=tuple(prefixes),
         default=_policy(data.get("results", "fresh")),
         classes=_policy(data.get("classes", "shared")),
         types={key: _type(value) for key, value in data.get("types", {}).items()},
         stores=_spread(data.get("stores", {})),
         loads=_spread(data.get("loads", {})),
-        star={},
-        stable=frozenset(data.get("stable", "").split()),
+        class_type=f"{name}.{data['class_type']}" if "class_type" in data else "",
     )
+
+
+def _completed(path: str, facts: CallFacts, prefixes: list[tuple[str, CallFacts]]) -> CallFacts:
+    """What the table says of a name, and where it is silent, of all names around it."""
+    for prefix, around in prefixes:
+        if not path.startswith(prefix) or facts.alone:
+            continue
+        own = facts.draws or facts.sets or facts.reads or facts.writes
+        facts = replace(
+            facts,
+            draws=facts.draws if own else around.draws,
+            reads=facts.reads if own else around.reads,
+            writes=facts.writes if own else around.writes,
+            shared=facts.shared or around.shared,
+            folder=facts.folder or around.folder,
+            cheap=facts.cheap or around.cheap,
+            loose=facts.loose or around.loose,
+            returns=facts.returns or around.returns,
+            changes=facts.changes or around.changes,
+        )
+    return facts
 
 
 def _policy(word: str) -> CallFacts:
@@ -267,7 +296,18 @@ def _positions(text: str) -> tuple[Position, ...]:
     return tuple(int(word) if word.isdigit() else word for word in text.split())
 
 
-_FLAGS = {"shared", "changes_self", "same", "cheap", "loose", "names", "folder", "pure"}
+_FLAGS = {
+    "shared",
+    "changes_self",
+    "same",
+    "cheap",
+    "loose",
+    "names",
+    "folder",
+    "pure",
+    "draws_own",
+    "alone",
+}
 _AMBIENT = {"draws", "sets", "reads", "writes"}
 _PLACES = {"changes", "files_read", "files_written"}
 
