@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from orch_nb.errors import StoreError
 from orch_nb.store.backends import Database
@@ -34,6 +34,14 @@ class Outcome:
         return self.value
 
 
+def _concerns_all(error: Exception) -> bool:
+    """Whether the store itself failed: then the later operations must not succeed where the
+    earlier did not.
+    """
+    own = isinstance(error.__cause__, IntegrityError | DataError)
+    return isinstance(error, StoreError) and not own
+
+
 class Committer:
     """Runs operations on one connection, one thread at a time.
 
@@ -56,8 +64,8 @@ class Committer:
             except RefusedBatch:
                 pass
             except Exception as error:  # whatever it is belongs to whoever asked
-                if len(operations) == 1:
-                    return [Outcome(error=error)]
+                if len(operations) == 1 or _concerns_all(error):
+                    return [Outcome(error=error)] * len(operations)
             return [self._alone(operation) for operation in operations]
 
     def close(self) -> None:

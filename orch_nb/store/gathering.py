@@ -11,8 +11,8 @@ from orch_nb.model import FlowRun, FlowRunId, LogRecord, StateChange, TaskRun, T
 from orch_nb.states import StateName
 from orch_nb.store import rows
 from orch_nb.store.prepared import Prepared
-from orch_nb.store.records import TaskChange
-from orch_nb.store.tables import FLOW_RUNS, LOGS, STATE_HISTORY, TASK_RUNS
+from orch_nb.store.records import ResultRecord, TaskChange
+from orch_nb.store.tables import FLOW_RUNS, LOGS, RESULTS, STATE_HISTORY, TASK_RUNS
 from orch_nb.store.times import now_micros
 
 STORY_LENGTH = 20
@@ -53,6 +53,7 @@ def _without_id(table: Table) -> Insert:
 _EPOCH_OF = select(FLOW_RUNS.c.epoch).where(FLOW_RUNS.c.id == bindparam("of_run")).with_for_update()
 _ADD_HISTORY = Prepared(_without_id(STATE_HISTORY))
 _ADD_LOGS = Prepared(_without_id(LOGS))
+_ADD_RESULTS = Prepared(_without_id(RESULTS))
 
 
 class RefusedBatch(Exception):
@@ -73,6 +74,7 @@ class Gathering:
         self._changes: list[dict[str, Any]] = []
         self._history: list[dict[str, Any]] = []
         self._logs: list[dict[str, Any]] = []
+        self._results: list[dict[str, Any]] = []
 
     def check_claim(self, run_id: FlowRunId, epoch: int) -> None:
         """Raise StaleClaimError unless ``epoch`` is the run's latest, and keep it so until the
@@ -114,6 +116,9 @@ class Gathering:
         if self._logs:
             logs, self._logs = self._logs, []
             _ADD_LOGS.run(self._connection, logs)
+        if self._results:
+            results, self._results = self._results, []
+            _ADD_RESULTS.run(self._connection, results)
 
     def _execute(self, statement: Any, values: Any = None) -> CursorResult[Any]:
         """Run a statement after everything gathered so far."""
@@ -135,6 +140,9 @@ class Gathering:
                 f"{task.state_name}",
                 story=self.story(task.flow_run_id, task.id),
             )
+
+    def _add_result(self, result: ResultRecord) -> None:
+        self._results.append(rows.result_row(result, now_micros()))
 
     def _add_log(self, record: LogRecord) -> None:
         self._logs.append(rows.log_row(record))

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, RowMapping, Select, func, select
 from orch_nb.errors import NotFoundError, StoreError
 from orch_nb.model import FlowRun, FlowRunId, Json, LogRecord, StateChange, TaskRun, TaskRunId
 from orch_nb.places import find_places, key_beside, store_url
-from orch_nb.results.signing import KeyRing, file_keyring, given_keyring
+from orch_nb.results.signing import KeyRing, file_keyring, given_keyring, rotate_file
 from orch_nb.store import rows
 from orch_nb.store.backends import Backend, Database, open_database, wants_durability
 from orch_nb.store.commit import Committer, Operation, Outcome
@@ -125,15 +125,28 @@ class Store:
             return given
         if self._database.path is not None:
             return file_keyring(key_beside(self._database.path))
-        found = self._read(
-            lambda connection: connection.execute(
-                select(STORE_META.c.value).where(STORE_META.c.key == _KEYS)
-            ).scalar()
-        )
-        if found is None:
-            fresh = KeyRing.create().to_json()
-            found = self.write(lambda transaction: transaction.put_meta(_KEYS, fresh))
-        return KeyRing.from_json(found)
+        found = self._rows(select(STORE_META.c.value).where(STORE_META.c.key == _KEYS))
+        if found:
+            return KeyRing.from_json(found[0]["value"])
+        fresh = KeyRing.create().to_json()
+        return KeyRing.from_json(self.write(lambda t: t.put_meta(_KEYS, fresh)))
+
+    def rotate_key(self) -> KeyRing:
+        """Make a new signing key; what the older ones signed stays valid.
+
+        Raises StoreError when the key is given by ``ORCH_NB_KEY``.
+        """
+        if given_keyring() is not None:
+            raise StoreError(
+                "the signing key is given by ORCH_NB_KEY",
+                hint="put a new one before it, separated by a comma",
+            )
+        if self._database.path is not None:
+            return rotate_file(key_beside(self._database.path))
+        old = self.keyring()
+        new = old.rotated().to_json()
+        kept = self.write(lambda t: t.put_meta(_KEYS, new, replace=old.to_json()))
+        return KeyRing.from_json(kept)
 
     # -- runs ------------------------------------------------------------------------------
 

@@ -204,7 +204,7 @@ class Transaction(Gathering):
         transaction as, or one before, the state that announces it.
         """
         self.check_claim(result.flow_run_id, epoch)
-        self._execute(insert(RESULTS), rows.result_row(result, now_micros()))
+        self._add_result(result)
 
     def touch_results(self, digests: Sequence[str]) -> None:
         """Note that blobs were used now: the least recently used are the first to go."""
@@ -244,12 +244,17 @@ class Transaction(Gathering):
             ],
         )
 
-    def put_meta(self, key: str, value: str) -> str:
-        """Keep a fact about the store unless there is one by that key; returns the kept one."""
+    def put_meta(self, key: str, value: str, *, replace: str | None = None) -> str:
+        """Keep a fact about the store if there is none by that key, or if the one there is
+        ``replace``; returns the kept one.
+        """
+        meta = STORE_META.c
         self._execute(
             upsert_into(self._connection, STORE_META)
             .values(key=key, value=value)
             .on_conflict_do_nothing(index_elements=["key"])
         )
-        kept = select(STORE_META.c.value).where(STORE_META.c.key == key)
-        return str(self._execute(kept).scalar_one())
+        if replace is not None:
+            old = update(STORE_META).where(meta.key == key, meta.value == replace)
+            self._execute(old.values(value=value))
+        return str(self._execute(select(meta.value).where(meta.key == key)).scalar_one())

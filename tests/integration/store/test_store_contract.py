@@ -13,7 +13,13 @@ from typing import Any
 
 import pytest
 
-from orch_nb.errors import NotFoundError, StaleClaimError, StoreVersionError, TransitionError
+from orch_nb.errors import (
+    NotFoundError,
+    StaleClaimError,
+    StoreError,
+    StoreVersionError,
+    TransitionError,
+)
 from orch_nb.model import FlowRun, FlowRunId, LogRecord, TaskRun
 from orch_nb.options import FlowOptions
 from orch_nb.states import StateName, StateType
@@ -441,6 +447,32 @@ def test_the_signing_key_is_the_same_for_all_who_open_the_store(store: Store) ->
     with open_store(url.replace("+psycopg", "")) as other, ThreadPoolExecutor(4) as pool:
         rings = list(pool.map(lambda s: s.keyring(), [store, other, store, other]))
     assert all(ring == rings[0] for ring in rings)
+
+
+def test_a_rotated_key_signs_and_the_older_still_verifies(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = store.keyring()
+    new = store.rotate_key()
+    assert store.keyring() == new
+    assert new.current not in old.keys
+    assert old.current in new.keys
+    monkeypatch.setenv("ORCH_NB_KEY", "a secret of the user's own")
+    assert store.keyring() != new
+    with pytest.raises(StoreError, match="ORCH_NB_KEY"):
+        store.rotate_key()
+
+
+def test_what_the_database_refuses_spoils_nothing_else(store: Store) -> None:
+    ghost = LogRecord(FlowRunId("f" * 32), None, NOON, 20, "root", "of a run that is not there")
+    with StoreWriter(store) as writer:
+        held = threading.Event()
+        writer.submit(lambda t: held.wait(10))
+        refused = writer.submit(lambda t: t.append_logs([ghost]))
+        accepted = writer.submit(lambda t: t.create_flow_run(a_run(), [], holder=None, by="test"))
+        held.set()
+    assert isinstance(refused.exception(), StoreError)
+    assert store.list_runs() == (accepted.result(),)
 
 
 def test_a_store_of_a_newer_version_is_refused_in_words(store: Store, store_url: str) -> None:

@@ -119,3 +119,19 @@ def test_a_full_disk_is_told_in_words_and_loses_nothing(tmp_path: Path) -> None:
         connection.rollback()
         second = store.write(lambda t: t.create_flow_run(large, [], holder=None, by="test"))
         assert store.list_runs() == (second, first)
+
+
+def test_a_batch_that_the_disk_has_no_room_for_fails_as_a_whole(tmp_path: Path) -> None:
+    """What came later must not be recorded when what came before was not."""
+    with open_store(str(tmp_path / "store.db")) as store:
+        store.write(lambda t: None)
+        connection = store._committer._connection
+        assert connection is not None
+        connection.exec_driver_sql("PRAGMA max_page_count = 60")
+        connection.rollback()
+        runs = [a_run(), a_run(state_message="x" * 1_000_000), a_run()]
+        outcomes = store.write_all(
+            [lambda t, run=run: t.create_flow_run(run, [], holder=None, by="test") for run in runs]
+        )
+        assert all(isinstance(outcome.error, StoreError) for outcome in outcomes)
+        assert store.list_runs() == ()
