@@ -1,4 +1,4 @@
-"""Where things live: the data folder, the store, the results, the logs and the signing key."""
+"""Where things live (data folder, store, results, logs, signing key) and how safely."""
 
 from __future__ import annotations
 
@@ -51,6 +51,14 @@ def store_url(place: str | Path) -> str:
 def key_beside(store: Path) -> Path:
     """The file of the key that signs the results of an SQLite store."""
     return store.with_suffix(".key")
+
+
+def wants_durability(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether ``ORCH_NB_DURABILITY=full`` asks to sync every commit and every kept value, so
+    that not even the last second is lost in a power cut.
+    """
+    environ = os.environ if environ is None else environ
+    return environ.get("ORCH_NB_DURABILITY", "").lower() == "full"
 
 
 def _home(environ: Mapping[str, str]) -> Path:

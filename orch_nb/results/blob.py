@@ -28,6 +28,7 @@ from typing import Any, Self
 import xxhash
 
 from orch_nb.errors import ResultError
+from orch_nb.places import wants_durability
 
 Buffer = pickle.PickleBuffer | memoryview | bytes | bytearray
 
@@ -89,14 +90,16 @@ def blob_path(folder: Path, digest: str) -> Path:
 
 
 def write_blob(
-    folder: Path, pickle_bytes: bytes, buffers: Sequence[Buffer], *, durable: bool = False
+    folder: Path, pickle_bytes: bytes, buffers: Sequence[Buffer], *, durable: bool | None = None
 ) -> Manifest:
     """Write a value under ``folder`` and return its manifest.
 
     The file appears whole or not at all. One that is there already, and is sound, is left as it
-    is. ``durable`` syncs it to the disk. Raises ResultError, in words, when the disk is full or
-    the folder can't be written; nothing is left behind then.
+    is. ``durable`` (by default what ``ORCH_NB_DURABILITY`` says) syncs it to the disk. Raises
+    ResultError, in words, when the disk is full or the folder can't be written; nothing is left
+    behind then.
     """
+    durable = wants_durability() if durable is None else durable
     raw = [_flat(buffer) for buffer in buffers]
     manifest = _describe(pickle_bytes, raw)
     path = blob_path(folder, manifest.digest)
@@ -130,6 +133,8 @@ def read_blob(
             size = os.fstat(file.fileno()).st_size
             if size != manifest.size:
                 raise _damaged(path, f"it has {size:,} bytes instead of {manifest.size:,}")
+            if _ALIGNMENT + manifest.pickle_length > size:
+                raise _damaged(path, "its frame lies outside of it")
             # Read, not mapped: what was checked must be what is unpickled, even if somebody
             # writes to the file in between.
             file.seek(_ALIGNMENT)

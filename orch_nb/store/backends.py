@@ -6,7 +6,6 @@ A store URL is ``sqlite:///PATH`` or ``postgresql://USER@HOST/DATABASE``.
 from __future__ import annotations
 
 import enum
-import os
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,8 +116,3 @@ def _postgresql(url: URL) -> Database:
             hint="pip install 'orch_nb[postgres]'",
         ) from None
     return Database(Backend.POSTGRESQL, engine, url.render_as_string(), None, "", ())
-
-
-def wants_durability() -> bool:
-    """Whether ``ORCH_NB_DURABILITY=full`` asks to sync every commit and every kept value."""
-    return os.environ.get("ORCH_NB_DURABILITY", "").lower() == "full"

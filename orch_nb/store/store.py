@@ -13,10 +13,10 @@ from sqlalchemy import Connection, RowMapping, Select, func, select
 
 from orch_nb.errors import NotFoundError, StoreError
 from orch_nb.model import FlowRun, FlowRunId, Json, LogRecord, StateChange, TaskRun, TaskRunId
-from orch_nb.places import find_places, key_beside, store_url
+from orch_nb.places import find_places, key_beside, store_url, wants_durability
 from orch_nb.results.signing import KeyRing, file_keyring, given_keyring, rotate_file
 from orch_nb.store import rows
-from orch_nb.store.backends import Backend, Database, open_database, wants_durability
+from orch_nb.store.backends import Backend, Database, open_database
 from orch_nb.store.commit import Committer, Operation, Outcome
 from orch_nb.store.ids import first_id_at
 from orch_nb.store.patience import LONGEST_ABSENCE, patiently

@@ -149,6 +149,8 @@ def test_a_buffer_outside_of_the_file_is_refused(tmp_path: Path) -> None:
     lying = replace(manifest, buffers=(replace(entry, offset=entry.offset + 64),))
     with pytest.raises(ResultError, match="outside"):
         read_blob(path, lying)
+    with pytest.raises(ResultError, match="outside"):
+        read_blob(path, replace(manifest, pickle_length=2**50))
 
 
 def test_a_damaged_file_is_written_anew(tmp_path: Path) -> None:
@@ -262,7 +264,10 @@ def test_durable_syncs_the_file_and_its_folder(
     monkeypatch.setattr(
         os, "fsync", lambda fd: synced.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
     )
-    manifest = write_blob(tmp_path, b"frame", [], durable=True)
+    write_blob(tmp_path, b"other frame", [])
+    assert synced == []
+    monkeypatch.setenv("ORCH_NB_DURABILITY", "full")
+    manifest = write_blob(tmp_path, b"frame", [])
     folder = blob_path(tmp_path, manifest.digest).parent
     assert synced[0].startswith(str(folder) + "/")
     assert synced[1:] == [str(folder)]
