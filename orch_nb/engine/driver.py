@@ -6,8 +6,9 @@ All of it happens in one event loop, in a thread of its own; the pure decisions 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -229,12 +230,20 @@ class Driver:
             writes=frozenset(writes),
             changed=frozenset(outcome.changed if outcome.observed else node.changes),
             ambient=frozenset(outcome.ambient),
-            files_read=frozenset(outcome.files_read),
-            files_written=frozenset(outcome.files_written),
+            files_read=frozenset(outcome.files_read) | self._paths(node.files_read),
+            files_written=frozenset(outcome.files_written) | self._paths(node.files_written),
             acted=outcome.acted,
             missing=missing.group(1) if missing else "",
             error="" if error is None else f"{error.name}: {error.value}",
             exits=outcome.exits and not may_fail,
+        )
+
+    def _paths(self, named: Iterable[str]) -> frozenset[str]:
+        """Paths that the source names, absolute: native code reads and writes unseen."""
+        return frozenset(
+            os.path.abspath(Path(self._request.spec.folder, path))  # noqa: PTH100 - keeps links
+            for path in named
+            if "://" not in path
         )
 
     # -- what is done

@@ -133,6 +133,8 @@ class _NamespaceWatch:
         )
         if not ship:
             return outcome
+        if outcome.leftovers:
+            return replace(outcome, unshippable=f"it left {outcome.leftovers} running")
         out = (result.value,) if self._job.keep_out and result.has_value else ()
         changes = Changes(bound, deleted, changed, ambient, out)
         try:

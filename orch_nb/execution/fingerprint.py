@@ -137,7 +137,7 @@ class Fingerprinter:
         parts = [self._feed(part, depth) for part in anatomy.parts(value)]
         if parts:
             return _hash(_name(cls), *parts)
-        if type(value).__reduce__ is not object.__reduce__:
+        if any(_tells_pickle(base) for base in cls.__mro__[:-1]):
             try:
                 reduced = value.__reduce_ex__(4)
             except Exception:  # the type's own code
@@ -151,6 +151,10 @@ class Fingerprinter:
 _CLASS_NOISE = frozenset(
     {"__dict__", "__weakref__", "__module__", "_abc_impl", "__firstlineno__", "__doc__"}
 )
+
+
+def _tells_pickle(cls: type) -> bool:
+    return not {"__reduce__", "__reduce_ex__", "__getstate__"}.isdisjoint(vars(cls))
 
 
 def _plain(reduced: Any) -> Any:

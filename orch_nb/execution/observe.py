@@ -125,6 +125,10 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "open":
         path, _mode, flags = arguments
         observer.see_open(path, flags)
+    elif event in ("os.listdir", "os.scandir"):
+        folder = _path_text(arguments[0] if arguments[0] is not None else ".")
+        if folder is not None:
+            observer.read.add(f"{folder}/")
     elif event in _EFFECTS:
         if event in _PATHS:
             paths = [text for text in map(_path_text, arguments[:2]) if text is not None]
