@@ -151,7 +151,7 @@ def _bind(item: GivenParameter, parameter: Parameter | None) -> Any:
             return fit(plain_value(item.name, item.value), form)
         if inferred == "str":
             return resolve(item.value)
-        return from_text(item.value, form)
+        return plain_value(item.name, from_text(item.value, form))
     except Misfit:
         raise _misfit(item, parameter, form) from None
 

@@ -17,6 +17,7 @@ from typing import Any
 from orch_nb.errors import ParameterError
 
 _DEEPEST = 200
+_LONGEST_INT = 14_000  # bits, about 4,200 digits
 
 
 def plain_value(name: str, value: Any, depth: int = 0) -> Any:
@@ -38,6 +39,10 @@ def plain_value(name: str, value: Any, depth: int = 0) -> Any:
     if isinstance(value, date):
         return _moment(value)
     if isinstance(value, numbers.Integral):
+        if int(value).bit_length() > _LONGEST_INT:  # Python refuses to write it down
+            raise ParameterError(
+                f"the number given for '{name}' is too long", hint="give it as a text"
+            )
         return int(value)
     if isinstance(value, numbers.Real):
         return float(value)

@@ -197,11 +197,13 @@ class _Check:
                 self.expect(metadata[key], dict, f"metadata.{key} of {label}")
         for key, moment in metadata.get("execution", {}).items():
             self.expect(moment, str, f"metadata.execution of {label}, {_names([key])},")
-        for key in ("name", "format"):
-            if key in metadata and not self.expect(
-                metadata[key], str, f"metadata.{key} of {label}"
-            ):
-                del metadata[key]
+        if "format" in metadata:
+            self.expect(metadata["format"], str, f"metadata.format of {label}")
+        if "name" in metadata:
+            name = self.expect(metadata["name"], str, f"metadata.name of {label}")
+            if not name or "\n" in name:  # the schema wants one line that is not empty
+                del metadata["name"]
+                self.mended(f"metadata.name of {label}")
         if "collapsed" in metadata:
             self.expect(metadata["collapsed"], bool, f"metadata.collapsed of {label}")
         scrolled = metadata.get("scrolled", False)

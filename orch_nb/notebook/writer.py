@@ -219,7 +219,7 @@ class OutputWriter:
         end = len(self._cells) if error is None else self._index[error.cell_number]
         for index, cell in enumerate(self._cells[:end]):
             if cell["cell_type"] != "code":
-                cell["metadata"]["papermill"]["status"] = "completed"
+                cell["metadata"]["papermill"] |= {"status": "completed", "exception": False}
                 self._encoded[index] = None
 
 

@@ -306,6 +306,16 @@ def test_values_from_python() -> None:
         called(n=np.zeros(3))
 
 
+def test_numbers_that_python_will_not_write_down() -> None:
+    with pytest.raises(ParameterError, match="too long"):
+        called(n=1 << 20_000)
+    for text in ("[0x" + "f" * 5000 + "]", "[!!binary aGk=]"):
+        with pytest.raises(ParameterError):
+            bound(("n", text))
+    with pytest.raises(ParameterError):
+        bound(("required", "9" * 5000))
+
+
 def test_messages_stay_short_whatever_the_notebook_says() -> None:
     long = "n" * 5000
     options = ", ".join(f"'{n}'" for n in range(5000))

@@ -160,6 +160,7 @@ mutations = st.lists(
 @given(mutations, st.sampled_from([0, 1, 2, 4, 5, 9]))
 @example([(("cells", 2, "source"), "%%task " + "x" * 10**5)], 5)
 @example([(("cells", 2, "source"), "x = '\ud800\0'")], 5)
+@example([(("cells", 0, "metadata", "name"), "two\nlines")], 5)
 def test_wrong_types_anywhere(changes: list[tuple[tuple[Any, ...], Any]], minor: int) -> None:
     content: Any = copy.deepcopy(VALID)
     content["nbformat_minor"] = minor
