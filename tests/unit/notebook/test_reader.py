@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -460,3 +461,9 @@ def test_where_the_cells_are() -> None:
 def test_in_another_language_the_line_is_left_empty() -> None:
     cell = notebook("%%task t\nls", kernelspec={"name": "bash"}).cells[0]
     assert (cell.kind, cell.source) == (CellKind.TASK, "\nls")
+
+
+def test_a_dash_reads_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(GOOD))
+    read = read_notebook("-")
+    assert (len(read.cells), read.name, read.flow.name) == (2, "stdin", "stdin")
