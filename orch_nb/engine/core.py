@@ -129,9 +129,15 @@ class Core:
                 self._cancel_asked(event)
             case HomeLost():
                 self._home_lost(event)
-        if not self._over:
-            self._advance()
+        while not self._over and self._advance():
+            continue  # cells were passed over: others may have their turn now
+        if self._begun and not self._over and not self._is_busy():
+            raise RuntimeError(f"nothing runs, and {self.slots[self._head].node.cell.label} waits")
         return self._commands
+
+    def _is_busy(self) -> bool:
+        busy = (Phase.RUNNING, Phase.DELAYED)
+        return self._retiring or any(slot.phase in busy for slot in self._open())
 
     # -- events
 
@@ -334,7 +340,8 @@ class Core:
 
     # -- going on
 
-    def _advance(self) -> None:
+    def _advance(self) -> bool:
+        """Retire, answer and start what can be; tell whether cells were passed over meanwhile."""
         while self._head < len(self.slots) and not self._retiring:
             slot = self.slots[self._head]
             if slot.phase in FINAL:
@@ -352,10 +359,15 @@ class Core:
                 break
         if self._head == len(self.slots):
             self._conclude()
-            return
-        if self._begun and self._cancel is None:
+        elif self._begun and self._cancel is None:
+            passed = self._count_passed()
             self._answer()
             self._dispatch()
+            return self._count_passed() > passed
+        return False
+
+    def _count_passed(self) -> int:
+        return sum(slot.phase is Phase.PASSED for slot in self._open())
 
     def _exit(self, slot: Slot) -> None:
         """The notebook ended itself: nothing after this cell is reached."""

@@ -110,6 +110,7 @@ class Driver:
         self._jobs: dict[int, Job] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._finish: Finish | None = None
+        self._broken: Exception | None = None
         self.values: FinalValues | None = None
 
     def bind_loop(self) -> None:
@@ -131,6 +132,8 @@ class Driver:
             try:
                 self._feed(Begin())
                 await self._over.wait()
+                if self._broken is not None:
+                    raise self._broken
             finally:
                 beating.cancel()
             completed = self._finish and self._finish.state is StateName.COMPLETED
@@ -251,9 +254,13 @@ class Driver:
     def _feed(self, event: Event) -> None:
         if self._finish is not None:
             return
-        for command in self._core.handle(event):
-            self._do(command)
-        self._recording.flush()
+        try:
+            for command in self._core.handle(event):
+                self._do(command)
+            self._recording.flush()
+        except Exception as error:  # called from the loop, which would only log it
+            self._broken = error
+            self._over.set()
 
     def _do(self, command: Command) -> None:
         match command:

@@ -267,7 +267,10 @@ def test_nothing_a_failed_cell_feeds_runs_and_the_rest_does(
     truths: list[Truth], seed: int, victim: int
 ) -> None:
     victim = min(victim, len(truths) - 1)
-    truths = [Truth(t.reads, t.writes, light=t.light) for t in truths]
+    truths = [
+        Truth(t.reads, t.writes, light=t.light, acts=t.acts, unshippable=t.unshippable)
+        for t in truths
+    ]
     truths[victim] = Truth(truths[victim].reads, truths[victim].writes, fails=99)
     w = world(truths, seed)
     w.core.plan.policies.clear()  # type: ignore[attr-defined]
@@ -277,7 +280,8 @@ def test_nothing_a_failed_cell_feeds_runs_and_the_rest_does(
     assert w.finish.state is StateName.FAILED
     lost = {number}
     for i in range(number + 1, len(truths) + 1):
-        if lost & w.core.plan.graph.predecessors[i]:
+        here = truths[i - 1].acts or truths[i - 1].unshippable
+        if here or lost & w.core.plan.graph.predecessors[i]:
             lost.add(i)
     for slot in w.core.slots:
         cell = slot.node.cell.number
@@ -286,8 +290,9 @@ def test_nothing_a_failed_cell_feeds_runs_and_the_rest_does(
             assert last is StateName.FAILED
         elif cell in lost:
             assert last is StateName.UPSTREAM_FAILED
-        else:
+        elif cell < number or not (truths[cell - 1].acts or truths[cell - 1].unshippable):
             assert last is StateName.COMPLETED
+    assert all(cell <= number for cell in w.acted), "serial would not have reached it"
 
 
 def commands_of(core: Core, event: Event) -> list[Command]:
