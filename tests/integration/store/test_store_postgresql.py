@@ -5,11 +5,15 @@ from __future__ import annotations
 import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from orch_nb.store import StoreWriter, open_store
 from orch_nb.store.schema import VERSION_TABLE, Revisions, _migrate
 from orch_nb.store.tables import METADATA
+from tests.integration.store.servers import new_database
 from tests.sample_runs import a_run
+from tests.unit.store.test_store_machine import ClaimsAndStates
 
 
 def _end_connections(url: str) -> int:
@@ -55,3 +59,12 @@ def test_the_tables_are_those_that_the_revisions_make(postgresql_url: str) -> No
         differences = compare_metadata(context, METADATA)
     engine.dispose()
     assert differences == []
+
+
+def test_random_walks_over_claims_and_states(postgresql_server: str) -> None:
+    class OnServer(ClaimsAndStates):
+        def new_place(self) -> str:
+            return self.places.enter_context(new_database(postgresql_server))
+
+    few = settings(max_examples=8, stateful_step_count=20, deadline=None)
+    run_state_machine_as_test(OnServer, settings=few)

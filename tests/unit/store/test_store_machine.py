@@ -5,6 +5,7 @@ the table of transitions and the claims allow, and the stale never write.
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,15 +44,19 @@ class ClaimsAndStates(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.store = open_store(str(Path(self.folder.name) / "store.db"))
+        self.places = ExitStack()
+        self.store = self.places.enter_context(open_store(self.new_place()))
         self.writer = StoreWriter(self.store)
         self.model: dict[str, Expected] = {}
 
     def teardown(self) -> None:
         self.writer.close()
-        self.store.close()
-        self.folder.cleanup()
+        self.places.close()
+
+    def new_place(self) -> str:
+        """Where the store of one walk is, until ``places`` is closed."""
+        folder = self.places.enter_context(tempfile.TemporaryDirectory())
+        return str(Path(folder) / "store.db")
 
     def accepted(self, operation: Any) -> bool:
         """Whether the store accepted an operation, and not whether it should have."""
