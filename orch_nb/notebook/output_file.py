@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -74,7 +73,7 @@ def write_file(path: str | Path, content: bytes) -> None:
 @contextlib.contextmanager
 def _temporary(shown: str, target: Path, size: int) -> Iterator[Path]:
     """A name for a new file beside the target; the file is gone afterwards, whatever happened."""
-    temporary = target.parent / f".orch_nb-{secrets.token_hex(8)}.tmp"
+    temporary = target.parent / f".orch_nb-{os.urandom(8).hex()}.tmp"
     try:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

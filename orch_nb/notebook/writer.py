@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from importlib import metadata as distributions
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +248,8 @@ def _without(mapping: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]
 
 
 def _papermill_version() -> str:
+    from importlib import metadata as distributions  # slow to import, and needed once a run
+
     try:
         return distributions.version("papermill")
     except distributions.PackageNotFoundError:
