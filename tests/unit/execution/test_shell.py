@@ -35,11 +35,12 @@ shell = CellShell()
 """
 
 
-def run(code: str, *, timeout: float = 60) -> list:
-    """Run ``code`` after the prologue; return what it told."""
+def run(code: str, *, timeout: float = 60, **variables: str) -> list:
+    """Run ``code`` after the prologue, with environment ``variables``; return what it told."""
     reading, writing = os.pipe()
     environment = {
         **os.environ,
+        **variables,
         "PYTHONPATH": str(Path(orch_nb.__file__).parents[1]),
         "PYTHONWARNINGS": "error::DeprecationWarning:orch_nb",
     }
@@ -518,6 +519,16 @@ def test_child_that_a_cell_forgot_to_end_does_not_outlive_the_cell() -> None:
         """
     )
     assert told == [True]
+
+
+def test_users_ipython_configuration_holds_and_a_broken_file_does_no_harm(tmp_path) -> None:
+    profile = tmp_path / "profile_default"
+    profile.mkdir()
+    setting = "c.InteractiveShell.ast_node_interactivity = 'all'"
+    (profile / "ipython_kernel_config.py").write_text(setting)
+    (profile / "ipython_config.py").write_text("1 / 0")
+    told = run("tell(texts(shell.run('1\\n2', count=1)))", IPYTHONDIR=str(tmp_path))
+    assert told == [["1", "2"]]
 
 
 HARMFUL = [
