@@ -22,6 +22,7 @@ from orch_nb.analysis.magics import shell_call
 from orch_nb.analysis.state import State
 from orch_nb.analysis.syntax import python
 from orch_nb.analysis.values import (
+    CONTAINERS,
     IMMUTABLE,
     IMPORT,
     ITERATORS,
@@ -225,8 +226,7 @@ def library_call(state: State, path: str, arguments: Arguments, node: ast.Call) 
     facts = knowledge.function(path)
     if facts is None or not facts.known:
         state.effects.heavy = True
-        result = unknown_call(state, UNKNOWN, arguments, f"passed to {path.rpartition('.')[2]}()")
-        return result
+        return unknown_call(state, UNKNOWN, arguments, f"passed to {path.rpartition('.')[2]}()")
     return apply_facts(state, facts, None, arguments, node, path)
 
 
@@ -282,11 +282,14 @@ def _result(
     if not facts.shared:
         return Value(type, NONE, NONE, held.code, draws, loose)
     draws = draws | held.draws
-    if receiver is not None:
-        # a view, or the thing itself
-        return Value(type, held.reach, held.reach, held.code, draws, loose or held.loose)
-    own = held.reach if type not in ("list", "dict", "set", "tuple") and not type else NONE
-    return Value(type, own, held.reach, held.code, draws, loose or held.loose)
+    loose = loose or held.loose
+    if type in CONTAINERS:
+        # a container of its own, around the same elements
+        inner = holding([part.part() for part in parts])
+        return Value(type, NONE, inner.reach, held.code, draws, loose)
+    # a view, or the thing itself
+    own = held.reach if receiver is not None or not type else NONE
+    return Value(type, own, held.reach, held.code, draws, loose)
 
 
 def _unseeded(facts: CallFacts, arguments: Arguments) -> bool:

@@ -12,6 +12,7 @@ from orch_nb.analysis.functions import define_generator, define_lambda, use
 from orch_nb.analysis.scopes import target_names
 from orch_nb.analysis.state import Scope, State
 from orch_nb.analysis.values import (
+    CONTAINERS,
     IMMUTABLE,
     IMPORT,
     ITERATORS,
@@ -99,12 +100,14 @@ def _subscript(state: State, node: ast.Subscript) -> Value:
         grows = state.known("mention defaultdict") is not None and not value.immutable
         if grows and value.type == "":
             touch(state, value, "looked up in what may be a defaultdict")
-        return value.part("tuple" if value.type == "tuple" and index.type == "slice" else "")
+        return value.part()
     if facts.grows:
         state.change(value.own, "looked up in a defaultdict")
     if value.type == "pandas.DataFrame":
         return _frame_part(value, node.slice, index)
     if isinstance(node.slice, ast.Slice):
+        if value.type in CONTAINERS:
+            return value.part().held(value.type)
         return value.part(value.type)
     return scalar(facts.item) if facts.item in IMMUTABLE else value.part(facts.item)
 
@@ -219,7 +222,10 @@ def _compare(state: State, node: ast.Compare) -> Value:
 
 def _tuple(state: State, node: ast.Tuple | ast.List | ast.Set) -> Value:
     kind = {ast.Tuple: "tuple", ast.List: "list", ast.Set: "set"}[type(node)]
-    return holding([_element(state, part) for part in node.elts], kind)
+    parts = [_element(state, part) for part in node.elts]
+    if kind == "tuple" and all(part.immutable for part in parts):
+        return scalar("constants")
+    return holding(parts, kind)
 
 
 def _element(state: State, node: ast.expr) -> Value:
@@ -369,7 +375,7 @@ def assign(state: State, target: ast.expr, value: Value) -> None:
     if isinstance(target, ast.Name):
         state.bind(target.id, value)
     elif isinstance(target, ast.Tuple | ast.List):
-        part = value if value.immutable else value.part()
+        part = iterate(state, value)
         for inner in target.elts:
             assign(state, inner, part)
     elif isinstance(target, ast.Starred):

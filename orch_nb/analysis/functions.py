@@ -409,10 +409,16 @@ def _instantiate(objects: Iterable[str], mapping: Mapping[str, Value]) -> frozen
             star = item[-1] == "*"
             value = mapping.get(item if item == _CLOSURE else item.rstrip("*")[1:-1])
             if value is not None:
-                found |= value.reach if star or item == _CLOSURE else value.own
+                found |= _meant(value, star, item == _CLOSURE)
         elif not _is_local(item):
             found.add(item)
     return frozenset(found)
+
+
+def _meant(value: Value, inside: bool, closure: bool) -> frozenset[str]:
+    if closure:
+        return value.reach
+    return value.part().reach if inside else value.own
 
 
 def instantiate(value: Value, mapping: Mapping[str, Value]) -> Value:

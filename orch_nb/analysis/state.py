@@ -212,13 +212,13 @@ class State:
 
     def owned(self, value: Value, name: str) -> Value:
         """Give a fresh value an object of its own, named after its first name."""
-        if value.own or value.immutable or value.type == "tuple":
+        if value.own or value.immutable:
             return value
         self.fresh += 1
-        own = frozenset((f"@{self.place}.{name}.{self.fresh}",))
-        return Value(
-            value.type, own, value.reach | own, value.code, value.draws, value.loose, value.text
-        )
+        item = f"@{self.place}.{name}.{self.fresh}"
+        own = frozenset((item,))
+        reach = value.reach | {item, item + "*"}
+        return Value(value.type, own, reach, value.code, value.draws, value.loose, value.text)
 
     # effects
 

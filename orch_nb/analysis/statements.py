@@ -335,13 +335,17 @@ def _assign(state: State, node: ast.Assign) -> None:
     value = evaluate(state, node.value)
     if not value.own and (len(node.targets) > 1 or not isinstance(first, ast.Name)):
         names = [part.id for part in ast.walk(first) if isinstance(part, ast.Name)]
-        value = state.owned(value, names[0] if names else "_") if _linked(node) else value
+        if _linked(node, value):
+            value = state.owned(value, names[0] if names else "_")
     for target in node.targets:
         assign(state, target, value)
 
 
-def _linked(node: ast.Assign) -> bool:
-    """Whether the targets may get one object: not where a library call gives several."""
+def _linked(node: ast.Assign, value: Value) -> bool:
+    """Whether the targets may get one object, or parts of one: a library's call gives several."""
+    facts = knowledge.type_facts(value.type) if value.type else None
+    if facts is not None and facts.figure:
+        return True
     return len(node.targets) > 1 or not isinstance(node.value, ast.Call)
 
 
@@ -423,7 +427,7 @@ def _import_star(state: State, module: str) -> None:
 
 def _surroundings(state: State) -> None:
     """An import runs a module, which may look at these."""
-    for name in ("os.environ", "sys.path", "os.cwd", "warnings.filters"):
+    for name in ("os.environ", "sys.path", "os.cwd", "warnings"):
         state.ambient_read(name)
 
 

@@ -23,8 +23,11 @@ IMMUTABLE = frozenset(
         "slice",
         "scalar",  # a number of a library: numpy.float64, pandas.Timestamp …
         "path",
+        "constants",  # a tuple of values that can't be changed
     }
 )
+# Types whose elements are objects apart: a change of the container is no change of them.
+CONTAINERS = frozenset({"list", "dict", "set", "tuple", "instance"})
 NUMBERS = frozenset({"int", "float", "complex", "bool", "scalar"})
 # Types that are used up by iteration.
 ITERATORS = frozenset({"iterator", "file"})
@@ -69,8 +72,8 @@ class Value:
     """An over-estimate of what a value may be.
 
     ``own`` are the objects it may be, ``reach`` all objects it may hold (``own`` included);
-    objects are named after where they were made. A fresh value has no ``own`` until a name
-    is bound to it. ``code`` is what using it may run; ``draws`` the ambient state its use
+    objects are named after where they were made, and ``o*`` stands for what lies inside ``o``.
+    A fresh value has no ``own`` until a name is bound to it. ``code`` is what using it may run; ``draws`` the ambient state its use
     takes from. ``loose`` says that an iterator may be inside. ``text`` is a constant's value.
     """
 
@@ -91,7 +94,11 @@ class Value:
         """An attribute or element of it: may be, and hold, whatever it reaches."""
         if self.type in IMMUTABLE:
             return Value(type, loose=False)
-        return Value(type, self.reach, self.reach, self.code, self.draws, self.loose)
+        reach = self.reach
+        if self.type in CONTAINERS:
+            shells = frozenset(item for item in self.own if item + "*" in reach)
+            reach -= shells
+        return Value(type, reach, reach, self.code, self.draws, self.loose)
 
     def held(self, type: str = "", loose: bool | None = None) -> Value:
         """A fresh value that holds it."""

@@ -10,7 +10,7 @@ from orch_nb.model import CellKind
 # What nearly any code may look at without naming it: an edge only where a cell has set it.
 SURROUNDINGS = frozenset(
     {
-        "warnings.filters",
+        "warnings",
         "pandas.options",
         "numpy.printoptions",
         "numpy.errstate",
@@ -35,7 +35,7 @@ _KNOWN_AMBIENT = {
     "os.cwd": "uses the working directory set in cell {cell}",
     "os.environ": "may read environment variables set in cell {cell}",
     "sys.path": "may import by the sys.path of cell {cell}",
-    "warnings.filters": "may warn, by the filters set in cell {cell}",
+    "warnings": "may warn, by the filters set in cell {cell}",
 }
 
 
