@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import sqlite3
 import subprocess
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.command_line import Bench
+from tests.command_line import Bench, code
 
 PARAMETERS = {
     "cell_type": "code",
@@ -35,7 +34,7 @@ def refused(bench: Bench, *arguments: str) -> str:
     assert ended.out == ""
     assert "Traceback" not in ended.err
     assert ended.err.startswith("error: ")
-    assert ended.err.count("error: ") == 1
+    assert len(re.findall(r"^error: ", ended.err, re.M)) == 1
     assert bench.files() == before
     assert bench.left_behind() == []
     return str(ended.err)
@@ -99,14 +98,14 @@ def put(document: dict[str, Any], place: tuple[str | int, ...], value: Any) -> N
 def test_wrong_types_anywhere(
     bench: Bench, write_notebook: Write, place: tuple[str | int, ...], value: Any
 ) -> None:
-    path = write_notebook("first = 1", "second = 2")
+    path = write_notebook("first = 1", code("second = 2", "task"))
     document = json.loads(path.read_text())
     put(document, place, value)
     path.write_text(json.dumps(document))
     message = refused(bench, "run", "sales.ipynb")
     assert "sales.ipynb" in message
     if place[:2] == ("cells", 1):
-        assert "cell 2" in message
+        assert re.search("cell 2|after cell 1", message)
 
 
 def test_no_code_cells(bench: Bench, write_notebook: Write) -> None:
@@ -170,8 +169,7 @@ def test_two_tasks_of_one_name(bench: Bench, write_notebook: Write) -> None:
     message = refused(bench, "run", "sales.ipynb")
     assert "load" in message
     assert "sales.ipynb" in message
-    assert "cell 1" in message
-    assert "cell 3" in message
+    assert re.search("cells? 1.*3", message)
 
 
 def test_needing_a_task_that_is_not_there(bench: Bench, write_notebook: Write) -> None:
@@ -248,10 +246,9 @@ def full_disk(bench: Bench) -> Iterator[Path]:
     if not mounted:
         pytest.skip("mounting a small file system needs root")
     try:
-        with (folder / "filler").open("wb") as filler, contextlib.suppress(OSError):
-            while True:
-                filler.write(os.urandom(4096))
-                filler.flush()
+        with (folder / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while filler.write(bytes(4096)):
+                pass
         yield folder
     finally:
         subprocess.run(["umount", str(folder)], check=True)

@@ -15,7 +15,8 @@ from tests.command_line import Bench, wait_until
 
 Write = Callable[..., Path]
 
-SLEEPS = "%%task wait\nopen('started', 'w').close()\nimport time\ntime.sleep(120)"
+LOAD = "%%task load\nprint('loaded')"
+SLEEPS = "%%task wait --needs load\nopen('started', 'w').close()\nimport time\ntime.sleep(120)"
 # takes no hint: neither KeyboardInterrupt nor SIGTERM ends it
 STUBBORN = """%%task wait
 import signal, subprocess, time
@@ -48,7 +49,7 @@ def press_ctrl_c(process: subprocess.Popen[str]) -> None:
 def test_one_signal_cancels_cleanly(
     bench: Bench, write_notebook: Write, number: signal.Signals
 ) -> None:
-    write_notebook("%%task load\nprint('loaded')", SLEEPS, "%%task after --needs wait\nprint('no')")
+    write_notebook(LOAD, SLEEPS, "%%task after --needs wait\nprint('no')")
     process = start_run(bench)
     os.killpg(process.pid, number)
     out, err = process.communicate(timeout=30)
@@ -93,7 +94,7 @@ def test_a_stubborn_task_is_cancelled_too(bench: Bench, write_notebook: Write) -
 
 
 def test_cancelling_from_another_terminal(bench: Bench, write_notebook: Write) -> None:
-    write_notebook(SLEEPS)
+    write_notebook(LOAD, SLEEPS)
     process = start_run(bench, "--name", "brave-otter")
     cancelled = bench.orch("cancel", "brave-otter")
     assert cancelled.code == 0, cancelled.err
@@ -105,7 +106,7 @@ def test_cancelling_from_another_terminal(bench: Bench, write_notebook: Write) -
 
 
 def test_a_killed_command_leaves_no_process(bench: Bench, write_notebook: Write) -> None:
-    write_notebook(SLEEPS)
+    write_notebook(LOAD, SLEEPS)
     process = start_run(bench)
     process.kill()
     process.communicate(timeout=30)
