@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -31,6 +30,7 @@ from orch_nb.engine.events import (
 from orch_nb.model import CellKind, LogRecord, TaskRun
 from orch_nb.options import FlowOptions
 from orch_nb.states import StateName
+from tests.terminal_screen import final_screen
 
 NAMES = {3: "load", 4: "by_region", 5: "by_month", 6: "report"}
 
@@ -404,23 +404,6 @@ def test_piped_each_change_is_a_plain_line(started: RunStarted, records: Any) ->
 
 def terminal(out: io.StringIO, **options: Any) -> Console:
     return Console(file=out, width=80, height=24, force_terminal=True, **options)
-
-
-def final_screen(printed: str) -> list[str]:
-    """What stays on a terminal, after the line ends, moves up and erasures that rich sends."""
-    rows = [""]
-    at = 0
-    for part in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)", printed):
-        if part == "\n":
-            at += 1
-            rows += [""] * (at + 1 - len(rows))
-        elif part == "\x1b[2K":
-            rows[at] = ""
-        elif part == "\x1b[1A":
-            at -= 1
-        elif part and part != "\r" and not part.startswith("\x1b"):
-            rows[at] += part
-    return [row for row in rows if row]
 
 
 def test_on_a_terminal_ended_tasks_scroll_by_and_the_live_area_goes(
