@@ -21,7 +21,7 @@ log = logging.getLogger("orch_nb.kernel")
 log.addHandler(logging.NullHandler())
 
 _KEPT = 8192  # bytes of stderr kept for the last words
-_POLITE = 4.0  # seconds that an idle kernel has to end by itself, half of it before SIGTERM
+_POLITE = 3.0  # seconds that an idle kernel has to end by itself, half of it before SIGTERM
 
 
 class KernelProcess:

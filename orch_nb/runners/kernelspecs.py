@@ -183,7 +183,7 @@ def _program(spec: Any) -> str:
     if first in _ALIASES:
         return sys.executable
     first = first.replace("{prefix}", sys.prefix).replace("{resource_dir}", spec.resource_dir)
-    found = shutil.which(Path(first).expanduser())
+    found = shutil.which(str(Path(first).expanduser()))
     if found is None:
         raise KernelError(
             f"kernel '{spec.name}' is installed, but its program '{first}' is not there",
