@@ -73,8 +73,9 @@ class Value:
 
     ``own`` are the objects it may be, ``reach`` all objects it may hold (``own`` included);
     objects are named after where they were made, and ``o*`` stands for what lies inside ``o``.
-    A fresh value has no ``own`` until a name is bound to it. ``code`` is what using it may run; ``draws`` the ambient state its use
-    takes from. ``loose`` says that an iterator may be inside. ``text`` is a constant's value.
+    A fresh value has no ``own`` until a name is bound to it. ``code`` is what using it may run,
+    ``draws`` the ambient state that its use takes from; ``loose`` says that an iterator may be
+    inside; ``text`` is a constant's value.
     """
 
     type: str = ""  # "" where it is not known

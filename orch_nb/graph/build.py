@@ -95,6 +95,7 @@ def _node(cell: Cell, effects: CellEffects | None, mode: CellsMode, tagged: bool
         task=_is_task(cell, effects, mode, tagged),
         why=tuple(sorted(effects.changes.items())),
         bound=effects.bound,
+        displays=effects.displays,
     )
 
 

@@ -59,6 +59,7 @@ class Node:
     task: bool = False  # runs as a task under the chosen cells mode
     why: tuple[tuple[str, str], ...] = ()  # (name, how it may be changed in place), sorted
     bound: frozenset[str] = frozenset()  # names it may bind or delete, on some path
+    displays: bool = False  # its last line is an expression, whose value is shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,93 @@
+"""A graph as an SVG of its own: no script, no outside style, light and dark."""
+
+from __future__ import annotations
+
+from html import escape
+
+from orch_nb.graph.layout import Layout, Place, lay_out
+from orch_nb.graph.model import FlowGraph, Node
+from orch_nb.graph.words import listed, title
+
+_WIDTH, _HEIGHT = 168, 44  # one node, in pixels
+_GAP_X, _GAP_Y, _EDGE = 24, 40, 16
+_LETTERS = 20  # that fit on a node
+_STYLE = """
+.onb-graph{font:13px system-ui,sans-serif}
+.onb-graph rect{fill:#fff;stroke:#6f747c}
+.onb-graph .task rect{stroke:#1f6fd6;stroke-width:1.5}
+.onb-graph .barrier rect{stroke-dasharray:4 3}
+.onb-graph text{fill:#1b1d21}
+.onb-graph .dim{fill:#5c6168;font-size:11px}
+.onb-graph path{fill:none;stroke:#6f747c}
+.onb-graph .head{fill:#6f747c;stroke:none}
+@media (prefers-color-scheme:dark){
+.onb-graph rect{fill:#212121;stroke:#9a9fa6}
+.onb-graph .task rect{stroke:#4393ff}
+.onb-graph text{fill:#eceff1}
+.onb-graph .dim{fill:#b0b5bb}
+.onb-graph path{stroke:#9a9fa6}
+.onb-graph .head{fill:#9a9fa6}
+}
+"""
+
+
+def as_svg(graph: FlowGraph) -> str:
+    """One ``<svg>`` element, to be saved as a file or pasted into a page."""
+    layout = lay_out(graph)
+    width = 2 * _EDGE + max(layout.widest, 1) * (_WIDTH + _GAP_X) - _GAP_X
+    height = 2 * _EDGE + max(layout.ranks, 1) * (_HEIGHT + _GAP_Y) - _GAP_Y
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="onb-graph" role="img" '
+        f'aria-label="dataflow of {len(layout.places)} cells" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}">',
+        f"<style>{_STYLE}</style>",
+        '<defs><marker id="onb-head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
+        'markerHeight="7" orient="auto"><path class="head" d="M0 0L8 4L0 8z"/></marker></defs>',
+    ]
+    reasons: dict[tuple[int, int], list[str]] = {}
+    for edge in graph.edges:
+        reasons.setdefault((edge.source, edge.target), []).append(edge.reason)
+    for source, target in layout.lines:
+        parts.append(_line(layout, source, target, reasons.get((source, target), [])))
+    for place in layout.places.values():
+        parts.append(_box(graph.node(place.number), place))
+    return "\n".join([*parts, "</svg>"])
+
+
+def _corner(place: Place) -> tuple[float, float]:
+    return _EDGE + place.x * (_WIDTH + _GAP_X), _EDGE + place.rank * (_HEIGHT + _GAP_Y)
+
+
+def _line(layout: Layout, source: int, target: int, reasons: list[str]) -> str:
+    left, top = _corner(layout.places[source])
+    right, bottom = _corner(layout.places[target])
+    x1, y1 = left + _WIDTH / 2, top + _HEIGHT
+    x2, y2 = right + _WIDTH / 2, bottom
+    bend = (y2 - y1) / 2
+    words = escape("; ".join(reasons) or f"cell {target} comes after cell {source}")
+    return (
+        f'<path marker-end="url(#onb-head)" d="M{x1:g} {y1:g}C{x1:g} {y1 + bend:g} '
+        f'{x2:g} {y2 - bend:g} {x2:g} {y2:g}"><title>{words}</title></path>'
+    )
+
+
+def _box(node: Node, place: Place) -> str:
+    x, y = _corner(place)
+    kinds = " ".join(
+        word for word, holds in (("task", node.task), ("barrier", bool(node.barrier))) if holds
+    )
+    name = _short(f"{node.cell.number}  {title(node)}")
+    made = _short("→ " + listed(node.binds, 3)) if node.binds else ""
+    hint = escape(f"{node.cell.label}: " + (node.barrier or f"sets {listed(node.binds) or '–'}"))
+    return (
+        f'<g class="{kinds}"><title>{hint}</title>'
+        f'<rect x="{x:g}" y="{y:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>'
+        f'<text x="{x + 10:g}" y="{y + 18:g}">{escape(name)}</text>'
+        f'<text class="dim" x="{x + 10:g}" y="{y + 35:g}">{escape(made)}</text></g>'
+    )
+
+
+def _short(text: str) -> str:
+    """Text that fits on a node, without what XML can't hold."""
+    text = "".join(char if char.isprintable() else " " for char in text)
+    return text if len(text) <= _LETTERS + 2 else text[: _LETTERS + 1] + "…"
