@@ -27,9 +27,11 @@ lint: $(VENV)/installed-test
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks.bench_runs
+	$(BIN)/python -m tests.benchmarks.store
 
 soak: $(VENV)/installed-test
 	$(BIN)/python -m tests.soak.soak_runs $(SECONDS)
+	ORCH_NB_SOAK=1 $(BIN)/python -m pytest tests/soak
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
