@@ -48,7 +48,8 @@ class Fingerprinter:
 
     def digest(self, value: Any) -> str:
         """32 hexadecimal digits."""
-        self._seen: dict[int, int] = {}
+        self._seen: dict[int, int] = {}  # mutable objects, numbered as they are met
+        self._done: dict[int, bytes] = {}  # others: whether one is shared can't be noticed
         self._alive: list[Any] = []
         self._left = BUDGET
         self.partial = False
@@ -58,16 +59,27 @@ class Fingerprinter:
         cls = type(value)
         if cls in ATOMS:
             return _atom(value)
-        known = self._seen.get(id(value))
-        if known is not None:
-            return _hash(b"again", str(known).encode())
-        self._seen[id(value)] = len(self._seen)
+        if id(value) in self._seen:
+            return _hash(b"again", str(self._seen[id(value)]).encode())
+        if id(value) in self._done:
+            return self._done[id(value)]
         self._alive.append(value)
         self._left -= 1
         if self._left < 0 or depth > 400:
             self.partial = True
             return _hash(b"beyond", _name(cls))
-        return self._by_kind(value, cls, depth + 1)
+        if self._can_change(value):
+            self._seen[id(value)] = len(self._seen)
+            return self._by_kind(value, cls, depth + 1)
+        self._done[id(value)] = _hash(b"inside itself")
+        found = self._done[id(value)] = self._by_kind(value, cls, depth + 1)
+        return found
+
+    def _can_change(self, value: Any) -> bool:
+        pandas = sys.modules.get("pandas")
+        if pandas is not None and isinstance(value, pandas.Index):
+            return False
+        return anatomy_of(value, self._namespace).mutable
 
     def _by_kind(self, value: Any, cls: type, depth: int) -> bytes:
         library = cls.__module__.partition(".")[0]
