@@ -6,6 +6,7 @@ import locale
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -128,14 +129,20 @@ class LiveScreen(Screen):
         self._live = Live(
             self,
             console=console,
-            refresh_per_second=REDRAWS_PER_SECOND,
+            auto_refresh=False,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
         )
+        # One at a time on the terminal: rich's own refreshing thread may come between another
+        # thread's erasing and printing, and then lines are lost.
+        self._drawing = threading.RLock()
+        self._stopped = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, name="orch_nb screen", daemon=True)
 
     def __enter__(self) -> Self:
         self._live.start()
+        self._ticker.start()
         return self
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -145,7 +152,20 @@ class LiveScreen(Screen):
             yield from self._painter.live(view, self._clock(), width, height)
 
     def stop(self) -> None:
-        self._live.stop()
+        self._stopped.set()
+        if self._ticker.is_alive():
+            self._ticker.join()
+        with self._drawing:
+            self._live.stop()
+
+    def _tick(self) -> None:
+        while not self._stopped.wait(1 / REDRAWS_PER_SECOND):
+            with self._drawing:
+                self._live.refresh()
+
+    def _print(self, line: Text) -> None:
+        with self._drawing:
+            super()._print(line)
 
     def _show_task(self, task: TaskRun, now: float) -> None:
         if is_notable(self.view, task):

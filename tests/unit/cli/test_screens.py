@@ -429,6 +429,23 @@ def test_on_a_terminal_ended_tasks_scroll_by_and_the_live_area_goes(
     ]
 
 
+def test_no_line_is_lost_while_the_screen_is_redrawn(
+    started: RunStarted, records: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orch_nb.cli.live.REDRAWS_PER_SECOND", 100_000)
+    tasks = tuple(records.task(number, f"t{number}") for number in range(1, 301))
+    out = io.StringIO()
+    screen = LiveScreen(terminal(out, color_system=None), Painter(ON_DARK), Time())
+    with screen:
+        screen.show(replace(started, tasks=tasks, tasks_total=300))
+        for task in tasks:
+            screen.show(change(task, StateName.RUNNING))
+            screen.show(change(task, StateName.COMPLETED, seconds=0.5))
+    rows = final_screen(out.getvalue())
+    assert rows[0].startswith("sales.ipynb · brave-otter")
+    assert [row.split()[1] for row in rows[1:]] == [task.name for task in tasks]
+
+
 def test_ctrl_c_changes_the_last_line(halfway: RunView) -> None:
     out = io.StringIO()
     screen = LiveScreen(terminal(out, color_system=None), Painter(ON_DARK), lambda: 114.0)
