@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -433,14 +434,19 @@ def test_no_line_is_lost_while_the_screen_is_redrawn(
     started: RunStarted, records: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orch_nb.cli.live.REDRAWS_PER_SECOND", 100_000)
+    usual = sys.getswitchinterval()
     tasks = tuple(records.task(number, f"t{number}") for number in range(1, 301))
     out = io.StringIO()
     screen = LiveScreen(terminal(out, color_system=None), Painter(ON_DARK), Time())
-    with screen:
-        screen.show(replace(started, tasks=tasks, tasks_total=300))
-        for task in tasks:
-            screen.show(change(task, StateName.RUNNING))
-            screen.show(change(task, StateName.COMPLETED, seconds=0.5))
+    sys.setswitchinterval(1e-5)  # threads take turns between nearly all steps
+    try:
+        with screen:
+            screen.show(replace(started, tasks=tasks, tasks_total=300))
+            for task in tasks:
+                screen.show(change(task, StateName.RUNNING))
+                screen.show(change(task, StateName.COMPLETED, seconds=0.5))
+    finally:
+        sys.setswitchinterval(usual)
     rows = final_screen(out.getvalue())
     assert rows[0].startswith("sales.ipynb · brave-otter")
     assert [row.split()[1] for row in rows[1:]] == [task.name for task in tasks]
