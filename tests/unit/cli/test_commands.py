@@ -48,7 +48,9 @@ def test_an_unknown_command_gets_a_hint(orch: Orch, name: str, hint: str) -> Non
     assert printed.err == f"error: no command '{name}'\n  hint: {hint}\n"
 
 
-@pytest.mark.parametrize("name", ["run", "runs", "show", "logs", "cancel", "where", "doctor"])
+@pytest.mark.parametrize(
+    "name", ["run", "graph", "check", "runs", "show", "logs", "cancel", "where", "doctor"]
+)
 def test_each_command_loads_and_its_own_help_begins_as_the_table_says(
     app: Any, orch: Orch, name: str
 ) -> None:
