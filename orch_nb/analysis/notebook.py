@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from orch_nb.analysis.cell import CellEffects, Facts, analyse
 
 CellSource = tuple[int, str, bool]  # number, source, whether it may end early
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    cell: CellSource
-    effects: CellEffects
 
 
 class Notebook:
@@ -21,36 +16,49 @@ class Notebook:
     last time is not analysed again."""
 
     def __init__(self) -> None:
-        self._entries: list[_Entry] = []
-        self.changed: frozenset[int] = frozenset()  # cells whose effects the last call renewed
+        self._cells: list[CellSource] = []
+        self._effects: list[CellEffects] = []
 
-    def analyse(self, cells: Sequence[CellSource]) -> dict[int, CellEffects]:
-        """The effects of each cell, by its number."""
+    def analyse(self, cells: Sequence[CellSource]) -> list[CellEffects]:
+        """The effects of each cell. Those that still hold are the same objects as last time."""
+        old_cells, old_effects = self._cells, self._effects
+        effects: list[CellEffects] = []
         facts: Facts = {}
+        told = 0  # cells whose facts are in `facts`
         dirty: set[str] = set()  # facts that differ from what the last call had here
-        entries: list[_Entry] = []
-        renewed = set()
-        aligned = self._entries
-        for index, cell in enumerate(cells):
-            old = aligned[index] if index < len(aligned) else None
-            if old is not None and old.cell == cell and self._stands(old, facts, dirty):
-                entry = old
-            else:
-                entry = _Entry(cell, analyse(cell[1], facts, cell[0], cell[2]))
-                renewed.add(cell[0])
-                before = old.effects.facts if old is not None else {}
-                for key in before.keys() | entry.effects.facts.keys():
-                    if before.get(key) != entry.effects.facts.get(key):
-                        dirty.add(key)
-            facts.update(entry.effects.facts)
-            entries.append(entry)
-        self._entries = entries
-        self.changed = frozenset(renewed)
-        return {entry.cell[0]: entry.effects for entry in entries}
+        with without_collection():
+            for index, cell in enumerate(cells):
+                known = index < len(old_cells) and old_cells[index] == cell
+                if known and dirty.isdisjoint(old_effects[index].touched):
+                    effects.append(old_effects[index])
+                    continue
+                for earlier in effects[told:]:
+                    facts.update(earlier.facts)
+                told = index
+                old = old_effects[index] if index < len(old_effects) else CellEffects()
+                if known and all(facts.get(k) == value for k, value in old.touched.items()):
+                    effects.append(old)
+                    continue
+                new = analyse(cell[1], facts, cell[0], cell[2])
+                effects.append(new)
+                dirty |= _differences(old, new)
+        self._cells, self._effects = list(cells), effects
+        return effects
 
-    @staticmethod
-    def _stands(entry: _Entry, facts: Facts, dirty: set[str]) -> bool:
-        touched = entry.effects.touched
-        if dirty.isdisjoint(touched):
-            return True
-        return all(facts.get(key) == value for key, value in touched.items())
+
+def _differences(old: CellEffects, new: CellEffects) -> set[str]:
+    before, after = old.facts, new.facts
+    return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Syntax trees are many small objects and none is garbage: looking for some costs as much
+    as the analysis itself."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

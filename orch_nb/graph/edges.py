@@ -43,7 +43,7 @@ class Tracker:
     """The last writers of everything, as of the cell that comes next."""
 
     def __init__(self) -> None:
-        self.edges: list[Edge] = []
+        self._found: list[Edge] = []
         self._writers: dict[str, Node] = {}
         self._ambient: dict[str, int] = {}
         self._reading: dict[str, set[int]] = {}  # path → cells that read it since it was written
@@ -52,8 +52,9 @@ class Tracker:
         self._since: list[int] = []  # cells since the last barrier
         self._shown: list[tuple[int, bool]] = []  # cells that display, and whether surely
 
-    def add(self, node: Node, effects: CellEffects) -> None:
-        """Add a cell's edges to earlier cells, then count what it writes."""
+    def edges_of(self, node: Node, effects: CellEffects) -> tuple[Edge, ...]:
+        """A cell's edges to earlier cells, sorted; ``count`` it before the next."""
+        self._found = []
         if node.barrier:
             self._wait_for_all(node)
         elif self._barrier is not None:
@@ -64,12 +65,13 @@ class Tracker:
         self._ambients(node, effects)
         self._files(node)
         self._history(node, effects)
-        self._count(node, effects)
+        self._found.sort(key=lambda edge: (edge.source, edge.kind))
+        return tuple(self._found)
 
     def _edge(
         self, node: Node, source: int, names: tuple[str, ...], reason: str, kind: EdgeKind
     ) -> None:
-        self.edges.append(Edge(source, node.cell.number, names, reason, kind))
+        self._found.append(Edge(source, node.cell.number, names, reason, kind))
 
     def _wait_for_all(self, node: Node) -> None:
         sources = list(self._since)
@@ -150,7 +152,8 @@ class Tracker:
                 break
         return meant
 
-    def _count(self, node: Node, effects: CellEffects) -> None:
+    def count(self, node: Node, effects: CellEffects) -> None:
+        """Count what a cell writes, for the cells below it."""
         number = node.cell.number
         if node.barrier:
             self._barrier, self._since = node, []
