@@ -25,7 +25,7 @@ from orch_nb.app.preparing import (
 from orch_nb.engine.driver import Driver, DriveRequest, relative_files
 from orch_nb.engine.events import Listener, Notice, RunStarted
 from orch_nb.engine.recording import Recording
-from orch_nb.errors import OutputError
+from orch_nb.errors import KernelError, OutputError
 from orch_nb.execution.job import Outcome, SessionSpec
 from orch_nb.model import CellKind, FlowRun, FlowRunId, TaskRun
 from orch_nb.notebook.binding import BoundParameters, GivenParameter, bind_parameters
@@ -186,7 +186,7 @@ def run_notebook_document(
     mark_errors: bool = True,
 ) -> RunResult:
     """Run a notebook whose parameters are in place; see ``run``."""
-    kernel = find_kernel(request.kernel or notebook.kernel, notebook.language)
+    kernel = _kernel_of(notebook, request)
     options = merge_options(notebook.flow.options, request.options)
     workers = options.max_workers or os.cpu_count() or 1
     session = _Session(kernel, folder)
@@ -214,6 +214,15 @@ def run_notebook_document(
             )
     finally:
         session.close()
+
+
+def _kernel_of(notebook: Notebook, request: RunRequest) -> KernelChoice:
+    """The kernel of the request, else of the notebook, which errors then name."""
+    try:
+        return find_kernel(request.kernel or notebook.kernel, notebook.language)
+    except KernelError as error:
+        where = f"--kernel {request.kernel}" if request.kernel else notebook.where()
+        raise KernelError(error.message, where=error.where or where, hint=error.hint) from None
 
 
 @dataclass(frozen=True, slots=True)
