@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orch_nb.analysis.cell import CellEffects
@@ -45,6 +45,8 @@ class GraphBuilder:
         self._notebook = Notebook()
         self._rows: list[_Row] = []
         self._tagged = False
+        # the state before the first cell that changed last time: typing goes on in one cell
+        self._before: tuple[int, Tracker] | None = None
 
     def build(self, cells: Sequence[Cell], learned: Sequence[Edge] = ()) -> FlowGraph:
         """The graph of the cells as they are now; raises as ``build_graph``."""
@@ -57,6 +59,8 @@ class GraphBuilder:
         effects = {cell.number: item for cell, item in zip(live, found, strict=True)}
         tagged = any(cell.kind is CellKind.TASK for cell in cells)
         old = self._rows if tagged == self._tagged else []
+        if not old:
+            self._before = None
         self._tagged = tagged
         self._rows = rows = self._renewed(cells, effects, old)
         nodes = tuple(row.node for row in rows)
@@ -84,8 +88,35 @@ class GraphBuilder:
                 nodes[index] = node
         again = set(range(len(cells)))
         if dirty is not None and not any(_looks_around(row) for row in old):
-            again = {i for i, row in enumerate(old) if not dirty.isdisjoint(row.node.reads)}
-        return _tracked(cells, nodes, effects, old, sorted({*fresh, *again}))
+            again = {i for i, node in enumerate(nodes) if not dirty.isdisjoint(node.reads)}
+        return self._tracked(cells, nodes, effects, old, sorted({*fresh, *again}))
+
+    def _tracked(
+        self,
+        cells: Sequence[Cell],
+        nodes: list[Node],
+        effects: dict[int, CellEffects],
+        old: list[_Row],
+        again: Sequence[int],
+    ) -> list[_Row]:
+        """Rows in which the cells ``again`` have their edges found anew."""
+        rows = list(old[: len(cells)])
+        counted, tracker = 0, Tracker()
+        if again and self._before is not None and self._before[0] == again[0]:
+            counted, tracker = again[0], self._before[1].copy()
+        for index in again:
+            for earlier in range(counted, index):
+                if not is_bare(nodes[earlier].cell):
+                    tracker.count(nodes[earlier], effects[cells[earlier].number])
+            counted = index
+            if index == again[0]:
+                self._before = (index, tracker.copy())
+            row = _row(cells[index], effects.get(cells[index].number), nodes[index], tracker)
+            if index < len(rows):
+                rows[index] = row
+            else:
+                rows.append(row)
+        return rows
 
 
 def _dirtied(dirty: set[str] | None, old: Node, new: Node) -> set[str] | None:
@@ -124,32 +155,9 @@ def _looks_around(row: _Row) -> bool:
     return row.effects is not None and bool(row.effects.history or row.effects.soft)
 
 
-def _tracked(
-    cells: Sequence[Cell],
-    nodes: list[Node],
-    effects: dict[int, CellEffects],
-    old: list[_Row],
-    again: Iterable[int],
-) -> list[_Row]:
-    """Rows in which the cells ``again`` have their edges found anew."""
-    rows = list(old[: len(cells)])
-    tracker = Tracker()
-    counted = 0
-    for index in again:
-        for earlier in range(counted, index):
-            if not is_bare(nodes[earlier].cell):
-                tracker.count(nodes[earlier], effects[cells[earlier].number])
-        counted = index
-        found = effects.get(cells[index].number)
-        edges = tracker.edges_of(nodes[index], found) if found is not None else ()
-        row = _Row(
-            cells[index], found, nodes[index], edges, frozenset(edge.source for edge in edges)
-        )
-        if index < len(rows):
-            rows[index] = row
-        else:
-            rows.append(row)
-    return rows
+def _row(cell: Cell, effects: CellEffects | None, node: Node, tracker: Tracker) -> _Row:
+    edges = tracker.edges_of(node, effects) if effects is not None else ()
+    return _Row(cell, effects, node, edges, frozenset(edge.source for edge in edges))
 
 
 def _assembled(nodes: tuple[Node, ...], rows: list[_Row], extra: list[Edge]) -> FlowGraph:

@@ -52,6 +52,18 @@ class Tracker:
         self._since: list[int] = []  # cells since the last barrier
         self._shown: list[tuple[int, bool]] = []  # cells that display, and whether surely
 
+    def copy(self) -> Tracker:
+        """Another tracker that has counted the same."""
+        other = Tracker()
+        other._writers = dict(self._writers)
+        other._ambient = dict(self._ambient)
+        other._reading = {path: set(cells) for path, cells in self._reading.items()}
+        other._writing = dict(self._writing)
+        other._barrier = self._barrier
+        other._since = list(self._since)
+        other._shown = list(self._shown)
+        return other
+
     def edges_of(self, node: Node, effects: CellEffects) -> tuple[Edge, ...]:
         """A cell's edges to earlier cells, sorted; ``count`` it before the next."""
         self._found = []
