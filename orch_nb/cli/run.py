@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,7 +55,7 @@ _MANY: dict[str, Any] = {"type": str, "multiple": True}
 @click.option("-k", "--kernel", help="the kernel to use instead of the notebook's")
 @click.option("--cwd", metavar="FOLDER", help="the working folder [the notebook's]")
 @click.option("--report-mode/--no-report-mode", help="hide the cells' input in the output")
-@click.option("--log-output/--no-log-output", help="print what the cells print")
+@click.option("--log-output/--no-log-output", help="print all that the cells log")
 @click.option("--tag", "tags", **_MANY, help="a tag for the run")
 @click.option("--name", help="a name for the run")
 @click.option("--ascii", "ascii_only", is_flag=True, help="marks in ASCII")
@@ -69,9 +70,14 @@ def run(**values: Any) -> None:
     from orch_nb.cli.live import open_screen
 
     request = build_request(values)
+    if request.output == "-" and values["as_json"]:
+        raise click.UsageError("-o - and --json both print on stdout\ngive one of them")
     quiet = values["quiet"] or values["as_json"]
     screen = open_screen(
-        ascii_only=values["ascii_only"], quiet=quiet, log_output=values["log_output"]
+        sys.stderr if request.output == "-" else sys.stdout,
+        ascii_only=values["ascii_only"],
+        quiet=quiet,
+        log_output=values["log_output"],
     )
     result = follow(request, screen, summary=not values["as_json"])
     if values["as_json"]:

@@ -123,6 +123,13 @@ def test_a_run_leaves_nothing_behind(bench: Bench, sales: Path) -> None:
     assert bench.files() == {"sales.ipynb", "sales.run.ipynb"}
 
 
+def test_the_output_notebook_on_stdout(bench: Bench, sales: Path) -> None:
+    ended = bench.orch("run", "sales.ipynb", "-o", "-")
+    assert ended.code == 0, ended.err
+    nbformat.validate(nbformat.reads(ended.out, as_version=4))
+    assert bench.files() == {"sales.ipynb"}
+
+
 def test_where_and_doctor(bench: Bench, sales: Path) -> None:
     places = bench.orch_json("where")
     assert str(bench.home) in json.dumps(places)

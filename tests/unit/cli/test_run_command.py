@@ -178,6 +178,13 @@ def test_json_is_one_object_with_the_contracts_names_and_nothing_else(
     assert printed.err == ""
 
 
+def test_a_notebook_on_stdout_stands_there_alone(app: Any, orch: Orch) -> None:
+    printed = orch("run", "sales.ipynb", "-o", "-")
+    assert printed.out == ""
+    assert "Completed in" in printed.err
+    assert orch("run", "sales.ipynb", "-o", "-", "--json").code == 2
+
+
 def test_an_error_is_a_headline_where_and_a_hint(app: Any, orch: Orch) -> None:
     app.error = OptionError(
         "unknown option --retry",
