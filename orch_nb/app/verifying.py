@@ -40,13 +40,15 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The comparison. ``unstable`` are differences that serial has with itself as well."""
+    """The comparison. ``unstable`` are differences that serial has with itself as well;
+    ``suspect`` says in words which edge may be missing."""
 
     serial: RunResult
     parallel: RunResult
     differences: tuple[Difference, ...]
     unstable: tuple[Difference, ...]
     compared: tuple[int, int, int]  # variables, cells, files
+    suspect: str = ""
 
     @property
     def equal(self) -> bool:
@@ -80,7 +82,8 @@ def verify(
             len(serial.result.tasks),
             len(serial.files),
         )
-        return Verdict(serial.result, parallel.result, found, unstable, compared)
+        suspect = _suspect(found, parallel.result)
+        return Verdict(serial.result, parallel.result, found, unstable, compared, suspect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,27 @@ def _first_failed(tasks: Sequence[TaskRun]) -> int | None:
     """The cell a serial run stops at: what comes after it is not compared."""
     failed = (StateName.FAILED, StateName.TIMED_OUT, StateName.CRASHED)
     return next((task.cell_number for task in tasks if task.state_name in failed), None)
+
+
+def _suspect(found: Sequence[Difference], parallel: RunResult) -> str:
+    """Which cells ran beside the first that differs: the missing edge comes from one of them."""
+    cells = [item.cell for item in found if item.cell is not None]
+    if not cells:
+        return ""
+    first = min(cells)
+    tasks = {task.cell_number: task for task in parallel.tasks}
+    start = tasks[first].start_time
+    beside = [
+        str(number)
+        for number, task in tasks.items()
+        if number < first and start and task.end_time and task.end_time > start
+    ]
+    if not beside:
+        return f"cell {first} is the first that differs; no earlier cell ran beside it"
+    return (
+        f"cell {first} is the first that differs; it did not wait for cell "
+        f"{', '.join(beside)}: a dependence on one of them is missing"
+    )
 
 
 def _compare_values(

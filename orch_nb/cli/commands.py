@@ -22,6 +22,7 @@ COMMANDS: dict[str, Entry] = {
     "run": Entry("orch_nb.cli.run:run", "Run a notebook as a flow."),
     "graph": Entry("orch_nb.cli.graph:graph", "Show which cell waits for which, and why."),
     "check": Entry("orch_nb.cli.check:check", "Find what would make a notebook fail or wait."),
+    "verify": Entry("orch_nb.cli.verify:command", "Prove that parallel gives what serial gives."),
     "runs": Entry("orch_nb.cli.runs:runs", "List recorded runs, the newest first."),
     "show": Entry("orch_nb.cli.runs:show", "Show one run: its tasks, history and files."),
     "logs": Entry("orch_nb.cli.logs:logs", "Print what a run, or one of its tasks, logged."),

@@ -31,6 +31,7 @@ from orch_nb.engine.messages import (
     HomeLost,
     Learn,
     Note,
+    Promote,
     Retire,
     Retired,
     RetryDue,
@@ -157,7 +158,7 @@ class Core:
         facts = event.facts
         if self._cancel is not None:
             self._stop(slot)
-        elif facts.unshippable and not slot.at_home:
+        elif facts.unshippable and not facts.held and not slot.at_home:
             self._bring_home(slot, facts.unshippable)
         elif facts.missing and facts.missing in slot.hidden:
             self._reread(slot, facts.missing)
@@ -295,6 +296,9 @@ class Core:
 
     def _again(self, slot: Slot, reason: str) -> None:
         """Forget what the cell did, and what was built on it, and let it start anew."""
+        if self._cancel is not None:
+            slot.phase = Phase.PASSED  # nothing starts any more
+            return
         number = slot.node.cell.number
         if slot.phase is Phase.RUNNING:
             self._commands.append(Drop(number, slot.attempt))
@@ -348,6 +352,8 @@ class Core:
                 self._head += 1
             elif slot.phase is Phase.ENDED and slot.facts.exits:
                 self._exit(slot)
+            elif slot.phase is Phase.ENDED and slot.facts.held:
+                self._promote(slot)
             elif slot.phase is Phase.ENDED and (slot.at_home or not slot.facts.shipped):
                 slot.phase = Phase.RETIRED
             elif slot.phase is Phase.ENDED:
@@ -365,6 +371,35 @@ class Core:
             self._dispatch()
             return self._count_passed() > passed
         return False
+
+    def _promote(self, slot: Slot) -> None:
+        """The process that holds what can't be shipped becomes home, if it can catch up."""
+        missed = self._missed(slot)
+        if missed is None:
+            self._bring_home(slot, slot.facts.unshippable)
+            return
+        self._retiring = True
+        apply = tuple((number, self._rebound_since(number, slot)) for number in missed)
+        self._commands.append(Promote(slot.node.cell.number, slot.attempt, apply))
+
+    def _rebound_since(self, missed: int, slot: Slot) -> tuple[str, ...]:
+        """Names that the slot's process has from cells below the missed one."""
+        later = [self.slot(n) for n in slot.view if self._index[n] > self._index[missed]]
+        if self._index[missed] < self._index[slot.node.cell.number]:
+            later.append(slot)
+        return tuple(sorted(frozenset[str]().union(*(s.facts.writes for s in later))))
+
+    def _missed(self, slot: Slot) -> tuple[int, ...] | None:
+        """The cells that home took over since a fork was made; None if not all were shipped."""
+        missed = [
+            other
+            for other in self.slots[slot.base :]
+            if (other.phase is Phase.RETIRED or (other.at_home and other.phase is Phase.ENDED))
+            and other.node.cell.number not in slot.view
+        ]
+        if not all(other.facts.shipped for other in missed):
+            return None
+        return tuple(other.node.cell.number for other in missed)
 
     def _count_passed(self) -> int:
         return sum(slot.phase is Phase.PASSED for slot in self._open())
@@ -395,6 +430,10 @@ class Core:
                 slot.phase = Phase.WAITING  # its process ends by itself
                 self._pass(slot, f"it {slot.asks}, and an earlier cell failed")
                 self._lose_dependents(slot)
+            elif i == self._head and self._missed(slot) is None:
+                # Once it has acted it can't be run again: were its values unshippable, its
+                # process would have to become home, and could not.
+                self._again(slot, f"runs again before it {slot.asks}")
             elif i == self._head:
                 slot.allowed = True
                 self._commands.append(Answer(number, slot.attempt, ok=True))
@@ -438,9 +477,15 @@ class Core:
 
     def _is_ready(self, slot: Slot) -> bool:
         return slot.phase is Phase.WAITING and all(
-            self.slot(number).phase in (Phase.ENDED, Phase.RETIRED, Phase.PASSED)
-            for number in slot.needs
+            self._is_given(self.slot(number)) for number in slot.needs
         )
+
+    @staticmethod
+    def _is_given(slot: Slot) -> bool:
+        """Whether what the cell made can be handed to another."""
+        if slot.phase is Phase.ENDED:
+            return not slot.facts.held
+        return slot.phase in (Phase.RETIRED, Phase.PASSED)
 
     def _why_at_home(self, slot: Slot, *, is_head: bool, others: bool) -> str | None:
         """Why the cell runs at home; "" to fork it; None when it has to wait for its turn."""
@@ -469,10 +514,9 @@ class Core:
         number = slot.node.cell.number
         self._start(slot, at_home=True)
         observe = any(s.phase in _STARTED and s is not slot for s in self._open())
-        ship = slot.node.cell.kind is CellKind.TASK
-        self._commands.append(
-            RunAtHome(number, slot.attempt, observe=observe or ship, ship=ship, why=why)
-        )
+        # Shipped as well where another process may have to catch up with home (see _promote).
+        ship = observe or slot.node.cell.kind is CellKind.TASK
+        self._commands.append(RunAtHome(number, slot.attempt, observe=ship, ship=ship, why=why))
 
     def _start_fork(self, slot: Slot) -> None:
         position = self._index[slot.node.cell.number]
@@ -481,7 +525,7 @@ class Core:
         unretired = {
             s.node.cell.number: s
             for s in self.slots[self._head : position]
-            if s.phase is Phase.ENDED and s.facts.shipped
+            if s.phase is Phase.ENDED and s.facts.shipped and not s.at_home
         }
         # Seen to write what this one may read, though no edge says so.
         todo += [

@@ -29,6 +29,7 @@ from orch_nb.engine.messages import (
     HomeLost,
     Learn,
     Note,
+    Promote,
     Retire,
     Retired,
     RetryDue,
@@ -212,12 +213,13 @@ class Driver:
             return
         self._end_timer(cell)
         self._outcomes[cell] = outcome
-        if not outcome.unshippable or slot.at_home:
+        if not outcome.refused:
             self._output.ended(cell, outcome)
         self._feed(Ended(cell, outcome.attempt, self._facts(outcome)))
 
     def _facts(self, outcome: Outcome) -> Facts:
-        node = self._core.slot(outcome.cell).node
+        slot = self._core.slot(outcome.cell)
+        node = slot.node
         may_fail = self._plan.policy(outcome.cell).may_fail
         error = outcome.error
         missing = None
@@ -230,6 +232,7 @@ class Driver:
             ok=outcome.ok or may_fail,
             shipped=outcome.blob is not None,
             unshippable=outcome.unshippable,
+            held=bool(outcome.unshippable) and not outcome.refused and not slot.at_home,
             writes=frozenset(writes),
             changed=frozenset(outcome.changed if outcome.observed else node.changes),
             ambient=frozenset(outcome.ambient),
@@ -279,6 +282,9 @@ class Driver:
                 if manifest is None:
                     raise RuntimeError(f"cell {cell} has nothing to retire")
                 self._runner.retire(cell, self._request.counts[cell], manifest)
+            case Promote(cell, attempt, apply):
+                blobs = [(*self._blobs([number])[0], names) for number, names in apply]
+                self._runner.promote(cell, attempt, blobs)
             case Drop(cell, attempt):
                 self._end_timer(cell)
                 self._runner.drop(cell, attempt)
@@ -330,11 +336,6 @@ class Driver:
     ) -> Job:
         node = self._core.slot(cell).node
         counts = self._request.counts
-        blobs = []
-        for number in apply:
-            manifest = self._outcomes[number].blob
-            if manifest is not None:
-                blobs.append((counts[number], manifest))
         setups = [
             self._core.slot(number).node.cell.source
             for number in self._request.setups
@@ -348,7 +349,7 @@ class Driver:
             reads=tuple(sorted(node.reads | node.changes)),
             changes=tuple(sorted(node.changes)),
             hide=tuple(hide),
-            apply=tuple(blobs),
+            apply=self._blobs(apply),
             setups=tuple(setups),
             gate=gate,
             observe=observe,
@@ -357,6 +358,15 @@ class Driver:
             stop_on_error=not self._plan.policy(cell).may_fail,
             task=node.cell.name if node.cell.kind is CellKind.TASK else "",
         )
+
+    def _blobs(self, cells: Iterable[int]) -> tuple[tuple[int, Message], ...]:
+        """The kept changes of cells, each with its execution count."""
+        found = []
+        for number in cells:
+            manifest = self._outcomes[number].blob
+            if manifest is not None:
+                found.append((self._request.counts[number], manifest))
+        return tuple(found)
 
     def _learned(self, learn: Learn) -> None:
         self._recording.learned.append(learn)

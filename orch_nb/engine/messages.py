@@ -102,6 +102,17 @@ class Retire:
 
 
 @dataclass(frozen=True, slots=True)
+class Promote:
+    """Let the process that ran the cell take over as the home process, once it has applied the
+    changes of the cells that home took over since: each cell, in document order, with the names
+    that the process has from later cells and keeps. Answered by Retired."""
+
+    cell: int
+    attempt: int
+    apply: tuple[tuple[int, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Drop:
     """End an attempt, if it still runs, and forget its outcome."""
 
@@ -155,4 +166,4 @@ class Finish:
     message: str = ""
 
 
-Command = RunAtHome | Fork | Retire | Drop | Answer | Wait | Note | Learn | Finish
+Command = RunAtHome | Fork | Retire | Promote | Drop | Answer | Wait | Note | Learn | Finish

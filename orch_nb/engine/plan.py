@@ -62,6 +62,7 @@ class Facts:
     ok: bool = True
     shipped: bool = False  # its changes are in a blob, to be applied elsewhere
     unshippable: str = ""
+    held: bool = False  # unshippable, and its process still holds what it changed
     writes: frozenset[str] = frozenset()
     changed: frozenset[str] = frozenset()
     ambient: frozenset[str] = frozenset()

@@ -28,7 +28,8 @@ def why_stale(
         name
         for name in did.ambient
         if name in later.ambient_reads
-        or (name in seen.ambient if name in _DRAWN else name not in earlier.ambient_writes)
+        or name in seen.ambient
+        or (name not in _DRAWN and name not in earlier.ambient_writes)
     }
     if ambient:
         found = tuple(sorted(ambient))

@@ -134,9 +134,6 @@ AMBIENT: dict[str, Ambient] = {
     "logging": Ambient("logging", _logging_levels, _set_logging_levels),
 }
 
-# Drawing a number changes these: whoever uses them is known by having changed them.
-DRAWN = frozenset({"random", "numpy.random", "torch.random"})
-
 
 class AmbientWatch:
     """The states as they were before a cell."""
@@ -144,18 +141,21 @@ class AmbientWatch:
     def __init__(self) -> None:
         self._before = {name: _look(entry) for name, entry in AMBIENT.items()}
 
-    def changed(self) -> dict[str, Any]:
-        """The states that differ now, by name, with their new values."""
+    def changed(self) -> tuple[dict[str, Any], frozenset[str]]:
+        """The states that differ now, by name, with their new values; and which of them belong
+        to a library that the cell was the first to load."""
         found = {}
+        fresh = set()
         for name, entry in AMBIENT.items():
             now = _look(entry)
             if now is None:
                 continue
             before = self._before[name]
-            # A library first loaded by this cell: another process starts from other states.
+            if before is None:
+                fresh.add(name)
             if before is None or before[1] != now[1]:
                 found[name] = now[0]
-        return found
+        return found, frozenset(fresh)
 
 
 def _look(entry: Ambient) -> tuple[Any, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,20 +21,27 @@ from orch_nb.results.blob import Manifest, blob_path, read_blob, write_blob
 
 
 def execute(
-    shell: CellShell, job: Job, spec: SessionSpec, permit: Callable[[str], None] | None = None
+    shell: CellShell,
+    job: Job,
+    spec: SessionSpec,
+    permit: Callable[[str], None] | None = None,
+    *,
+    may_refuse: bool,
 ) -> Outcome:
     """Run ``job`` in ``shell``.
 
     ``permit`` is asked before the cell's first effect on the outside, with the effect in
-    words, and returns when the cell may go on. A job whose inputs can't be applied, or whose
-    changes could not leave this process, is not run: its outcome says why in ``unshippable``.
+    words, and returns when the cell may go on. With ``may_refuse``, a job whose changes could not
+    be seen is not run: its outcome says why in ``unshippable``. So is one whose inputs don't fit.
     """
     namespace = shell.user_ns
     for count, manifest in job.apply:
         try:
             apply_blob(shell, count, manifest, spec)
         except ApplyError as error:
-            return Outcome(job.cell, job.attempt, unshippable=f"its inputs don't fit: {error}")
+            return Outcome(
+                job.cell, job.attempt, unshippable=f"its inputs don't fit: {error}", refused=True
+            )
     for name in job.hide:
         namespace.pop(name, None)
     for source in job.setups:
@@ -45,8 +52,8 @@ def execute(
         try:
             watch = _NamespaceWatch(job, shell)
         except Pinned as pin:
-            if job.ship:
-                return Outcome(job.cell, job.attempt, unshippable=str(pin.args[0]))
+            if may_refuse:
+                return Outcome(job.cell, job.attempt, unshippable=str(pin.args[0]), refused=True)
     observer = observe.Observer(permit)
     _reset_peak_memory()
     observe.watch(observer)
@@ -89,6 +96,23 @@ def apply_blob(shell: CellShell, count: int, manifest: Message, spec: SessionSpe
         shell.set_out(count, value)
 
 
+def adopt(
+    shell: CellShell, blobs: Sequence[tuple[int, Message, Sequence[str]]], spec: SessionSpec
+) -> None:
+    """Make this process, which ran a cell beside others, hold what they changed meanwhile.
+
+    Each blob comes with its execution count and the names that this process keeps as they are,
+    because a later cell made them. Raises ApplyError.
+    """
+    namespace = shell.user_ns
+    for count, manifest, kept in blobs:
+        own = {name: namespace[name] for name in kept if name in namespace}
+        apply_blob(shell, count, manifest, spec)
+        for name in kept:
+            namespace.pop(name, None)
+        namespace.update(own)
+
+
 class _NamespaceWatch:
     """The namespace and the ambient state as they were before a cell."""
 
@@ -114,7 +138,7 @@ class _NamespaceWatch:
             if name not in before or before[name] is not value
         }
         deleted = tuple(sorted(name for name in before if name not in after))
-        ambient = self._ambient.changed()
+        ambient, fresh = self._ambient.changed()
         try:
             changed = self._watch.changed()
         except Pinned as pin:
@@ -129,7 +153,7 @@ class _NamespaceWatch:
             bound=tuple(sorted(bound)),
             deleted=deleted,
             changed=tuple(sorted(names)),
-            ambient=tuple(sorted(ambient)),
+            ambient=tuple(sorted(ambient.keys() - fresh)),
         )
         if not ship:
             return outcome

@@ -136,28 +136,22 @@ class Fingerprinter:
         return _hash(b"class", *parts)
 
     def _instance(self, value: Any, cls: type, depth: int) -> bytes:
+        if any(_tells_pickle(base) for base in cls.__mro__[:-1]):
+            # What it tells pickle is what it means: caches are left out.
+            try:
+                return _hash(_name(cls), self._feed(_plain(value.__reduce_ex__(4)), depth))
+            except Exception:  # the type's own code; many can't be pickled
+                self.partial = True
         try:
             attributes = dict(object.__getattribute__(value, "__dict__"))
         except AttributeError:
-            attributes = None
-        if attributes is not None:
-            parts = []
-            for name in sorted(attributes, key=str):
-                parts += [str(name).encode(), self._feed(attributes[name], depth)]
+            parts = [self._feed(p, depth) for p in anatomy_of(value, self._namespace).parts(value)]
+            self.partial = self.partial or not parts
             return _hash(_name(cls), *parts)
-        anatomy = anatomy_of(value, self._namespace)
-        parts = [self._feed(part, depth) for part in anatomy.parts(value)]
-        if parts:
-            return _hash(_name(cls), *parts)
-        if any(_tells_pickle(base) for base in cls.__mro__[:-1]):
-            try:
-                reduced = value.__reduce_ex__(4)
-            except Exception:  # the type's own code
-                self.partial = True
-                return _hash(_name(cls))
-            return _hash(_name(cls), self._feed(_plain(reduced), depth))
-        self.partial = True
-        return _hash(_name(cls))
+        parts = []
+        for name in sorted(attributes, key=str):
+            parts += [str(name).encode(), self._feed(attributes[name], depth)]
+        return _hash(_name(cls), *parts)
 
 
 _CLASS_NOISE = frozenset(

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orch_nb.execution import context, forking, processes
-from orch_nb.execution.execute import apply_blob, execute
+from orch_nb.execution.execute import adopt, apply_blob, execute
 from orch_nb.execution.fingerprint import Fingerprinter
 from orch_nb.execution.job import (
     Channel,
@@ -35,9 +35,9 @@ from orch_nb.execution.values import ApplyError
 from orch_nb.results.blob import write_blob
 
 
-def serve(shell: CellShell, channel: Channel) -> None:
+def serve(shell: CellShell, channel: Channel, spec: SessionSpec | None = None) -> None:
     """Obey the driver until it closes the channel; never returns in a forked child."""
-    home = _Home(shell, channel)
+    home = _Home(shell, channel, spec or SessionSpec(folder=".", results="."))
     while (message := channel.receive()) is not None:
         handler: Callable[[Message], None] | None = home.handlers.get(message["op"])
         if handler is None:
@@ -48,10 +48,10 @@ def serve(shell: CellShell, channel: Channel) -> None:
 
 
 class _Home:
-    def __init__(self, shell: CellShell, channel: Channel) -> None:
+    def __init__(self, shell: CellShell, channel: Channel, spec: SessionSpec) -> None:
         self.shell = shell
         self.channel = channel
-        self.spec = SessionSpec(folder=".", results=".")
+        self.spec = spec
         self.handlers: dict[str, Callable[[Message], None]] = {
             "open": self.open,
             "run": self.run,
@@ -74,7 +74,8 @@ class _Home:
     def run(self, message: Message) -> None:
         """Run a cell here."""
         job = job_from(message["job"])
-        self.channel.send({"op": "outcome", "outcome": _attempt(self, job, self.channel)})
+        outcome = _attempt(self, job, self.channel, may_refuse=False)
+        self.channel.send({"op": "outcome", "outcome": to_message(outcome)})
 
     def fork(self, message: Message) -> None:
         """Run a cell in a child; the descriptor that came along is the child's own channel."""
@@ -83,7 +84,7 @@ class _Home:
         why_not = forking.why_not()
         if why_not:
             with Channel(socket.socket(fileno=descriptor)) as channel:
-                outcome = Outcome(job.cell, job.attempt, unshippable=why_not)
+                outcome = Outcome(job.cell, job.attempt, unshippable=why_not, refused=True)
                 channel.send({"op": "outcome", "outcome": to_message(outcome)})
             return
         forking.pause_pools()
@@ -103,12 +104,30 @@ class _Home:
             forking.reset_pools()
             channel = Channel(socket.socket(fileno=descriptor))
             self.shell.after_fork()
-            channel.send({"op": "outcome", "outcome": _attempt(self, job, channel)})
+            outcome = _attempt(self, job, channel, may_refuse=True)
+            channel.send({"op": "outcome", "outcome": to_message(outcome)})
+            if outcome.unshippable and not outcome.refused:
+                self._wait_for_promotion(outcome, channel)
             status = 0
         except OSError:
             status = 0  # the driver is gone, or has dropped this attempt
         finally:
             os._exit(status)
+
+    def _wait_for_promotion(self, outcome: Outcome, channel: Channel) -> None:
+        """Hold what can't be shipped until the driver lets this process take over as home."""
+        message = channel.receive()
+        if message is None:
+            return
+        reason = ""
+        try:
+            adopt(self.shell, message["apply"], self.spec)
+        except ApplyError as error:
+            reason = str(error)
+        channel.send({"op": "retired", "cell": outcome.cell, "reason": reason})
+        if not reason:
+            processes.adopt_orphans()
+            serve(self.shell, channel, self.spec)
 
     def retire(self, message: Message) -> None:
         """Apply a child's changes: its cell's turn has come."""
@@ -146,7 +165,7 @@ def _describe(printer: Fingerprinter, value: object) -> list[str]:
     return [digest, f"{type(value).__module__}.{type(value).__qualname__}", text]
 
 
-def _attempt(home: _Home, job: Job, channel: Channel) -> Message:
+def _attempt(home: _Home, job: Job, channel: Channel, *, may_refuse: bool) -> Outcome:
     """Run ``job``, telling the driver what happens meanwhile."""
 
     def tell(event: OutputEvent) -> None:
@@ -175,9 +194,9 @@ def _attempt(home: _Home, job: Job, channel: Channel) -> Message:
     context.set_task(job.task)
     with capture_logs(log):
         gate = permit if job.gate is Gate.IN_ORDER else None
-        outcome = execute(home.shell, job, home.spec, gate)
+        outcome = execute(home.shell, job, home.spec, gate, may_refuse=may_refuse)
     home.shell.sink = None
-    return to_message(outcome)
+    return outcome
 
 
 def _final_values(shell: CellShell, results: Path) -> tuple[Message, dict[str, str]]:

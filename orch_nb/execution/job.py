@@ -71,6 +71,7 @@ class Outcome:
     error: ErrorInfo | None = None
     blob: Message | None = None
     unshippable: str = ""  # why the changes can't leave their process, in words
+    refused: bool = False  # it was not run, for the reason in ``unshippable``
     bound: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()  # names through which a changed object is seen

@@ -95,6 +95,10 @@ class FinalValues:
     fingerprints: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
+# Execution count, manifest, and the names that are not to be taken from it.
+MissedBlob = tuple[int, Message, Sequence[str]]
+
+
 class Runner(Protocol):
     """Runs jobs for one flow run. All methods are called in the driver's event loop."""
 
@@ -109,6 +113,10 @@ class Runner(Protocol):
 
     def retire(self, cell: int, count: int, manifest: Message) -> None:
         """Apply a forked job's changes to the values."""
+
+    def promote(self, cell: int, attempt: int, blobs: Sequence[MissedBlob]) -> None:
+        """Make the process of an attempt, which has ended unshippable, the home process, after it
+        has applied ``blobs``; answered by Applied."""
 
     def answer(self, cell: int, attempt: int, *, ok: bool) -> None:
         """Let an attempt act on the outside, or end it before it does."""

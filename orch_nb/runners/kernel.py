@@ -5,13 +5,23 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from orch_nb.errors import SessionError
 from orch_nb.execution import processes
 from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
 from orch_nb.execution.outputs import ErrorInfo, OutputEvent
-from orch_nb.runners.base import Applied, Collect, Done, FinalValues, Gone, Listener, Report, Showed
+from orch_nb.runners.base import (
+    Applied,
+    Collect,
+    Done,
+    FinalValues,
+    Gone,
+    Listener,
+    MissedBlob,
+    Report,
+    Showed,
+)
 from orch_nb.runners.kernel_cells import CellClient
 from orch_nb.runners.kernel_process import KernelProcess, log
 from orch_nb.runners.kernelspecs import KernelChoice
@@ -58,6 +68,9 @@ class KernelRunner:
 
     def retire(self, cell: int, count: int, manifest: Message) -> None:
         asyncio.get_running_loop().call_soon(self._report, Applied(cell, ""))
+
+    def promote(self, cell: int, attempt: int, blobs: Sequence[MissedBlob]) -> None:
+        """Never asked for: everything runs where the values are."""
 
     def answer(self, cell: int, attempt: int, *, ok: bool) -> None:
         if not ok:

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from orch_nb.runners.base import (
     Gone,
     Listener,
     Lost,
+    MissedBlob,
     Report,
     Said,
     Showed,
@@ -87,6 +88,7 @@ class Template:
 class _Child:
     job: Job
     wire: Wire
+    parent: Wire  # of the home process that forked it, and must collect it
     pid: int | None = None
     told: bool = False  # its outcome has come
     dropped: bool = False
@@ -101,6 +103,8 @@ class LocalRunner:
         self._reaping: dict[int, tuple[int, int]] = {}
         self._at_home: Job | None = None
         self._home_pid: int | None = None
+        self._first_home: int | None = None
+        self._homes: list[Wire] = []  # of homes that another process took over from
         self._closing = False
 
     async def open(self, spec: SessionSpec, listener: Listener) -> None:
@@ -128,11 +132,14 @@ class LocalRunner:
         wire = Wire(
             self._loop, ours, partial(self._hear_child, key), partial(self._child_gone, key)
         )
-        self._children[key] = _Child(job, wire)
+        self._children[key] = _Child(job, wire, self._home)
         self._home.send({"op": "fork", "job": to_message(job)}, theirs.detach())
 
     def retire(self, cell: int, count: int, manifest: Message) -> None:
         self._home.send({"op": "retire", "cell": cell, "count": count, "manifest": manifest})
+
+    def promote(self, cell: int, attempt: int, blobs: Sequence[MissedBlob]) -> None:
+        self._children[cell, attempt].wire.send({"op": "promote", "apply": blobs})
 
     def answer(self, cell: int, attempt: int, *, ok: bool) -> None:
         child = self._children.get((cell, attempt))
@@ -149,8 +156,8 @@ class LocalRunner:
             self._interrupt_home()
 
     def kill(self) -> None:
-        if self._home_pid is not None:
-            processes.kill_tree(self._home_pid)
+        if self._first_home is not None:
+            processes.kill_tree(self._first_home)  # a home that took over is its descendant
 
     async def collect(self, what: Collect) -> FinalValues:
         self._home.send({"op": "collect", "what": what})
@@ -165,7 +172,8 @@ class LocalRunner:
             self.kill()
         for child in self._children.values():
             child.wire.close()
-        self._home.close()
+        for wire in (self._home, *self._homes):
+            wire.close()
         self._template_wire.close()
         await asyncio.to_thread(self._template.close)
 
@@ -181,6 +189,7 @@ class LocalRunner:
     def _hear_home(self, message: Message) -> None:
         match message["op"]:
             case "opened":
+                self._first_home = message["pid"]
                 self._opened.set_result(message)
             case "forked":
                 child = self._children.get((message["cell"], message["attempt"]))
@@ -190,8 +199,6 @@ class LocalRunner:
                         self._kill(child)
                     if child.told:
                         self._forget(child)
-            case "retired":
-                self._report(Applied(message["cell"], message["reason"]))
             case "reaped":
                 self._reaped(message)
             case "collected":
@@ -205,6 +212,8 @@ class LocalRunner:
         child = self._children[key]
         if message["op"] == "outcome":
             child.told = True
+        if message["op"] == "retired" and not message["reason"]:
+            self._move_home(key)
         if not child.dropped:
             self._hear_cell(message)
 
@@ -227,8 +236,18 @@ class LocalRunner:
                     message["time"],
                 )
                 self._report(said)
+            case "retired":
+                self._report(Applied(message["cell"], message["reason"]))
             case "effect":
                 self._report(Asked(message["cell"], message["attempt"], message["words"]))
+
+    def _move_home(self, key: tuple[int, int]) -> None:
+        """A child takes over as home. The old home stays, as the parent of its children."""
+        child = self._children.pop(key)
+        self._homes.append(self._home)
+        self._home = child.wire
+        self._home.hand_over(self._hear_home, self._home_gone)
+        self._home_pid = child.pid
 
     def _child_gone(self, key: tuple[int, int]) -> None:
         child = self._children[key]
@@ -240,7 +259,7 @@ class LocalRunner:
         """The child is ending: let home collect it, and hear how it ended."""
         if child.pid is not None and child.pid not in self._reaping:
             self._reaping[child.pid] = (child.job.cell, child.job.attempt)
-            self._home.send({"op": "reap", "pid": child.pid})
+            child.parent.send({"op": "reap", "pid": child.pid})
 
     def _reaped(self, message: Message) -> None:
         key = self._reaping.pop(message["pid"])

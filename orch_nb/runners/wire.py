@@ -39,6 +39,10 @@ class Wire:
         self._outgoing.append((memoryview(encode(message)), descriptor))
         self._write()
 
+    def hand_over(self, heard: Callable[[Message], None], closed: Callable[[], None]) -> None:
+        """Tell others from now on."""
+        self._heard, self._closed = heard, closed
+
     def close(self) -> None:
         """Close without telling ``closed``."""
         if self._open:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +23,7 @@ from orch_nb.engine.messages import (
     Fork,
     HomeLost,
     Note,
+    Promote,
     Retire,
     Retired,
     RetryDue,
@@ -49,6 +50,7 @@ class Truth:
     fails: int = 0  # so many attempts fail
     light: bool = False
     unshippable: bool = False
+    refused: bool = False  # runs at home only
     task: bool = False
 
 
@@ -102,6 +104,7 @@ class World:
         default_factory=dict
     )
     deltas: dict[int, dict[str, object]] = field(default_factory=dict)
+    held: dict[tuple[int, int], dict[str, object]] = field(default_factory=dict)
     waiting: list[Event] = field(default_factory=list)
     acted: list[int] = field(default_factory=list)
     asked: set[tuple[int, int]] = field(default_factory=set)
@@ -140,8 +143,13 @@ class World:
 
     def do(self, command: Command) -> None:
         match command:
-            case RunAtHome(cell, attempt):
-                self.waiting.append(self.finish_at(cell, attempt, self.home, frozenset()))
+            case RunAtHome(cell, attempt, _, ship):
+                event = self.finish_at(cell, attempt, self.home, frozenset())
+                if ship and event.facts.ok:
+                    written = self.truths[cell - 1].writes
+                    self.deltas[cell] = {name: self.home[name] for name in written}
+                    event = replace(event, facts=replace(event.facts, shipped=True))
+                self.waiting.append(event)
             case Fork(cell, attempt, apply, hide, in_order):
                 values = dict(self.home)
                 for number in apply:
@@ -156,7 +164,15 @@ class World:
             case Retire(cell):
                 self.home.update(self.deltas[cell])
                 self.waiting.append(Retired(cell))
+            case Promote(cell, attempt, apply):
+                values = self.held.pop((cell, attempt))
+                for number, kept in apply:
+                    new = {n: v for n, v in self.deltas[number].items() if n not in kept}
+                    values.update(new)
+                self.home = values
+                self.waiting.append(Retired(cell))
             case Drop(cell, attempt):
+                self.held.pop((cell, attempt), None)
                 self.forks.pop((cell, attempt), None)
             case Answer(cell, attempt, ok):
                 if ok:
@@ -181,7 +197,9 @@ class World:
         values, hidden = self.forks.pop(key)
         before = dict(values)
         event = self.finish_at(cell, attempt, values, hidden)
-        if event.facts.ok:
+        if event.facts.held:
+            self.held[key] = values
+        elif event.facts.ok:
             self.deltas[cell] = {n: v for n, v in values.items() if before.get(n) != v}
         self.feed(event)
 
@@ -189,8 +207,8 @@ class World:
         self, cell: int, attempt: int, values: dict[str, object], hidden: frozenset[str]
     ) -> Ended:
         truth = self.truths[cell - 1]
-        if truth.unshippable and values is not self.home:
-            return Ended(cell, attempt, Facts(unshippable="it holds a lock"))
+        if truth.refused and values is not self.home:
+            return Ended(cell, attempt, Facts(unshippable="it reaches a generator"))
         missing = sorted(truth.reads & hidden)
         if missing:
             facts = Facts(ok=False, missing=missing[0], error=f"NameError: {missing[0]}")
@@ -202,6 +220,9 @@ class World:
         values.update({name: hash((cell, name, seen)) for name in truth.writes})
         if truth.acts:
             self.acted.append(cell)
+        if truth.unshippable and values is not self.home:
+            held = Facts(unshippable="it holds a lock", held=True, writes=truth.writes)
+            return Ended(cell, attempt, held)
         return Ended(cell, attempt, Facts(shipped=values is not self.home, writes=truth.writes))
 
 
@@ -228,6 +249,7 @@ def notebooks(draw: st.DrawFn) -> list[Truth]:
                 fails=draw(st.sampled_from([0, 0, 0, 1, 2])),
                 light=draw(st.booleans()),
                 unshippable=draw(st.integers(0, 5)) == 0,
+                refused=draw(st.integers(0, 7)) == 0,
             )
         )
     return truths
@@ -268,8 +290,7 @@ def test_nothing_a_failed_cell_feeds_runs_and_the_rest_does(
 ) -> None:
     victim = min(victim, len(truths) - 1)
     truths = [
-        Truth(t.reads, t.writes, light=t.light, acts=t.acts, unshippable=t.unshippable)
-        for t in truths
+        Truth(t.reads, t.writes, light=t.light, acts=t.acts, refused=t.refused) for t in truths
     ]
     truths[victim] = Truth(truths[victim].reads, truths[victim].writes, fails=99)
     w = world(truths, seed)
@@ -280,7 +301,7 @@ def test_nothing_a_failed_cell_feeds_runs_and_the_rest_does(
     assert w.finish.state is StateName.FAILED
     lost = {number}
     for i in range(number + 1, len(truths) + 1):
-        here = truths[i - 1].acts or truths[i - 1].unshippable
+        here = truths[i - 1].acts or truths[i - 1].refused
         if here or lost & w.core.plan.graph.predecessors[i]:
             lost.add(i)
     for slot in w.core.slots:
@@ -290,7 +311,7 @@ def test_nothing_a_failed_cell_feeds_runs_and_the_rest_does(
             assert last is StateName.FAILED
         elif cell in lost:
             assert last is StateName.UPSTREAM_FAILED
-        elif cell < number or not (truths[cell - 1].acts or truths[cell - 1].unshippable):
+        elif cell < number or not (truths[cell - 1].acts or truths[cell - 1].refused):
             assert last is StateName.COMPLETED
     assert all(cell <= number for cell in w.acted), "serial would not have reached it"
 
