@@ -247,6 +247,8 @@ def apply_facts(
             state.change(receiver.own, f"by .{tail}()")
             for value in values:
                 state.link(receiver.own, value)
+            if facts.changes_deep:
+                state.change(receiver.reach, f"by .{tail}()")
             _figure(state, receiver, tail)
         if facts.changes_self or facts.draws_own:
             state.draw(receiver.draws)
@@ -260,15 +262,28 @@ def apply_facts(
         if changed is not None:
             state.change(changed.reach, f"by {tail}()")
     _arguments_used(state, facts, values, tail)
+    _callbacks(state, receiver, values)
     _ambient(state, facts, arguments)
     note_files(state, facts, arguments, receiver)
     if facts.names or any(value.text is not None and "~" in value.text for value in values):
         _named_in_strings(state, arguments)
-    return _result(facts, receiver, values, arguments)
+    return _result(facts, receiver, values, arguments, tail[:1].isupper())
+
+
+def _callbacks(state: State, receiver: Value | None, values: list[Value]) -> None:
+    """A library may call a function it is given, with parts of all else it is given."""
+    for value in values:
+        if value.code:
+            others = [other for other in values if other is not value]
+            use(state, value, holding([*others, receiver] if receiver is not None else others))
 
 
 def _result(
-    facts: CallFacts, receiver: Value | None, values: list[Value], arguments: Arguments
+    facts: CallFacts,
+    receiver: Value | None,
+    values: list[Value],
+    arguments: Arguments,
+    makes: bool,
 ) -> Value:
     type = facts.returns
     if facts.same and receiver is not None:
@@ -288,7 +303,7 @@ def _result(
         inner = holding([part.part() for part in parts])
         return Value(type, NONE, inner.reach, held.code, draws, loose)
     # a view, or the thing itself
-    own = held.reach if receiver is not None or not type else NONE
+    own = NONE if makes or type in ITERATORS else held.reach
     return Value(type, own, held.reach, held.code, draws, loose)
 
 

@@ -190,6 +190,9 @@ def _facts_after(state: State, lookup: _Lookup, grows: bool) -> Facts:
             facts[item] = _names(facts, lookup, item) | {name}
         for item in old_reach - new_reach:
             facts[item] = _names(facts, lookup, item) - {name}
+    for ambient in state.effects.ambient_writes:
+        if ambient.startswith("module "):
+            facts[ambient] = Value("none")
     if grows:
         facts["mention defaultdict"] = Value("none")
     return facts

@@ -66,6 +66,9 @@ def attribute(state: State, value: Value, name: str) -> Value:
     """The value of ``value.name``."""
     if value.type.startswith(IMPORT):
         path = f"{value.type[len(IMPORT) :]}.{name}"
+        module = "module " + path.partition(".")[0]
+        if state.known(module) is not None:
+            state.ambient_read(module)
         ambient = knowledge.load_source(path)
         if ambient:
             state.ambient_read(ambient)

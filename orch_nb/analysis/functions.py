@@ -210,11 +210,14 @@ def decorated(definition: Definition, *names: str) -> bool:
 # running them
 
 
-def use(state: State, value: Value) -> None:
-    """Count what the code behind a value may do when it is called from anywhere."""
+def use(state: State, value: Value, given: Value | None = None) -> None:
+    """Count what the code behind a value may do when it is called from anywhere.
+
+    ``given`` is what it may be called with, where that is known.
+    """
     for definition in value.code:
         epoch, reach = state.used.get(definition, (-1, NONE))
-        if epoch == state.epoch and value.reach <= reach:
+        if given is None and epoch == state.epoch and value.reach <= reach:
             continue
         state.used[definition] = (state.epoch, value.reach | reach)
         _read_name(state, definition)
@@ -225,6 +228,9 @@ def use(state: State, value: Value) -> None:
             arguments = _unknown_arguments(body, value, definition)
             summary = summarize(state, body, arguments)
             mapping: dict[str, Value] = {_CLOSURE: value}
+            if given is not None and not isinstance(definition.node, ast.ClassDef):
+                part = Value("", given.reach, given.reach, given.code)
+                mapping.update(dict.fromkeys(parameters(_function(body)), part))
             if arguments and definition is not body and _restless(body):
                 # operators and protocols run these without saying so
                 first = parameters(_function(body))[:1]
@@ -537,6 +543,8 @@ def unknown_call(state: State, callee: Value, arguments: Arguments, why: str) ->
     values = arguments.all()
     for value in values:
         harm(state, value, why)
+        if value.code:
+            use(state, value)
     state.draw(callee.draws)
     return (
         holding([callee, *values]).part()

@@ -25,6 +25,8 @@ class CallFacts:
     known: bool = True  # whether its arguments are safe
     changes: tuple[Position, ...] = ()  # arguments changed in place
     changes_self: bool = False
+    changes_deep: bool = False  # what the receiver holds changes with it
+    pure: bool = False  # said outright: the type's default does not hold for it
     shared: bool = False  # the result may share with the arguments or the receiver
     returns: str = ""  # the result's type
     same: bool = False  # the result has the receiver's type
@@ -177,7 +179,7 @@ def store_target(path: str) -> str:
         for known, ambient in table.stores.items():
             if full == known or full.startswith(known + ".") or full.endswith("." + known):
                 return ambient
-    return path
+    return f"module {root}"
 
 
 @lru_cache(maxsize=4096)
@@ -277,13 +279,27 @@ def _type(data: Mapping[str, Any]) -> TypeFacts:
         default = CallFacts(changes_self=True, shared=True)
     elif data.get("default") == "shared":
         default = CallFacts(shared=True)
+    listed = _facts(data.get("methods", {}))
     return TypeFacts(
-        methods=_facts(data.get("methods", {})),
+        methods={name: _by_default(facts, default) for name, facts in listed.items()},
         default=default,
         attributes=_spread(data.get("attributes", {})),
         item=data.get("item", ""),
         figure=bool(data.get("figure", False)),
         grows=bool(data.get("grows", False)),
+    )
+
+
+def _by_default(facts: CallFacts, default: CallFacts) -> CallFacts:
+    """A method's facts; where they don't say what it does to its object, the type's default."""
+    if facts.pure or facts.shared or facts.changes_self:
+        return facts
+    return replace(
+        facts,
+        known=default.known,
+        changes_self=default.changes_self,
+        shared=default.shared,
+        loose=facts.loose or default.loose,
     )
 
 
@@ -299,6 +315,7 @@ def _positions(text: str) -> tuple[Position, ...]:
 _FLAGS = {
     "shared",
     "changes_self",
+    "changes_deep",
     "same",
     "cheap",
     "loose",
@@ -327,9 +344,7 @@ def _facts(data: Mapping[str, Any]) -> dict[str, CallFacts]:
 
 def _entries(data: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
     for key, group in data.items():
-        if key == "pure":
-            yield from (("known", name, True) for name in group.split())
-        elif key in _FLAGS:
+        if key in _FLAGS:
             yield from ((key, name, True) for name in group.split())
         elif key == "unseeded":
             # {"random_state numpy.random" = "train_test_split"}: draws unless seeded
