@@ -199,7 +199,7 @@ class Driver:
             case Gone(reason):
                 self._feed(HomeLost(reason))
             case Showed(cell, attempt, event):
-                if self._core.slot(cell).attempt == attempt:
+                if self._core.buffer.slot(cell).attempt == attempt:
                     self._output.showed(cell, event)
                     if event["type"] == "stream":
                         self._recording.progress(cell, event["text"])
@@ -208,7 +208,7 @@ class Driver:
 
     def _done(self, outcome: Outcome) -> None:
         cell = outcome.cell
-        slot = self._core.slot(cell)
+        slot = self._core.buffer.slot(cell)
         if slot.attempt != outcome.attempt:
             return
         self._end_timer(cell)
@@ -218,7 +218,7 @@ class Driver:
         self._feed(Ended(cell, outcome.attempt, self._facts(outcome)))
 
     def _facts(self, outcome: Outcome) -> Facts:
-        slot = self._core.slot(outcome.cell)
+        slot = self._core.buffer.slot(outcome.cell)
         node = slot.node
         may_fail = self._plan.policy(outcome.cell).may_fail
         error = outcome.error
@@ -334,10 +334,10 @@ class Driver:
         gate: Gate = Gate.OPEN,
         forked: bool = False,
     ) -> Job:
-        node = self._core.slot(cell).node
+        node = self._core.buffer.slot(cell).node
         counts = self._request.counts
         setups = [
-            self._core.slot(number).node.cell.source
+            self._core.buffer.slot(number).node.cell.source
             for number in self._request.setups
             if forked and number < cell
         ]

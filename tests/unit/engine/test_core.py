@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orch_nb.engine.core import Core, Phase
+from orch_nb.engine.buffer import Phase
+from orch_nb.engine.core import Core
 from orch_nb.engine.messages import (
     Answer,
     Begin,
@@ -124,7 +125,7 @@ class World:
                 self.feed(CancelAsked("enough"))
                 continue
             events = [*self.waiting, *(("fork", key) for key in self.forks if self.can_end(key))]
-            assert events, [(s.node.cell.number, s.phase) for s in self.core.slots]
+            assert events, [(s.node.cell.number, s.phase) for s in self.core.buffer.slots]
             chosen = self.rng.choice(events)
             if isinstance(chosen, tuple):
                 self.end_fork(chosen[1])
@@ -135,7 +136,7 @@ class World:
     def can_end(self, key: tuple[int, int]) -> bool:
         if not self.truths[key[0] - 1].acts or key in self.allowed:
             return True
-        return not self.core.slot(key[0]).asks
+        return not self.core.buffer.slot(key[0]).asks
 
     def feed(self, event: Event) -> None:
         for command in self.core.handle(event):
@@ -159,7 +160,9 @@ class World:
                 self.forks[cell, attempt] = (values, frozenset(hide))
                 if not in_order:
                     self.allowed.add((cell, attempt))
-                busy = [s for s in self.core.slots if s.phase is Phase.RUNNING and not s.waits]
+                busy = [
+                    s for s in self.core.buffer.slots if s.phase is Phase.RUNNING and not s.waits
+                ]
                 self.most = max(self.most, len(busy))
             case Retire(cell):
                 self.home.update(self.deltas[cell])
@@ -280,7 +283,7 @@ def test_a_cancelled_run_ends_whatever_it_was_doing(
     w.run(cancel_after=after)
     assert w.finish is not None
     assert w.finish.state in (StateName.CANCELLED, StateName.COMPLETED)
-    assert all(slot.phase is not Phase.RUNNING for slot in w.core.slots)
+    assert all(slot.phase is not Phase.RUNNING for slot in w.core.buffer.slots)
 
 
 @settings(max_examples=200, deadline=None)
@@ -304,7 +307,7 @@ def test_nothing_a_failed_cell_feeds_runs_and_the_rest_does(
         here = truths[i - 1].acts or truths[i - 1].refused
         if here or lost & w.core.plan.graph.predecessors[i]:
             lost.add(i)
-    for slot in w.core.slots:
+    for slot in w.core.buffer.slots:
         cell = slot.node.cell.number
         last = w.notes[cell][-1]
         if cell == number:

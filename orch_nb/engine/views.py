@@ -1,0 +1,75 @@
+"""What a cell that starts beside others may see: whose changes it is given, what is hidden."""
+
+from __future__ import annotations
+
+from orch_nb.engine.buffer import Buffer, Phase, Slot
+
+
+def choose_view(buffer: Buffer, slot: Slot) -> frozenset[int]:
+    """The unretired cells whose changes the slot's cell is given: those it depends on, and
+    those that were seen to write what it may read, though no edge says so."""
+    unretired = {
+        other.number: other
+        for other in buffer.unretired(slot.position)
+        if other.facts.shipped and not other.at_home
+    }
+    reads, ambient = slot.node.reads, slot.node.ambient_reads
+    todo = list(slot.needs)
+    todo += [
+        number
+        for number, other in unretired.items()
+        if other.facts.writes & reads or other.facts.ambient & ambient
+    ]
+    view: set[int] = set()
+    while todo:
+        number = todo.pop()
+        if number in unretired and number not in view:
+            view.add(number)
+            todo += unretired[number].needs
+            todo += unretired[number].view
+    return frozenset(view)
+
+
+def names_to_hide(buffer: Buffer, slot: Slot, view: frozenset[int]) -> frozenset[str]:
+    """Names whose nearest earlier writer is not seen, or that only a later cell has bound."""
+    hidden_by: dict[str, bool] = {}  # name → its nearest earlier writer is not seen
+    for other in buffer.slots[buffer.head : slot.position]:
+        if other.phase is Phase.PASSED:
+            continue
+        if other.number in view or other.phase is Phase.RETIRED:
+            hidden_by.update(dict.fromkeys(other.facts.writes, False))
+        else:
+            names = other.node.writes | other.facts.writes
+            hidden_by.update(dict.fromkeys(names, True))
+    hidden = {name for name, hide in hidden_by.items() if hide}
+    early = [s for s in buffer.unretired(len(buffer.slots)) if s.position > slot.position]
+    for later in early:
+        if later.at_home:  # imported at once, out of turn
+            hidden |= later.node.binds - hidden_by.keys() - _bound_above(buffer, slot)
+    return frozenset(hidden)
+
+
+def _bound_above(buffer: Buffer, slot: Slot) -> frozenset[str]:
+    above = buffer.slots[: slot.position]
+    retired = (other.node.writes for other in above if other.phase is Phase.RETIRED)
+    return frozenset[str]().union(*retired)
+
+
+def missed_by(buffer: Buffer, slot: Slot) -> list[Slot] | None:
+    """The cells that home took over since the slot's process was forked, in document order;
+    None if the changes of one of them were not shipped."""
+    missed = [
+        other
+        for other in buffer.slots[slot.base :]
+        if (other.phase is Phase.RETIRED or (other.at_home and other.phase is Phase.ENDED))
+        and other.number not in slot.view
+    ]
+    return missed if all(other.facts.shipped for other in missed) else None
+
+
+def rebound_since(buffer: Buffer, missed: Slot, slot: Slot) -> tuple[str, ...]:
+    """Names that the slot's process has from cells below the missed one, itself included."""
+    later = [buffer.slot(n) for n in slot.view if buffer.slot(n).position > missed.position]
+    if missed.position < slot.position:
+        later.append(slot)
+    return tuple(sorted(frozenset[str]().union(*(other.facts.writes for other in later))))
