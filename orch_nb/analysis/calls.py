@@ -273,7 +273,7 @@ def apply_facts(
 def _callbacks(state: State, receiver: Value | None, values: list[Value]) -> None:
     """A library may call a function it is given, with parts of all else it is given."""
     for value in values:
-        if value.code:
+        if value.type == "function" and value.code:
             others = [other for other in values if other is not value]
             use(state, value, holding([*others, receiver] if receiver is not None else others))
 

@@ -44,6 +44,7 @@ class CellEffects:
     displays: bool = False  # its last line is an expression, so it may set `_` and `Out`
     surely_displays: bool = False
     history: frozenset[int | str] = frozenset()
+    known: frozenset[str] = NONE  # of a barrier: every name there is, which it may touch
     facts: Mapping[str, object] = field(default_factory=dict)
     touched: Mapping[str, object] = field(default_factory=dict)
 
@@ -80,15 +81,18 @@ def analyse(
     """
     parsed = parse(source)
     if parsed.tree is None:
-        return CellEffects(barrier=parsed.reason)
+        return CellEffects(barrier=parsed.reason, known=_known(facts))
     lookup = _Lookup(facts)
     state = State(lookup.value, str(number))
     state.evaluate, state.execute = evaluate, execute
     state.definitions = parsed.definitions
+    # each statement is perhaps not reached
+    state.conditional = int(may_fail)
     try:
         execute(state, parsed.tree.body)
     except RecursionError:
-        return CellEffects(barrier="it is nested too deeply to be analysed")
+        reason = "it is nested too deeply to be analysed"
+        return CellEffects(barrier=reason, known=_known(facts))
     return _finished(state, lookup, parsed, source, may_fail)
 
 
@@ -123,8 +127,16 @@ def _finished(
         displays=displays,
         surely_displays=displays and _surely_value(last),
         history=frozenset(effects.history),
+        known=_known(lookup.facts) if effects.barrier else NONE,
         facts=found,
         touched=lookup.touched,
+    )
+
+
+def _known(facts: Mapping[str, object]) -> frozenset[str]:
+    """Every name that a cell above has bound."""
+    return frozenset(
+        name for name, value in facts.items() if isinstance(value, Value) and name.isidentifier()
     )
 
 

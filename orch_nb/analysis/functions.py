@@ -543,7 +543,7 @@ def unknown_call(state: State, callee: Value, arguments: Arguments, why: str) ->
     values = arguments.all()
     for value in values:
         harm(state, value, why)
-        if value.code:
+        if value.type == "function" and value.code:
             use(state, value)
     state.draw(callee.draws)
     return (

@@ -80,7 +80,6 @@ def line_magic(state: State, name: str, line: str) -> Value:
         _body(state, _OPTIONS.sub("", line), once=False)
     else:
         state.block(f"%{name} is not known" if kind == "unknown" else f"%{name} reaches every name")
-        _body(state, line, once=False)
     return UNKNOWN
 
 
@@ -117,7 +116,6 @@ def cell_magic(state: State, name: str, line: str, body: str) -> Value:
         state.block(f"%%{name} may use any name and database")
     elif kind != "text":
         state.block(f"%%{name} is not known")
-        _body(state, body, once=False)
     return UNKNOWN
 
 

@@ -31,7 +31,12 @@ class Notebook:
         dirty: set[str] = set()  # facts that differ from what the last call had here
         for index, cell in enumerate(cells):
             known = index < len(old_cells) and old_cells[index] == cell
-            if known and dirty.isdisjoint(old_effects[index].touched):
+            # a barrier touches every name there is
+            if (
+                known
+                and dirty.isdisjoint(old_effects[index].touched)
+                and not (dirty and old_effects[index].barrier)
+            ):
                 effects.append(old_effects[index])
                 continue
             if facts is None:
@@ -40,7 +45,11 @@ class Notebook:
                 facts.update(earlier.facts)
             told = index
             old = old_effects[index] if index < len(old_effects) else CellEffects()
-            if known and all(facts.get(k) == value for k, value in old.touched.items()):
+            if (
+                known
+                and not old.barrier
+                and all(facts.get(k) == value for k, value in old.touched.items())
+            ):
                 effects.append(old)
                 continue
             new = analyse(cell[1], facts, cell[0], cell[2])

@@ -98,7 +98,9 @@ class Tracker:
         names = self._writers.keys() if "*" in effects.soft else node.reads
         for name in names:
             writer = self._writers.get(name)
-            if writer is not None:
+            if writer is None or (writer.barrier and name not in writer.bound):
+                continue  # nobody sets it; or a barrier may, and has an edge of its own
+            if not node.barrier or name in effects.reads:
                 found.setdefault(writer.cell.number, []).append(name)
         for source, read in found.items():
             read.sort()

@@ -21,12 +21,14 @@ def make_node(cell: Cell, effects: CellEffects | None, mode: CellsMode, tagged: 
     ``effects`` is None for a cell that takes no part."""
     if effects is None:
         return Node(cell)
+    changes = dict.fromkeys(effects.known, "a barrier may change anything")
+    changes.update(effects.changes)
     return Node(
         cell=cell,
-        reads=effects.reads | (effects.soft - {"*"}),
+        reads=effects.reads | effects.known | (effects.soft - {"*"}),
         binds=effects.binds,
-        writes=effects.writes,
-        changes=frozenset(effects.changes),
+        writes=effects.writes | effects.known,
+        changes=frozenset(changes),
         ambient_reads=effects.ambient_reads,
         ambient_writes=effects.ambient_writes,
         files_read=effects.files_read,
@@ -36,7 +38,7 @@ def make_node(cell: Cell, effects: CellEffects | None, mode: CellsMode, tagged: 
         imports_only=effects.imports_only,
         light=effects.light,
         task=_is_task(cell, effects, mode, tagged),
-        why=tuple(sorted(effects.changes.items())),
+        why=tuple(sorted(changes.items())),
         bound=effects.bound,
         displays=effects.displays,
     )

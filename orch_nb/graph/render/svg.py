@@ -64,7 +64,7 @@ def _line(layout: Layout, source: int, target: int, reasons: list[str]) -> str:
     x1, y1 = left + _WIDTH / 2, top + _HEIGHT
     x2, y2 = right + _WIDTH / 2, bottom
     bend = (y2 - y1) / 2
-    words = escape("; ".join(reasons) or f"cell {target} comes after cell {source}")
+    words = _clean("; ".join(reasons) or f"cell {target} comes after cell {source}")
     return (
         f'<path marker-end="url(#onb-head)" d="M{x1:g} {y1:g}C{x1:g} {y1 + bend:g} '
         f'{x2:g} {y2 - bend:g} {x2:g} {y2:g}"><title>{words}</title></path>'
@@ -78,16 +78,20 @@ def _box(node: Node, place: Place) -> str:
     )
     name = _short(f"{node.cell.number}  {title(node)}")
     made = _short("→ " + listed(node.binds, 3)) if node.binds else ""
-    hint = escape(f"{node.cell.label}: " + (node.barrier or f"sets {listed(node.binds) or '–'}"))
+    hint = _clean(f"{node.cell.label}: " + (node.barrier or f"sets {listed(node.binds) or '–'}"))
     return (
         f'<g class="{kinds}"><title>{hint}</title>'
         f'<rect x="{x:g}" y="{y:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>'
-        f'<text x="{x + 10:g}" y="{y + 18:g}">{escape(name)}</text>'
-        f'<text class="dim" x="{x + 10:g}" y="{y + 35:g}">{escape(made)}</text></g>'
+        f'<text x="{x + 10:g}" y="{y + 18:g}">{_clean(name)}</text>'
+        f'<text class="dim" x="{x + 10:g}" y="{y + 35:g}">{_clean(made)}</text></g>'
     )
 
 
+def _clean(text: str) -> str:
+    """Text for XML, without what XML can't hold."""
+    return escape("".join(char if char.isprintable() else " " for char in text))
+
+
 def _short(text: str) -> str:
-    """Text that fits on a node, without what XML can't hold."""
-    text = "".join(char if char.isprintable() else " " for char in text)
+    """Text that fits on a node."""
     return text if len(text) <= _LETTERS + 2 else text[: _LETTERS + 1] + "…"

@@ -39,14 +39,17 @@ def hazards(cases: list[Case]) -> Any:
 def check(cells: str, expected: str) -> None:
     """Fail unless the graph of the cells has and lacks the edges expected."""
     graph = graph_of(*(cell.strip() for cell in cells.split(";;")))
-    found = {(edge.source, edge.target): edge for edge in graph.edges}
+    found: dict[tuple[int, int], str] = {}
+    for edge in graph.edges:
+        pair = edge.source, edge.target
+        found[pair] = f"{found.get(pair, '')} {edge.reason}"
     for clause in re.split(r",\s*(?=\d+[>|])", expected):
-        pair, _, words = clause.strip().partition(":")
-        if ">" in pair:
-            source, target = map(int, pair.split(">"))
+        wanted, _, words = clause.strip().partition(":")
+        if ">" in wanted:
+            source, target = map(int, wanted.split(">"))
             assert (source, target) in found, f"cell {target} must wait for {source}"
-            assert words.strip() in found[source, target].reason
+            assert words.strip() in found[source, target]
         else:
-            source, target = map(int, pair.split("|"))
-            edge = found.get((source, target))
-            assert edge is None, f"cell {target} need not wait: {edge}"
+            source, target = map(int, wanted.split("|"))
+            reason = found.get((source, target))
+            assert reason is None, f"cell {target} need not wait: {reason}"

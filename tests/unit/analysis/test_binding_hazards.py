@@ -1,5 +1,7 @@
 """Which cell a read binds to: definite and conditional assignment, by Python's own scopes."""
 
+# ruff: noqa: E501  (a table reads best where a source is one string)
+
 from __future__ import annotations
 
 from tests.unit.analysis.hazards import Case, check, hazards
