@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orch_nb.app.naming import name_tasks
 from orch_nb.engine.plan import Plan, Policy
 from orch_nb.errors import GraphError, InputError, NotebookError
 from orch_nb.graph.build import build_graph
@@ -31,6 +32,7 @@ class Prepared:
     options: FlowOptions
     plan: Plan
     counts: Mapping[int, int]  # execution counts of a serial run, by cell number
+    names: Mapping[int, str]  # what the record calls each cell, by cell number
 
     @property
     def graph(self) -> FlowGraph:
@@ -78,7 +80,7 @@ def prepare(
         },
         at_home=at_home,
     )
-    return Prepared(notebook, options, plan, _serial_counts(plan))
+    return Prepared(notebook, options, plan, _serial_counts(plan), name_tasks(graph))
 
 
 def merge_options(declared: FlowOptions, given: Mapping[str, Any]) -> FlowOptions:

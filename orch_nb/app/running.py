@@ -363,7 +363,7 @@ def _task_runs(prepared: Prepared, run_id: FlowRunId) -> dict[int, TaskRun]:
         node.cell.number: TaskRun(
             id=new_task_run_id(),
             flow_run_id=run_id,
-            name=node.cell.name,
+            name=prepared.names[node.cell.number],
             cell_number=node.cell.number,
             cell_id=node.cell.id,
             kind=node.cell.kind,
@@ -388,6 +388,7 @@ def _run_started(run: _Run) -> RunStarted:
         workers=plan.workers,
         waits={target: tuple(pairs) for target, pairs in waits.items()},
         expected=plan.expected,
+        counted=frozenset(node.cell.number for node in plan.graph.nodes if node.task),
     )
 
 

@@ -63,7 +63,7 @@ class Painter:
         line = self.mark(row.state)
         room = columns[0] - (len(line) - self._mark_width)  # some marks are two signs
         line.append(pad_text(self.words(one_line(row.name, columns[0])), room, self.words("…")))
-        if ", line" in row.place:
+        if "line" in row.place:
             line.append(f"   {row.place}")
         else:
             line.append(f"   {row.place:<{columns[1]}}{row.time:>8}")

@@ -10,6 +10,7 @@ from orch_nb.cli.text import escape_text, format_clock
 from orch_nb.durations import show_duration
 from orch_nb.engine.events import RunEnded
 from orch_nb.model import TaskRun
+from orch_nb.option_text import is_derived_name
 from orch_nb.states import StateName, StateType
 
 MOST_FAILURES = 5
@@ -59,12 +60,14 @@ def _failed(task: TaskRun) -> bool:
 
 
 def _describe_failure(task: TaskRun) -> str:
-    line = f", line {task.error_line}" if task.error_line else ""
+    place = [] if is_derived_name(task.name) else [f"cell {task.cell_number}"]
+    place += [f"line {task.error_line}"] if task.error_line else []
+    where = f" ({', '.join(place)})" if place else ""
     attempts = f"  ({task.attempt} attempts)" if task.attempt > 1 else ""
     what = describe_error(task) if task.error_name else str(task.state_name)
     if not task.error_name and task.state_message:
         what += f": {escape_text(task.state_message, 400)}"
-    return f"{escape_text(task.name, 40)} (cell {task.cell_number}{line})  {what}{attempts}"
+    return f"{escape_text(task.name, 40)}{where}  {what}{attempts}"
 
 
 def _count_ends(tasks: tuple[TaskRun, ...], counted: frozenset[int]) -> str:

@@ -14,6 +14,7 @@ from orch_nb.cli.text import escape_text, format_bytes, format_clock
 from orch_nb.durations import show_duration
 from orch_nb.engine.events import Event, RunChanged, RunEnded, RunStarted, TaskChanged, TaskProgress
 from orch_nb.model import CellKind, FlowRun, Json, TaskRun
+from orch_nb.option_text import is_derived_name
 from orch_nb.states import StateName, StateType
 
 SHOWN = frozenset({StateType.RUNNING, StateType.FAILED, StateType.CRASHED, StateType.CANCELLING})
@@ -32,7 +33,7 @@ class Row:
     number: int
     state: StateName
     name: str
-    place: str  # "cell 5, line 2"
+    place: str  # "cell 5, line 2", without the cell where the name says it ("cell-5")
     time: str  # "5.9s"
     text: str  # progress, memory, attempts or the error
 
@@ -98,6 +99,8 @@ def advance(view: RunView, event: Event, now: float) -> RunView:
 
 
 def _count_tasks(event: RunStarted) -> frozenset[int]:
+    if event.counted is not None:
+        return event.counted
     tagged = frozenset(t.cell_number for t in event.tasks if t.kind is CellKind.TASK)
     if tagged and len(tagged) == event.tasks_total:
         return tagged
@@ -164,7 +167,7 @@ def is_notable(view: RunView, task: TaskRun) -> bool:
 def make_row(view: RunView, task: TaskRun, now: float) -> Row:
     """The columns of one task's line."""
     number = task.cell_number
-    place = f"cell {number}"
+    place = "" if is_derived_name(task.name) else f"cell {number}"
     progress = view.progress.get(number)
     words: list[str] = []
     seconds = task.seconds
@@ -173,7 +176,11 @@ def make_row(view: RunView, task: TaskRun, now: float) -> Row:
     if task.attempt > 1:
         words.append(f"attempt {task.attempt} of {max(task.attempt, task.max_attempts)}")
     if task.error_name and task.state_type is not StateType.COMPLETED:
-        place += f", line {task.error_line}" if task.error_line else ""
+        place = ", ".join(
+            words
+            for words in (place, f"line {task.error_line}" if task.error_line else "")
+            if words
+        )
         words.append(describe_error(task))
     elif task.state_type is StateType.RUNNING and progress is not None:
         words.append(condense_progress(progress.text))

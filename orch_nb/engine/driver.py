@@ -356,7 +356,7 @@ class Driver:
             ship=ship,
             keep_out=self._request.keep_out,
             stop_on_error=not self._plan.policy(cell).may_fail,
-            task=node.cell.name if node.cell.kind is CellKind.TASK else "",
+            task=self._recording.tasks[cell].name if node.cell.kind is CellKind.TASK else "",
         )
 
     def _blobs(self, cells: Iterable[int]) -> tuple[tuple[int, Message], ...]:

@@ -15,7 +15,7 @@ from orch_nb.model import FlowRun, LogRecord, TaskRun
 class RunStarted:
     """First event. ``tasks`` has one entry for each cell that will run, in document order;
     ``waits`` maps a cell number to its inputs' ``(name, cell number)`` pairs;
-    ``expected`` maps a cell number to seconds learned from earlier runs.
+    ``counted`` are the numbers of the cells that count as tasks; ``expected`` maps a cell number to seconds learned from earlier runs.
     """
 
     run: FlowRun
@@ -25,6 +25,7 @@ class RunStarted:
     workers: int
     waits: Mapping[int, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     expected: Mapping[int, float] = field(default_factory=dict)
+    counted: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
