@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import sys
 import threading
 from pathlib import Path
@@ -31,6 +32,18 @@ def pause_pools() -> None:
         pause = getattr(ctypes.CDLL(library), "omp_pause_resource_all", None)
         if pause is not None:
             pause(2)  # omp_pause_hard
+
+
+def fork() -> int:
+    """``os.fork``, after which the child goes on with the parent's random numbers.
+
+    Python seeds ``random`` anew in every child, but a cell is to draw what serial would.
+    """
+    state = random.getstate()
+    pid = os.fork()
+    if pid == 0:
+        random.setstate(state)
+    return pid
 
 
 def reset_pools() -> None:

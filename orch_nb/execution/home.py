@@ -89,7 +89,7 @@ class _Home:
             return
         forking.pause_pools()
         self.shell.flush()
-        pid = os.fork()
+        pid = forking.fork()
         if pid == 0:
             self._be_child(job, descriptor)
         os.close(descriptor)
