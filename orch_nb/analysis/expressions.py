@@ -92,6 +92,8 @@ _SCALAR_ATTRIBUTES = {"shape": "", "size": "int", "ndim": "int", "__name__": "st
 
 
 def _subscript(state: State, node: ast.Subscript) -> Value:
+    if _is_past(state, node):
+        return UNKNOWN
     value = evaluate(state, node.value)
     index = evaluate(state, node.slice)
     if value.type in IMMUTABLE:
@@ -113,6 +115,19 @@ def _subscript(state: State, node: ast.Subscript) -> Value:
             return value.part().held(value.type)
         return value.part(value.type)
     return scalar(facts.item) if facts.item in IMMUTABLE else value.part(facts.item)
+
+
+def _is_past(state: State, node: ast.Subscript) -> bool:
+    """Whether it is ``Out[3]``: the output of one cell."""
+    if not isinstance(node.value, ast.Name) or node.value.id not in ("Out", "_oh"):
+        return False
+    if not isinstance(node.slice, ast.Constant):
+        return False
+    number = node.slice.value
+    if not isinstance(number, int) or state.find(node.value.id)[0] is not None:
+        return False
+    state.effects.history.add(number)
+    return True
 
 
 def _frame_part(value: Value, node: ast.expr, index: Value) -> Value:

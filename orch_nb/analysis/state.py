@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from orch_nb.analysis.values import NONE, UNKNOWN, Definition, Value, imported, joined
 
-BUILTINS = frozenset(dir(builtins)) | {"get_ipython", "display", "__file__", "__name__"}
-HISTORY = frozenset({"_", "__", "___", "Out", "In", "_oh", "_ih", "_i", "_ii", "_iii", "_dh"})
+BUILTINS = frozenset(dir(builtins)) | {
+    "In",
+    "__builtins__",
+    "__doc__",
+    "__file__",
+    "__name__",
+    "display",
+    "exit",
+    "get_ipython",
+    "quit",
+}
+HISTORY = frozenset({"_", "__", "___", "Out", "_oh"})
+# `_3` is the output of cell 3; the inputs (`_i`, `_i3`, `_ih`) are text, known beforehand
+_PAST = re.compile(r"_(\d+)|_i+\d*|_ih|_dh")
 HEAP = "@heap"  # stands for all objects of a value that reaches more than REACH_LIMIT
 REACH_LIMIT = 48
 HERE = "@here"  # prefix of objects made by the cell itself, until they get a name
@@ -146,6 +159,10 @@ class State:
         value, notebook = self.find(name)
         if not notebook:
             return value or UNKNOWN
+        if value is None and name.startswith("_") and (past := _PAST.fullmatch(name)):
+            if past[1]:
+                self.effects.history.add(int(past[1]))
+            return UNKNOWN
         if name in HISTORY and value is None:
             self.effects.history.add(name)
             return UNKNOWN

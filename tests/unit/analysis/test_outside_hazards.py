@@ -1,5 +1,7 @@
 """What lies outside the names: ambient state, files, magics, barriers, the output history."""
 
+# ruff: noqa: E501  (a table reads best where a source is one string)
+
 from __future__ import annotations
 
 from tests.unit.analysis.hazards import Case, check, hazards
@@ -343,7 +345,10 @@ MAGICS: list[Case] = [
     ("_ stops at what is surely shown", "1 + 1 ;; 2 + 2 ;; _", "2>3, 1|3"),
     ("a quiet expression is no output", "1 + 1 ;; 2 + 2; ;; _", "1>3, 2|3"),
     ("_ may be a name of one's own", "_ = f() ;; 1 + 1 ;; print(_)", "1>3"),
-    ("Out reads all outputs", "1 + 1 ;; 2 + 2 ;; Out[1]", "1>3"),
+    ("Out of one cell reads that", "1 + 1 ;; 2 + 2 ;; Out[1]", "1>3, 2|3"),
+    ("_1 reads that cell", "1 + 1 ;; 2 + 2 ;; _1", "1>3, 2|3"),
+    ("Out with a variable reads all", "1 + 1 ;; 2 + 2 ;; n = 1\nOut[n]", "1>3, 2>3"),
+    ("_i reads no output", "1 + 1 ;; 2 + 2 ;; print(_i, _i1, In[1])", "1|3, 2|3"),
     ("query reads names", "v = f() ;; df.query('a > @v')", "1>2"),
     ("query in a variable reads names", "v = f() ;; q = 'a > @v' ;; df.query(q)", "1>3, 2>3"),
     ("eval of a frame reads names", "v = f() ;; df.eval('a + @v')", "1>2"),
