@@ -11,14 +11,13 @@ from orch_nb.analysis.files import note_files
 from orch_nb.analysis.functions import (
     Arguments,
     call_definition,
-    decorated,
-    find_methods,
     harm,
     unknown_call,
     use,
 )
 from orch_nb.analysis.knowledge import CallFacts
 from orch_nb.analysis.magics import shell_call
+from orch_nb.analysis.methods import decorated, find_methods
 from orch_nb.analysis.state import State
 from orch_nb.analysis.syntax import python
 from orch_nb.analysis.values import (
