@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
 
 from orch_nb.analysis import knowledge
+from orch_nb.analysis.arguments import Arguments, called
 from orch_nb.analysis.files import note_files
 from orch_nb.analysis.functions import (
-    Arguments,
     call_definition,
     harm,
     unknown_call,
@@ -18,8 +17,8 @@ from orch_nb.analysis.functions import (
 from orch_nb.analysis.knowledge import CallFacts
 from orch_nb.analysis.magics import shell_call
 from orch_nb.analysis.methods import decorated, find_methods
+from orch_nb.analysis.special import SPECIAL
 from orch_nb.analysis.state import State
-from orch_nb.analysis.syntax import python
 from orch_nb.analysis.values import (
     CONTAINERS,
     IMMUTABLE,
@@ -29,7 +28,6 @@ from orch_nb.analysis.values import (
     UNKNOWN,
     Value,
     holding,
-    imported,
     joined,
     scalar,
 )
@@ -95,14 +93,7 @@ def _either(values: list[Value]) -> Value:
 
 
 def _passed(node: ast.Call) -> str:
-    return f"passed to {_called(node)}"
-
-
-def _called(node: ast.Call) -> str:
-    function = node.func
-    if isinstance(function, ast.Attribute):
-        return f".{function.attr}()"
-    return f"{function.id}()" if isinstance(function, ast.Name) else "a call"
+    return f"passed to {called(node)}"
 
 
 def _arguments(state: State, node: ast.Call) -> Arguments:
@@ -217,7 +208,7 @@ def touch(state: State, value: Value, why: str) -> None:
 
 def library_call(state: State, path: str, arguments: Arguments, node: ast.Call) -> Value:
     """Call a builtin, or a function or class of a library."""
-    special = _SPECIAL.get(path)
+    special = SPECIAL.get(path)
     if special is not None:
         result = special(state, arguments, node)
         if result is not None:
@@ -257,7 +248,7 @@ def apply_facts(
     if "out" in arguments.keywords:
         state.change(arguments.keywords["out"].reach, f"written by {tail}(out=…)")
     for position in facts.changes:
-        changed = argument(arguments, position)
+        changed = arguments.at(position)
         if changed is not None:
             state.change(changed.reach, f"by {tail}()")
     _arguments_used(state, facts, values, tail)
@@ -349,15 +340,6 @@ def _ambient(state: State, facts: CallFacts, arguments: Arguments) -> None:
         state.block(facts.barrier)
 
 
-def argument(arguments: Arguments, position: int | str) -> Value | None:
-    """The argument at a position, or of a name; None where it is not given."""
-    if isinstance(position, str):
-        return arguments.keywords.get(position)
-    if position < len(arguments.positional):
-        return arguments.positional[position]
-    return arguments.starred
-
-
 def _named_in_strings(state: State, arguments: Arguments) -> None:
     for value in arguments.all():
         if value.text is not None:
@@ -366,110 +348,3 @@ def _named_in_strings(state: State, arguments: Arguments) -> None:
             )
         elif value.type in ("str", ""):
             state.effects.soft.add("*")
-
-
-# builtins with a meaning of their own
-
-
-def _exec(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
-    first = argument(arguments, 0)
-    tree = python(first.text) if first is not None and first.text is not None else None
-    if tree is None:
-        state.block(f"{_called(node)} runs text that is not known beforehand")
-        return UNKNOWN
-    if len(arguments.all()) > 1:
-        for value in arguments.all()[1:]:
-            harm(state, value, "the namespace of exec()")
-    state.conditional += 1
-    state.execute(state, tree.body)
-    state.conditional -= 1
-    return UNKNOWN
-
-
-def _globals(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
-    if arguments.all():
-        return None
-    if state.scope is not None and _called(node) in ("locals()", "vars()", "dir()"):
-        return Value("dict", reach=_all_locals(state))
-    state.block(f"{_called(node)} reaches every name")
-    return UNKNOWN
-
-
-def _all_locals(state: State) -> frozenset[str]:
-    scope, reach = state.scope, NONE
-    while scope is not None:
-        for value in scope.values.values():
-            reach |= value.reach
-        scope = scope.parent
-    return reach
-
-
-def _getattr(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
-    value = argument(arguments, 0)
-    if value is None:
-        return UNKNOWN
-    name = argument(arguments, 1)
-    if value.type.startswith(IMPORT) and name is not None and name.text:
-        return imported(f"{value.type[len(IMPORT) :]}.{name.text}")
-    return _either([value.part(), *arguments.positional[2:]])
-
-
-def _setattr(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
-    value = argument(arguments, 0)
-    name = argument(arguments, 1)
-    if value is None:
-        return UNKNOWN
-    if value.type.startswith(IMPORT):
-        tail = name.text if name is not None and name.text else "*"
-        path = f"{value.type[len(IMPORT) :]}.{tail}"
-        state.ambient_write(knowledge.store_target(path))
-    state.change(value.own, "an attribute was set")
-    for stored in arguments.positional[2:]:
-        state.link(value.own, stored)
-    return scalar("none")
-
-
-def _super(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
-    scope = state.scope
-    while scope is not None and scope.is_comprehension:
-        scope = scope.parent
-    values = list(scope.values.values()) if scope is not None else []
-    return values[0] if values else UNKNOWN
-
-
-def _import_module(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
-    first = argument(arguments, 0)
-    return imported(first.text) if first is not None and first.text else UNKNOWN
-
-
-def _join_path(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
-    texts = [value.text for value in arguments.positional]
-    if arguments.starred is None and texts and all(texts):
-        return scalar("path", "/".join(str(text).rstrip("/") for text in texts))
-    return scalar("path")
-
-
-def _str(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
-    values = arguments.all()
-    return scalar("str", values[0].text if len(values) == 1 else None)
-
-
-_Special = Callable[[State, Arguments, ast.Call], Value | None]
-_SPECIAL: dict[str, _Special] = {
-    "builtins.exec": _exec,
-    "builtins.eval": _exec,
-    "builtins.globals": _globals,
-    "builtins.locals": _globals,
-    "builtins.vars": _globals,
-    "builtins.dir": _globals,
-    "builtins.getattr": _getattr,
-    "builtins.setattr": _setattr,
-    "builtins.delattr": _setattr,
-    "builtins.super": _super,
-    "builtins.__import__": _import_module,
-    "importlib.import_module": _import_module,
-    "os.path.join": _join_path,
-    "pathlib.Path": _join_path,
-    "pathlib.PurePath": _join_path,
-    "builtins.str": _str,
-}

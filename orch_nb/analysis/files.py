@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
-from orch_nb.analysis.functions import Arguments
+from orch_nb.analysis.arguments import Arguments
 from orch_nb.analysis.knowledge import CallFacts, Position
 from orch_nb.analysis.state import State
 from orch_nb.analysis.values import Value

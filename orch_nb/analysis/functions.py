@@ -7,10 +7,11 @@ binding), and the outcome is kept as long as the names it looked up stay the sam
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
+from orch_nb.analysis.arguments import CLOSURE, Arguments, bind_arguments
 from orch_nb.analysis.methods import decorated, methods
 from orch_nb.analysis.scopes import Function, Names, names_of, parameters
 from orch_nb.analysis.state import Effects, Key, Scope, State
@@ -29,7 +30,6 @@ _KEPT = 6  # summaries kept for one set of argument types
 _VARIANTS = 16  # sets of argument types that tell constants apart
 _BUDGET = 2000  # bodies walked for one cell
 _STEPS = 30_000  # statements walked for one cell
-_CLOSURE = "<closure>"
 _LOCAL = "!"  # the place of objects made inside a body
 
 
@@ -41,20 +41,6 @@ class Summary:
     effects: Effects = field(default_factory=Effects)
     returned: Value = NOTHING
     yields: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """What a call passes: by position, by keyword, and through stars."""
-
-    positional: tuple[Value, ...] = ()
-    keywords: Mapping[str, Value] = field(default_factory=dict)
-    starred: Value | None = None
-
-    def all(self) -> list[Value]:
-        """Every value passed."""
-        values = [*self.positional, *self.keywords.values()]
-        return values if self.starred is None else [*values, self.starred]
 
 
 def use(state: State, value: Value, given: Value | None = None) -> None:
@@ -74,7 +60,7 @@ def use(state: State, value: Value, given: Value | None = None) -> None:
         for body in bodies:
             arguments = _unknown_arguments(body, value, definition)
             summary = summarize(state, body, arguments)
-            mapping: dict[str, Value] = {_CLOSURE: value}
+            mapping: dict[str, Value] = {CLOSURE: value}
             if given is not None and not isinstance(definition.node, ast.ClassDef):
                 part = Value("", given.reach, given.reach, given.code)
                 mapping.update(dict.fromkeys(parameters(_function(body)), part))
@@ -215,7 +201,7 @@ def _walk(
     walk.definitions = definition.nested
     walk.progress = progress
     walk.outer_names = definition.outer - names.globals
-    walk.closure = Value("", frozenset((_CLOSURE,)), frozenset((_CLOSURE,)))
+    walk.closure = Value("", frozenset((CLOSURE,)), frozenset((CLOSURE,)))
     walk.touched = seen
     local = names.local
     walk.scope = Scope(local, _parameters(node, arguments), set(), globals=names.globals)
@@ -260,9 +246,9 @@ def _instantiate(objects: Iterable[str], mapping: Mapping[str, Value]) -> frozen
     for item in objects:
         if item[0] == "<":
             star = item[-1] == "*"
-            value = mapping.get(item if item == _CLOSURE else item.rstrip("*")[1:-1])
+            value = mapping.get(item if item == CLOSURE else item.rstrip("*")[1:-1])
             if value is not None:
-                found |= _meant(value, star, item == _CLOSURE)
+                found |= _meant(value, star, item == CLOSURE)
         elif not _is_local(item):
             found.add(item)
     return frozenset(found)
@@ -280,7 +266,7 @@ def instantiate(value: Value, mapping: Mapping[str, Value]) -> Value:
         return value
     code, draws = value.code, value.draws
     for item in value.reach:
-        source = mapping.get(item if item == _CLOSURE else item.rstrip("*")[1:-1])
+        source = mapping.get(item if item == CLOSURE else item.rstrip("*")[1:-1])
         if item[0] == "<" and source is not None:
             code |= source.code
             draws |= source.draws
@@ -325,7 +311,7 @@ def call_definition(
 ) -> Value:
     """Call a function of the notebook; ``this`` is what a method is called on."""
     mapping = bind_arguments(_function(definition), arguments, callee, this)
-    typed = {name: value for name, value in mapping.items() if name != _CLOSURE}
+    typed = {name: value for name, value in mapping.items() if name != CLOSURE}
     summary = summarize(state, definition, typed)
     _read_name(state, definition)
     apply(state, summary, mapping)
@@ -335,54 +321,6 @@ def call_definition(
         held = holding([result, callee, *arguments.all()], result.type)
         return joined(held, Value(held.type, code=frozenset((definition,))))
     return result
-
-
-def bind_arguments(
-    node: Function, arguments: Arguments, callee: Value, this: Value | None
-) -> dict[str, Value]:
-    """Which value each parameter has in a call; ``<closure>`` for what the function holds."""
-    given = node.args
-    mapping: dict[str, Value] = {_CLOSURE: callee}
-    positional = ([this] if this is not None else []) + list(arguments.positional)
-    slots = [a.arg for a in (*given.posonlyargs, *given.args)]
-    mapping.update(zip(slots, positional, strict=False))
-    rest = positional[len(slots) :]
-    names = {*slots, *(a.arg for a in given.kwonlyargs)}
-    extra = []
-    for name, value in arguments.keywords.items():
-        if name in names:
-            mapping[name] = value
-        else:
-            extra.append(value)
-    if arguments.starred is not None:
-        rest.append(arguments.starred)
-        extra.append(arguments.starred)
-        for name in names:
-            mapping.setdefault(name, arguments.starred.part())
-    if given.vararg:
-        mapping[given.vararg.arg] = holding(rest, "tuple")
-    if given.kwarg:
-        mapping[given.kwarg.arg] = holding(extra, "dict")
-    for name, default in _default_nodes(node):
-        if name not in mapping:
-            mapping[name] = _default_value(default, callee)
-    return mapping
-
-
-def _default_nodes(node: Function) -> Iterator[tuple[str, ast.expr]]:
-    given = node.args
-    slots = [a.arg for a in (*given.posonlyargs, *given.args)]
-    yield from zip(slots[len(slots) - len(given.defaults) :], given.defaults, strict=True)
-    for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True):
-        if default is not None:
-            yield argument.arg, default
-
-
-def _default_value(node: ast.expr, callee: Value) -> Value:
-    if isinstance(node, ast.Constant):
-        kind = "none" if node.value is None else type(node.value).__name__
-        return Value(kind, loose=False, text=node.value if isinstance(node.value, str) else None)
-    return Value("", callee.reach, callee.reach, callee.code)
 
 
 def unknown_call(state: State, callee: Value, arguments: Arguments, why: str) -> Value:

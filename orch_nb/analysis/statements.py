@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from orch_nb.analysis import knowledge, paths
+from orch_nb.analysis.arguments import Arguments
 from orch_nb.analysis.calls import call_value
 from orch_nb.analysis.definitions import define_class, define_function
 from orch_nb.analysis.expressions import evaluate, operate
-from orch_nb.analysis.functions import Arguments, use
+from orch_nb.analysis.functions import use
 from orch_nb.analysis.state import State
 from orch_nb.analysis.targets import assign, remove, store
 from orch_nb.analysis.values import (

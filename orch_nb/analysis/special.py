@@ -1,0 +1,122 @@
+"""Builtins with a meaning of their own: `exec`, `globals`, `getattr`, `super` and the like."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+
+from orch_nb.analysis import knowledge
+from orch_nb.analysis.arguments import Arguments, called
+from orch_nb.analysis.functions import harm
+from orch_nb.analysis.state import State
+from orch_nb.analysis.syntax import python
+from orch_nb.analysis.values import IMPORT, NONE, UNKNOWN, Value, imported, joined, scalar
+
+
+def _exec(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    first = arguments.at(0)
+    tree = python(first.text) if first is not None and first.text is not None else None
+    if tree is None:
+        state.block(f"{called(node)} runs text that is not known beforehand")
+        return UNKNOWN
+    if len(arguments.all()) > 1:
+        for value in arguments.all()[1:]:
+            harm(state, value, "the namespace of exec()")
+    state.conditional += 1
+    state.execute(state, tree.body)
+    state.conditional -= 1
+    return UNKNOWN
+
+
+def _globals(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    if arguments.all():
+        return None
+    if state.scope is not None and called(node) in ("locals()", "vars()", "dir()"):
+        return Value("dict", reach=_all_locals(state))
+    state.block(f"{called(node)} reaches every name")
+    return UNKNOWN
+
+
+def _all_locals(state: State) -> frozenset[str]:
+    scope, reach = state.scope, NONE
+    while scope is not None:
+        for value in scope.values.values():
+            reach |= value.reach
+        scope = scope.parent
+    return reach
+
+
+def _getattr(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    value = arguments.at(0)
+    if value is None:
+        return UNKNOWN
+    name = arguments.at(1)
+    if value.type.startswith(IMPORT) and name is not None and name.text:
+        return imported(f"{value.type[len(IMPORT) :]}.{name.text}")
+    result = value.part()
+    for default in arguments.positional[2:]:
+        result = joined(result, default)
+    return result
+
+
+def _setattr(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    value = arguments.at(0)
+    name = arguments.at(1)
+    if value is None:
+        return UNKNOWN
+    if value.type.startswith(IMPORT):
+        tail = name.text if name is not None and name.text else "*"
+        path = f"{value.type[len(IMPORT) :]}.{tail}"
+        state.ambient_write(knowledge.store_target(path))
+    state.change(value.own, "an attribute was set")
+    for stored in arguments.positional[2:]:
+        state.link(value.own, stored)
+    return scalar("none")
+
+
+def _super(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    scope = state.scope
+    while scope is not None and scope.is_comprehension:
+        scope = scope.parent
+    values = list(scope.values.values()) if scope is not None else []
+    return values[0] if values else UNKNOWN
+
+
+def _import_module(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    first = arguments.at(0)
+    return imported(first.text) if first is not None and first.text else UNKNOWN
+
+
+def _join_path(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    texts = [value.text for value in arguments.positional]
+    if arguments.starred is None and texts and all(texts):
+        return scalar("path", "/".join(str(text).rstrip("/") for text in texts))
+    return scalar("path")
+
+
+def _str(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    values = arguments.all()
+    return scalar("str", values[0].text if len(values) == 1 else None)
+
+
+_Special = Callable[[State, Arguments, ast.Call], Value | None]
+
+
+SPECIAL: dict[str, _Special] = {
+    "builtins.exec": _exec,
+    "builtins.eval": _exec,
+    "builtins.globals": _globals,
+    "builtins.locals": _globals,
+    "builtins.vars": _globals,
+    "builtins.dir": _globals,
+    "builtins.getattr": _getattr,
+    "builtins.setattr": _setattr,
+    "builtins.delattr": _setattr,
+    "builtins.super": _super,
+    "builtins.__import__": _import_module,
+    "importlib.import_module": _import_module,
+    "os.path.join": _join_path,
+    "pathlib.Path": _join_path,
+    "pathlib.PurePath": _join_path,
+    "builtins.str": _str,
+}
