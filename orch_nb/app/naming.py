@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from orch_nb.graph.model import EdgeKind, FlowGraph, Node
 from orch_nb.graph.words import title
 
+_IMPORT = re.compile(r"\s*(import|from)\s")
+
 
 def name_tasks(graph: FlowGraph) -> dict[int, str]:
     """A name for each cell, by cell number, and no name twice.
@@ -40,9 +42,15 @@ def _candidates(node: Node, readers: list[tuple[int, tuple[str, ...]]]) -> Itera
     reader's the one that stands first in the source."""
     for _, names in readers:
         found = [name for name in names if name in node.bound and not name.startswith("_")]
-        yield from sorted(found, key=lambda name: _position(node.cell.source, name))
+        places = {name: _position(node.cell.source, name) for name in found}
+        yield from sorted((name for name in found if places[name] >= 0), key=places.__getitem__)
 
 
 def _position(source: str, name: str) -> int:
+    """Where a name first stands in the source; -1 when an import brings it: the cell's work is
+    called after what it makes."""
     found = re.search(rf"\b{re.escape(name)}\b", source)
-    return found.start() if found else len(source)
+    if found is None:
+        return len(source)
+    line = source[source.rfind("\n", 0, found.start()) + 1 : found.start()]
+    return -1 if _IMPORT.match(line) else found.start()

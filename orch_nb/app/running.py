@@ -205,7 +205,7 @@ def run_notebook_document(
             for text in (*notebook.notices, *store.notices):
                 listener(Notice(text))
             return _drive(
-                _Run(prepared, request, flow_run, tasks, folder, workers, mark_errors),
+                _Run(prepared, request, flow_run, tasks, output, folder, workers, mark_errors),
                 store,
                 writer,
                 session,
@@ -231,6 +231,7 @@ class _Run:
     request: RunRequest
     record: FlowRun
     tasks: dict[int, TaskRun]
+    output: str | None  # as it was given
     folder: str
     workers: int
     mark_errors: bool
@@ -272,7 +273,7 @@ def _drive(
     control: Control,
 ) -> RunResult:
     prepared, record = run.prepared, run.record
-    document = OutputWriter(prepared.notebook, record.output, report_mode=run.request.report_mode)
+    document = OutputWriter(prepared.notebook, run.output, report_mode=run.request.report_mode)
     recording = Recording(record, run.tasks, writer, store.keyring(), listener)
     output = RunOutput(document, recording)
     request = DriveRequest(
@@ -344,17 +345,20 @@ def _flow_run(
         id=new_flow_run_id(),
         name=request.name or "",
         flow=notebook.flow.name,
-        notebook=str(Path(notebook.path).absolute())
-        if "://" not in notebook.path
-        else (notebook.path),
+        notebook=_lasting(notebook.path),
         state_name=StateName.PENDING,
         parameters=bound.record,
         parameter_sources=bound.sources,
         tags=request.tags,
         options=prepared.options,
-        output=output,
+        output=None if output is None else _lasting(output),
         scheduled_time=datetime.now(UTC),
     )
+
+
+def _lasting(path: str) -> str:
+    """A path that means the same from any folder."""
+    return path if path == "-" or "://" in path else str(Path(path).absolute())
 
 
 def _task_runs(prepared: Prepared, run_id: FlowRunId) -> dict[int, TaskRun]:
@@ -413,7 +417,7 @@ def _session_spec(run: _Run, kernel: KernelChoice) -> SessionSpec:
 
 
 def _hints_key(notebook: Notebook) -> str:
-    return str(Path(notebook.path).absolute()) if "://" not in notebook.path else notebook.path
+    return _lasting(notebook.path)
 
 
 def _new_hints(

@@ -17,7 +17,7 @@ from orch_nb.cli.marks import choose_palette
 from orch_nb.cli.paint import Painter
 from orch_nb.cli.records import change_record, print_json, run_record, task_record
 from orch_nb.cli.terminal import RunView, make_row, show_value
-from orch_nb.cli.text import escape_text, one_line, pad_text
+from orch_nb.cli.text import escape_text, near_path, one_line, pad_text
 from orch_nb.durations import show_duration
 from orch_nb.model import FlowRun, StateChange, TaskRun
 from orch_nb.states import StateName
@@ -138,8 +138,8 @@ def _show_head(page: Page, run: FlowRun) -> None:
     page.state(run.state_name, escape_text(words + (f" · {took}" if took else ""), 300))
     rows = {
         "id": run.id,
-        "notebook": run.notebook,
-        "output": run.output or "",
+        "notebook": near_path(run.notebook),
+        "output": near_path(run.output) if run.output else "",
         "started": _local(run.start_time),
         "tags": " ".join(run.tags),
         "with": "  ".join(

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from orch_nb.cli.terminal import NOT_RUN, describe_error
-from orch_nb.cli.text import escape_text, format_clock
+from orch_nb.cli.text import escape_text, format_clock, near_path
 from orch_nb.durations import show_duration
 from orch_nb.engine.events import RunEnded
 from orch_nb.model import TaskRun
@@ -35,7 +35,7 @@ def summarize(ended: RunEnded, output: str | None, counted: frozenset[int]) -> S
         count = len([task for task in ended.tasks if task.cell_number in counted])
         tasks = f"{count} task" if count == 1 else f"{count} tasks"
         headline = f"{run.state_name} in {took}: {tasks}{_count_retries(ended.tasks)}"
-        lines = [_list_files(ended.files), f"output  {_path(output)}" if output else ""]
+        lines = [_list_files(ended.files), f"output  {near_path(output)}" if output else ""]
         return Summary(run.state_name, headline, tuple(line for line in lines if line))
     joint = "after" if run.state_type is StateType.CANCELLED else "in"
     headline = f"{run.state_name} {joint} {took}: {_count_ends(ended.tasks, counted)}"
@@ -50,7 +50,7 @@ def summarize(ended: RunEnded, output: str | None, counted: frozenset[int]) -> S
     if failed:
         log += f" {shlex.quote(escape_text(failed[0].name, 80))}"
     lines.append(_list_files(ended.files))
-    lines.append(f"output  {_path(output)}    {log}" if output else log)
+    lines.append(f"output  {near_path(output)}    {log}" if output else log)
     return Summary(run.state_name, headline, tuple(line for line in lines if line))
 
 
@@ -100,8 +100,4 @@ def _list_files(files: tuple[str, ...]) -> str:
     if not files:
         return ""
     more = f" +{len(files) - MOST_FILES}" if len(files) > MOST_FILES else ""
-    return "files   " + ", ".join(_path(path) for path in files[:MOST_FILES]) + more
-
-
-def _path(path: str) -> str:
-    return escape_text(path, 4096)
+    return "files   " + ", ".join(near_path(path) for path in files[:MOST_FILES]) + more

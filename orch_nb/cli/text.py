@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
+from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 
@@ -43,6 +45,14 @@ def escape_text(text: str, longest: int = 2000) -> str:
             safe.append(char)
         marks = 0
     return "".join(safe) + ("…" if len(text) > longest else "")
+
+
+def near_path(path: str) -> str:
+    """A path as it is called from the current folder, when it lies in it; on one line."""
+    place = Path(path)
+    with contextlib.suppress(ValueError, OSError):  # elsewhere; or the current folder is gone
+        path = str(place.relative_to(Path.cwd()))
+    return escape_text(path, 4096)
 
 
 def crop_text(text: str, width: int, ellipsis: str = "…") -> str:

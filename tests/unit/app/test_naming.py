@@ -31,6 +31,8 @@ def names(*cells: object) -> list[str]:
         (("df = 1", "df = df + 1", "df"), ["df", "cell-2", "cell-3"]),
         # a given name stays, also when it comes later
         (("load = 1", "load", "#| task load\nx = 1"), ["cell-1", "cell-2", "load"]),
+        # nor is a module what a cell makes
+        (("import time\na = 1", "time, a"), ["a", "cell-2"]),
         (("_hidden = 1", "_hidden"), ["cell-1", "cell-2"]),
         (("import os", "import sys", "os, sys"), ["imports", "cell-2", "cell-3"]),
         ((code("years = [1]", "parameters"), "years"), ["parameters", "cell-2"]),

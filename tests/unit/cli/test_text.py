@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from orch_nb.cli.text import crop_text, escape_text, format_bytes, format_clock, one_line, pad_text
+from orch_nb.cli.text import (
+    crop_text,
+    escape_text,
+    format_bytes,
+    format_clock,
+    near_path,
+    one_line,
+    pad_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -82,3 +91,11 @@ def test_a_clock_counts_like_one(seconds: float, shown: str) -> None:
 )
 def test_memory_reads_well(count: int, shown: str) -> None:
     assert format_bytes(count) == shown
+
+
+def test_a_path_is_called_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert near_path(str(tmp_path / "reports" / "out.ipynb")) == "reports/out.ipynb"
+    assert near_path(str(tmp_path.parent / "out.ipynb")) == str(tmp_path.parent / "out.ipynb")
+    assert near_path("s3://bucket/out.ipynb") == "s3://bucket/out.ipynb"
+    assert near_path("data/a\nb.csv") == "data/a\\nb.csv"
