@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from papermill.engines import Engine
 
 from orch_nb.app.running import Control, RunRequest, run_notebook_document
-from orch_nb.engine.events import Event, Logged, TaskChanged
+from orch_nb.engine.events import Event, Logged, Printed, TaskChanged
 from orch_nb.errors import SessionError
 from orch_nb.notebook.binding import bind_parameters
 from orch_nb.notebook.reader import notebook_from_dict
@@ -53,7 +54,11 @@ class FlowEngine(Engine):  # type: ignore[misc]
         request = RunRequest(
             input_path, output_path, options=options, kernel=kernel_name, log_output=log_output
         )
-        listener = _Progress(len(notebook.cells) if progress_bar else 0)
+        listener = _Progress(
+            cells=len(notebook.cells) if progress_bar else 0,
+            log_output=log_output,
+            files={"stdout": kwargs.get("stdout_file"), "stderr": kwargs.get("stderr_file")},
+        )
         try:
             result = run_notebook_document(
                 notebook,
@@ -74,11 +79,14 @@ class FlowEngine(Engine):  # type: ignore[misc]
 
 
 class _Progress:
-    """papermill's progress bar and log lines, from our events."""
+    """papermill's progress bar, log lines and stream files, from our events."""
 
-    def __init__(self, cells: int) -> None:
+    def __init__(self, *, cells: int, log_output: bool, files: Mapping[str, TextIO | None]) -> None:
         from papermill.log import logger
         from tqdm.auto import tqdm
+
+        self._log_output = log_output
+        self._files = files
 
         self._logger = logger
         self._bar = tqdm(total=cells, unit="cell", desc="Executing") if cells else None
@@ -87,11 +95,22 @@ class _Progress:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Logged):
             self._logger.debug(event.record.message)
+        if isinstance(event, Printed):
+            self._print(event)
         if not isinstance(event, TaskChanged) or not event.task.state_type.is_terminal:
             return
         if self._bar is not None and event.task.cell_number not in self._done:
             self._done.add(event.task.cell_number)
             self._bar.update(1)
+
+    def _print(self, event: Printed) -> None:
+        if self._log_output:
+            log = self._logger.warning if event.name == "stderr" else self._logger.info
+            log(event.text)
+        file = self._files.get(event.name)
+        if file is not None:
+            file.write(event.text)
+            file.flush()
 
     def close(self) -> None:
         """End the bar's line."""

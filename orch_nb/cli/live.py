@@ -19,10 +19,19 @@ from rich.text import Text
 
 from orch_nb.cli.marks import choose_palette
 from orch_nb.cli.paint import Painter
+from orch_nb.cli.printed import LONGEST_LINE, PrintedLines
 from orch_nb.cli.summary import summarize
 from orch_nb.cli.terminal import RunView, advance, is_notable, make_row
 from orch_nb.cli.text import escape_text, format_clock
-from orch_nb.engine.events import Event, Logged, Notice, RunEnded, RunStarted, TaskChanged
+from orch_nb.engine.events import (
+    Event,
+    Logged,
+    Notice,
+    Printed,
+    RunEnded,
+    RunStarted,
+    TaskChanged,
+)
 from orch_nb.model import LogRecord, TaskRun
 from orch_nb.states import StateType
 
@@ -42,6 +51,7 @@ class Screen:
         self._painter = painter
         self._clock = clock
         self._least_level = logging.NOTSET if log_output else logging.WARNING
+        self._printed = PrintedLines() if log_output else None
         self.view = RunView()
         self.interrupts = 0  # how often the user pressed Ctrl-C
 
@@ -64,7 +74,11 @@ class Screen:
             case RunStarted():
                 self._print(self._painter.headline(self.view, self._width))
             case TaskChanged(task=task):
+                if self._printed is not None and task.state_type is not StateType.RUNNING:
+                    self._show_printed(task.cell_number, self._printed.end(task.cell_number))
                 self._show_task(task, now)
+            case Printed(cell_number=cell) if self._printed is not None:
+                self._show_printed(cell, self._printed.take(event))
             case Notice(text=text):
                 self._print(Text(self._painter.words(f"note: {escape_text(text)}")))
             case Logged(record=record) if record.level >= self._least_level:
@@ -85,6 +99,12 @@ class Screen:
 
     def _show_task(self, task: TaskRun, now: float) -> None:
         raise NotImplementedError
+
+    def _show_printed(self, cell: int, lines: list[str]) -> None:
+        name = escape_text(self.view.tasks[cell].name, 40)
+        for line in lines:
+            words = escape_text(line.expandtabs(), LONGEST_LINE)
+            self._print(Text(self._painter.words(f"{name}: {words}")))
 
     def _print(self, line: Text) -> None:
         """Print a line as it is; the terminal wraps it if it must."""

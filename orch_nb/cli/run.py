@@ -55,7 +55,7 @@ _MANY: dict[str, Any] = {"type": str, "multiple": True}
 @click.option("-k", "--kernel", help="the kernel to use instead of the notebook's")
 @click.option("--cwd", metavar="FOLDER", help="the working folder [the notebook's]")
 @click.option("--report-mode/--no-report-mode", help="hide the cells' input in the output")
-@click.option("--log-output/--no-log-output", help="print all that the cells log")
+@click.option("--log-output/--no-log-output", help="print all that the cells print and log")
 @click.option("--tag", "tags", **_MANY, help="a tag for the run")
 @click.option("--name", help="a name for the run")
 @click.option("--ascii", "ascii_only", is_flag=True, help="marks in ASCII")

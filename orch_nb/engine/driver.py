@@ -201,8 +201,7 @@ class Driver:
             case Showed(cell, attempt, event):
                 if self._core.buffer.slot(cell).attempt == attempt:
                     self._output.showed(cell, event)
-                    if event["type"] == "stream":
-                        self._recording.progress(cell, event["text"])
+                    self._recording.showed(cell, event)
             case Said(cell, level, logger, text, time):
                 self._recording.log(cell, level, logger, text, time)
 

@@ -15,7 +15,8 @@ from orch_nb.model import FlowRun, LogRecord, TaskRun
 class RunStarted:
     """First event. ``tasks`` has one entry for each cell that will run, in document order;
     ``waits`` maps a cell number to its inputs' ``(name, cell number)`` pairs;
-    ``counted`` are the numbers of the cells that count as tasks; ``expected`` maps a cell number to seconds learned from earlier runs.
+    ``expected`` maps a cell number to seconds learned from earlier runs;
+    ``counted`` are the numbers of the cells that count as tasks.
     """
 
     run: FlowRun
@@ -52,6 +53,18 @@ class TaskProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class Printed:
+    """What a running cell showed as text, as it came: any part of a line, or several.
+
+    ``name`` is the stream, "stdout" or "stderr", or "result" for the text of a rich output.
+    """
+
+    cell_number: int
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Logged:
     """A captured log record."""
 
@@ -75,5 +88,5 @@ class RunEnded:
     files: tuple[str, ...] = ()
 
 
-Event = RunStarted | RunChanged | TaskChanged | TaskProgress | Logged | Notice | RunEnded
+Event = RunStarted | RunChanged | TaskChanged | TaskProgress | Printed | Logged | Notice | RunEnded
 Listener = Callable[[Event], None]

@@ -15,13 +15,14 @@ from orch_nb.engine.events import (
     Listener,
     Logged,
     Notice,
+    Printed,
     RunChanged,
     RunEnded,
     TaskChanged,
     TaskProgress,
 )
 from orch_nb.engine.messages import Learn, Note
-from orch_nb.execution.job import Outcome
+from orch_nb.execution.job import Message, Outcome
 from orch_nb.model import FlowRun, LogRecord, TaskRun
 from orch_nb.results.blob import Manifest
 from orch_nb.results.signing import KeyRing
@@ -113,6 +114,17 @@ class Recording:
         )
         self._logs.append(record)
         self.tell(Logged(record))
+
+    def showed(self, cell: int, event: Message) -> None:
+        """Tell what a running cell shows, as far as it is text."""
+        match event["type"]:
+            case "stream":
+                self.progress(cell, event["text"])
+                self.tell(Printed(cell, event["name"], event["text"]))
+            case "output":
+                text = event["output"].get("data", {}).get("text/plain")
+                if isinstance(text, str):
+                    self.tell(Printed(cell, "result", text))
 
     def progress(self, cell: int, text: str = "", memory: int | None = None) -> None:
         """Tell what a running cell printed last, and its memory."""
