@@ -1,7 +1,7 @@
 """A digest of a value by its type's meaning: equal values have it, in any process, any day.
 
 Never pickle bytes, which differ for equal values. A float's NaN equals itself here; sets have
-no order; dicts have one; notebook functions and classes count by their code; an array counts by
+no order; dicts have one; caches do not count; notebook functions and classes count by their code; an array counts by
 its elements, whatever memory they lie in.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import functools
 import fractions
 import pathlib
 import re
@@ -139,7 +140,7 @@ class Fingerprinter:
         if any(_tells_pickle(base) for base in cls.__mro__[:-1]):
             # What it tells pickle is what it means: caches are left out.
             try:
-                return _hash(_name(cls), self._feed(_plain(value.__reduce_ex__(4)), depth))
+                return _hash(_name(cls), self._feed(_plain(cls, value.__reduce_ex__(4)), depth))
             except Exception:  # the type's own code; many can't be pickled
                 self.partial = True
         try:
@@ -149,8 +150,8 @@ class Fingerprinter:
             self.partial = self.partial or not parts
             return _hash(_name(cls), *parts)
         parts = []
-        for name in sorted(attributes, key=str):
-            parts += [str(name).encode(), self._feed(attributes[name], depth)]
+        for name, part in _attributes(cls, attributes):
+            parts += [str(name).encode(), self._feed(part, depth)]
         return _hash(_name(cls), *parts)
 
 
@@ -163,11 +164,25 @@ def _tells_pickle(cls: type) -> bool:
     return not {"__reduce__", "__reduce_ex__", "__getstate__"}.isdisjoint(vars(cls))
 
 
-def _plain(reduced: Any) -> Any:
-    """What ``__reduce_ex__`` gave, with iterators made into lists."""
+def _plain(cls: type, reduced: Any) -> Any:
+    """What ``__reduce_ex__`` gave, with iterators made into lists and attributes in order."""
     if isinstance(reduced, str):
         return reduced
-    return [list(part) if i in (3, 4) and part else part for i, part in enumerate(reduced)]
+    plain = [list(part) if i in (3, 4) and part else part for i, part in enumerate(reduced)]
+    if len(plain) > 2:
+        states = plain[2] if isinstance(plain[2], tuple) else (plain[2],)
+        plain[2] = [_attributes(cls, s) if type(s) is dict else s for s in states]
+    return plain
+
+
+def _attributes(cls: type, state: dict[Any, Any]) -> list[tuple[Any, Any]]:
+    """A state's items in order, without what is only a cache of something computed."""
+    return [
+        (name, state[name])
+        for name in sorted(state, key=str)
+        if name != "_cache"
+        and not isinstance(getattr(cls, str(name), None), functools.cached_property)
+    ]
 
 
 def _atom(value: Any) -> bytes:
