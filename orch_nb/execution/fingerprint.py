@@ -1,8 +1,8 @@
 """A digest of a value by its type's meaning: equal values have it, in any process, any day.
 
 Never pickle bytes, which differ for equal values. A float's NaN equals itself here; sets have
-no order; dicts have one; caches do not count; notebook functions and classes count by their code; an array counts by
-its elements, whatever memory they lie in.
+no order; dicts have one; notebook functions and classes count by their code; an array counts by
+its elements, whatever memory they lie in; caches do not count.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
-import functools
 import fractions
+import functools
 import pathlib
 import re
 import struct
