@@ -276,7 +276,7 @@ def verify(sources: list[str], tolerant: bool) -> None:
             writers[name] = number
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(notebooks, st.booleans())
 def test_the_analysis_excludes_nothing_that_happens(cells: list[str], tolerant: bool) -> None:
     verify([SETUP, *cells], tolerant)
