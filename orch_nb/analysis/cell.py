@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orch_nb.analysis.expressions import evaluate
 from orch_nb.analysis.state import HEAP, REACH_LIMIT, State
@@ -187,13 +187,14 @@ def _facts_after(state: State, lookup: _Lookup, grows: bool) -> Facts:
     """What is known after the cell, where it differs from before."""
     facts: Facts = {}
     for name in state.effects.binds:
-        facts[name] = _bounded(state.known(name) or Value())
+        facts[name] = state.known(name) or Value()
     for item in state.effects.links:
         for name in lookup.names(item):
             if name not in facts:
                 old = lookup.value(name)
                 if old is not None and not old.immutable:
-                    facts[name] = _bounded(state.known(name) or old)
+                    facts[name] = state.known(name) or old
+    _collapse(facts, lookup)
     for name, value_after in list(facts.items()):
         before = lookup.value(name)
         old_reach = before.reach if before is not None else NONE
@@ -215,10 +216,24 @@ def _names(facts: Facts, lookup: _Lookup, item: str) -> frozenset[str]:
     return found if isinstance(found, frozenset) else lookup.names(item)
 
 
-def _bounded(value: Value) -> Value:
-    """Beyond the limit, what a value reaches counts as one object shared by all such values."""
-    if len(value.reach) <= REACH_LIMIT:
-        return value
+def _collapse(facts: Facts, lookup: _Lookup) -> None:
+    """Beyond the limit, what a value reaches counts as one object: HEAP.
+
+    Every name that holds any of it may be, from then on, HEAP too.
+    """
     heap = frozenset((HEAP,))
-    own = value.own if len(value.own) <= 2 else heap
-    return Value(value.type, own | heap, own | heap, value.code, value.draws, value.loose)
+    swallowed: set[str] = set()
+    for name, value in list(facts.items()):
+        if isinstance(value, Value) and len(value.reach) > REACH_LIMIT:
+            swallowed |= value.reach
+            own = value.own if len(value.own) <= 2 else NONE
+            facts[name] = replace(value, own=own | heap, reach=own | heap)
+    holders = {name for item in swallowed for name in lookup.names(item)}
+    for name, value in list(facts.items()):
+        if isinstance(value, Value) and not swallowed.isdisjoint(value.reach):
+            holders.add(name)
+    for name in holders:
+        known = facts.get(name)
+        old = known if isinstance(known, Value) else lookup.value(name)
+        if old is not None and not old.immutable:
+            facts[name] = replace(old, own=old.own | heap, reach=old.reach | heap)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.analysis.hazards import Case, check, hazards
+from tests.unit.analysis.hazards import Case, check, graph_of, hazards
 
 CHANGES: list[Case] = [
     ("append changes", "x = [] ;; x.append(1) ;; print(x)", "2>3: by .append()"),
@@ -170,3 +170,10 @@ def test_a_change_in_place_is_a_new_version(cells: str, expected: str) -> None:
 @hazards(ALIASES)
 def test_aliases_move_together(cells: str, expected: str) -> None:
     check(cells, expected)
+
+
+def test_a_chain_beyond_the_limit_still_moves_together() -> None:
+    chain = ["x0 = []", *(f"x{n} = [x{n - 1}]" for n in range(1, 90))]
+    graph = graph_of(*chain, "x0.append(1)", "print(x89)", "print(x45)")
+    assert 91 in graph.predecessors[92]
+    assert 91 in graph.predecessors[93]
