@@ -241,8 +241,7 @@ class _Dict(Anatomy):
             yield value
 
     def freeze(self, obj: Any) -> State:
-        factory = getattr(obj, "default_factory", None) if type(obj) is not dict else None
-        return (factory, *dict.keys(obj), *dict.values(obj)), None
+        return (*dict.keys(obj), *dict.values(obj)), None
 
     def content(self, obj: Any) -> Any:
         return list(dict.items(obj))
@@ -250,6 +249,23 @@ class _Dict(Anatomy):
     def restore(self, obj: Any, content: Any) -> None:
         dict.clear(obj)
         dict.update(obj, content)
+
+
+class _DefaultDict(_Dict):
+    def parts(self, obj: Any) -> Iterable[Any]:
+        yield obj.default_factory
+        yield from super().parts(obj)
+
+    def freeze(self, obj: Any) -> State:
+        refs, digest = super().freeze(obj)
+        return (obj.default_factory, *refs), digest
+
+    def content(self, obj: Any) -> Any:
+        return obj.default_factory, super().content(obj)
+
+    def restore(self, obj: Any, content: Any) -> None:
+        obj.default_factory, items = content
+        super().restore(obj, items)
 
 
 class _OrderedDict(_Dict):
@@ -425,6 +441,7 @@ class _Opaque(Anatomy):
 
 _ITEMS: dict[type, Anatomy] = {
     collections.OrderedDict: _OrderedDict(),
+    collections.defaultdict: _DefaultDict(),
     list: _List(),
     dict: _Dict(),
     set: _Set(),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from orch_nb.errors import ResultError
 from orch_nb.execution import observe
 from orch_nb.execution.ambient import AmbientWatch, set_ambient
 from orch_nb.execution.anatomy import Pinned
@@ -164,6 +165,8 @@ class _NamespaceWatch:
         try:
             data, buffers = pack(changes, self._index, namespace)
             manifest = write_blob(Path(spec.results), data, buffers)
+        except ResultError as error:
+            return replace(outcome, unshippable=error.message, no_room=True)
         except Exception as error:  # the values' own code runs here, and may fail in any way
             return replace(outcome, unshippable=_why_unshippable(error, bound, namespace))
         return replace(outcome, blob=manifest.to_json())

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from orch_nb.errors import ResultError
 from orch_nb.execution import context, forking, processes
 from orch_nb.execution.execute import adopt, apply_blob, execute
 from orch_nb.execution.fingerprint import Fingerprinter
@@ -151,7 +152,10 @@ class _Home:
             found = {name: _describe(printer, v) for name, v in self.shell.variables().items()}
             self.channel.send({"op": "collected", "fingerprints": found})
             return
-        values, reasons = _final_values(self.shell, Path(self.spec.results))
+        try:
+            values, reasons = _final_values(self.shell, Path(self.spec.results))
+        except ResultError as error:
+            values, reasons = None, dict.fromkeys(self.shell.variables(), error.message)
         self.channel.send({"op": "collected", "values": values, "reasons": reasons})
 
 
@@ -199,7 +203,7 @@ def _attempt(home: _Home, job: Job, channel: Channel, *, may_refuse: bool) -> Ou
     return outcome
 
 
-def _final_values(shell: CellShell, results: Path) -> tuple[Message, dict[str, str]]:
+def _final_values(shell: CellShell, results: Path) -> tuple[Message | None, dict[str, str]]:
     """Each of the notebook's variables pickled on its own; reasons for those that can't be."""
     import cloudpickle
 

@@ -71,6 +71,7 @@ class Outcome:
     error: ErrorInfo | None = None
     blob: Message | None = None
     unshippable: str = ""  # why the changes can't leave their process, in words
+    no_room: bool = False  # only for want of a place to write them: no property of the cell
     refused: bool = False  # it was not run, for the reason in ``unshippable``
     bound: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
