@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import logging
 import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from orch_nb.execution.job import Decoder, Message, encode
+
+
+_log = logging.getLogger(__name__)
 
 
 class Wire:
@@ -64,9 +68,14 @@ class Wire:
             self.close()
             self._closed()
             return
-        for message in self._decoder.feed(data):
-            if self._open:
-                self._heard(message)
+        try:
+            for message in self._decoder.feed(data):
+                if self._open:
+                    self._heard(message)
+        except Exception:  # a worker of another version may say anything; nobody may wait for it
+            _log.exception("a worker's message can't be understood")
+            self.close()
+            self._closed()
 
     def _write(self) -> None:
         while self._outgoing:
