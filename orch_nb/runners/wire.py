@@ -11,7 +11,6 @@ from typing import Any
 
 from orch_nb.execution.job import Decoder, Message, encode
 
-
 _log = logging.getLogger(__name__)
 
 
