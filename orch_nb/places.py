@@ -35,7 +35,7 @@ def find_places(environ: Mapping[str, str] | None = None) -> Places:
         home=home,
         store_url=url,
         key_file=key_beside(Path(url.removeprefix(SQLITE))) if in_file else None,
-        results=environ.get("ORCH_NB_RESULTS") or str(home / "results"),
+        results=_results(environ.get("ORCH_NB_RESULTS")) or str(home / "results"),
         logs=home / "logs",
     )
 
@@ -59,6 +59,13 @@ def wants_durability(environ: Mapping[str, str] | None = None) -> bool:
     """
     environ = os.environ if environ is None else environ
     return environ.get("ORCH_NB_DURABILITY", "").lower() == "full"
+
+
+def _results(place: str | None) -> str:
+    """Workers run in another folder: a path must mean the same to them."""
+    if not place or "://" in place:
+        return place or ""
+    return str(Path(place).expanduser().absolute())
 
 
 def _home(environ: Mapping[str, str]) -> Path:

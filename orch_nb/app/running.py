@@ -13,6 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from orch_nb.app.destination import lasting_path, output_path
+from orch_nb.app.housekeeping import results_cap, tidy_quietly
+from orch_nb.app.learning import new_hints
 from orch_nb.app.output import RunOutput
 from orch_nb.app.preparing import (
     Prepared,
@@ -20,23 +23,22 @@ from orch_nb.app.preparing import (
     merge_options,
     prepare,
     setup_cells,
-    source_hash,
 )
 from orch_nb.engine.driver import Driver, DriveRequest, relative_files
 from orch_nb.engine.events import Listener, Notice, RunStarted
 from orch_nb.engine.recording import Recording
-from orch_nb.errors import KernelError, OutputError
+from orch_nb.errors import KernelError
 from orch_nb.execution.job import Outcome, SessionSpec
 from orch_nb.model import CellKind, FlowRun, FlowRunId, TaskRun
 from orch_nb.notebook.binding import BoundParameters, GivenParameter, bind_parameters
 from orch_nb.notebook.document import Notebook
 from orch_nb.notebook.injection import inject_parameters
-from orch_nb.notebook.output_file import check_writable
 from orch_nb.notebook.reader import read_notebook
 from orch_nb.notebook.syntax import check_syntax
 from orch_nb.notebook.writer import OutputWriter
 from orch_nb.options import FlowOptions
 from orch_nb.places import find_places
+from orch_nb.results.location import Location, open_location
 from orch_nb.runners.base import Collect
 from orch_nb.runners.kernelspecs import KernelChoice, KernelMode, find_kernel
 from orch_nb.states import StateName
@@ -119,7 +121,7 @@ def run(
     notebook = read_notebook(request.notebook)
     check_syntax(notebook)
     bound = bind_parameters(notebook, request.parameters)
-    output = _output_path(request, notebook)
+    output = output_path(request.output, request.parameters, notebook)
     folder = check_folder(request.cwd, notebook)
     injected = inject_parameters(notebook, bound)
     return run_notebook_document(
@@ -137,43 +139,6 @@ def _nobody(event: object) -> None:
     """The listener of a run that nobody watches."""
 
 
-def _output_path(request: RunRequest, notebook: Notebook) -> str:
-    path = request.output
-    if path is None:
-        beside = Path(notebook.path) if notebook.path != "-" else Path("stdin")
-        path = str(beside.with_name(f"{notebook.name}.run.ipynb"))
-    elif "{" in path:
-        path = _fill_in(path, request)
-    same = path not in ("-",) and "://" not in path and _is_same(path, notebook.path)
-    if same:
-        raise OutputError(
-            "the output would replace the notebook itself",
-            where=path,
-            hint="give another path with -o",
-        )
-    check_writable(path)
-    return path
-
-
-def _fill_in(path: str, request: RunRequest) -> str:
-    """papermill's templates: ``out-{region}.ipynb``, with its built-in names."""
-    from papermill.exceptions import PapermillMissingParameterException
-    from papermill.parameterize import add_builtin_parameters, parameterize_path
-
-    values = {given.name: given.value for given in request.parameters}
-    try:
-        return str(parameterize_path(path, add_builtin_parameters(values)))
-    except PapermillMissingParameterException as error:
-        raise OutputError(str(error), where=path, hint="give it with -p") from None
-
-
-def _is_same(path: str, other: str) -> bool:
-    try:
-        return Path(path).samefile(other)
-    except OSError:
-        return False
-
-
 def run_notebook_document(
     notebook: Notebook,
     request: RunRequest,
@@ -187,12 +152,15 @@ def run_notebook_document(
 ) -> RunResult:
     """Run a notebook whose parameters are in place; see ``run``."""
     kernel = _kernel_of(notebook, request)
+    cap = results_cap()
+    places = find_places()
+    location = open_location(places.results, places.home / "cache")
     options = merge_options(notebook.flow.options, request.options)
     workers = options.max_workers or os.cpu_count() or 1
     session = _Session(kernel, folder)
     try:
         with open_store() as store, StoreWriter(store) as writer:
-            hints = store.get_hints(_hints_key(notebook))
+            hints = store.get_hints(lasting_path(notebook.path))
             foreign = kernel.why if kernel.mode is KernelMode.FOREIGN else ""
             prepared = prepare(notebook, options, workers=workers, hints=hints, foreign=foreign)
             flow_run = _flow_run(prepared, request, bound, output)
@@ -204,14 +172,28 @@ def run_notebook_document(
             ).result()
             for text in (*notebook.notices, *store.notices):
                 listener(Notice(text))
-            return _drive(
-                _Run(prepared, request, flow_run, tasks, output, folder, workers, mark_errors),
+            result = _drive(
+                _Run(
+                    prepared,
+                    request,
+                    flow_run,
+                    tasks,
+                    output,
+                    folder,
+                    workers,
+                    mark_errors,
+                    location,
+                ),
                 store,
                 writer,
                 session,
                 listener,
                 control,
             )
+            untidy = tidy_quietly(store, location, cap)
+            if untidy:
+                listener(Notice(f"old values were not deleted: {untidy}"))
+            return result
     finally:
         session.close()
 
@@ -235,6 +217,7 @@ class _Run:
     folder: str
     workers: int
     mark_errors: bool
+    location: Location
 
 
 class _Session:
@@ -274,7 +257,9 @@ def _drive(
 ) -> RunResult:
     prepared, record = run.prepared, run.record
     document = OutputWriter(prepared.notebook, run.output, report_mode=run.request.report_mode)
-    recording = Recording(record, run.tasks, writer, store.keyring(), listener)
+    recording = Recording(
+        record, run.tasks, writer, store.keyring(), listener, location=run.location
+    )
     output = RunOutput(document, recording)
     request = DriveRequest(
         spec=_session_spec(run, session.kernel),
@@ -294,12 +279,14 @@ def _drive(
         recording.end(StateName.CRASHED, f"{type(error).__name__}: {error}")
         raise
     files = relative_files(outcomes, run.folder)
-    recording.keep_hints(_hints_key(prepared.notebook), _new_hints(prepared, recording, outcomes))
+    recording.keep_hints(
+        lasting_path(prepared.notebook.path), new_hints(prepared, recording, outcomes)
+    )
     final = recording.end(driver.state, driver.message)
     output.finish()
     output.save(final=True)
     recording.tell(final_event := recording.ended_event(files))
-    values, reasons = _read_values(driver)
+    values, reasons = _read_values(driver, run.location.staging)
     return RunResult(
         final,
         final_event.tasks,
@@ -345,20 +332,15 @@ def _flow_run(
         id=new_flow_run_id(),
         name=request.name or "",
         flow=notebook.flow.name,
-        notebook=_lasting(notebook.path),
+        notebook=lasting_path(notebook.path),
         state_name=StateName.PENDING,
         parameters=bound.record,
         parameter_sources=bound.sources,
         tags=request.tags,
         options=prepared.options,
-        output=None if output is None else _lasting(output),
+        output=None if output is None else lasting_path(output),
         scheduled_time=datetime.now(UTC),
     )
-
-
-def _lasting(path: str) -> str:
-    """A path that means the same from any folder."""
-    return path if path == "-" or "://" in path else str(Path(path).absolute())
 
 
 def _task_runs(prepared: Prepared, run_id: FlowRunId) -> dict[int, TaskRun]:
@@ -400,7 +382,7 @@ def _session_spec(run: _Run, kernel: KernelChoice) -> SessionSpec:
     record = run.record
     return SessionSpec(
         folder=run.folder,
-        results=find_places().results,
+        results=str(run.location.staging),
         run={
             "id": record.id,
             "name": record.name,
@@ -416,45 +398,17 @@ def _session_spec(run: _Run, kernel: KernelChoice) -> SessionSpec:
     )
 
 
-def _hints_key(notebook: Notebook) -> str:
-    return _lasting(notebook.path)
-
-
-def _new_hints(
-    prepared: Prepared, recording: Recording, outcomes: Mapping[int, Outcome]
-) -> dict[str, Any]:
-    """What this run learned of each cell that ran: its time, and what the analysis missed."""
-    cells = {cell.number: cell for cell in prepared.notebook.cells}
-    hints: dict[str, dict[str, Any]] = {}
-    for number, outcome in outcomes.items():
-        if outcome.ok:
-            hints[source_hash(cells[number])] = {"seconds": round(outcome.seconds, 4)}
-    for edge in prepared.graph.edges:
-        if edge.kind == "learned" and edge.target in cells:
-            digest = source_hash(cells[edge.source])
-            hint = hints.setdefault(source_hash(cells[edge.target]), {})
-            hint.setdefault("waits", []).append([digest, list(edge.names), edge.reason])
-    for number, reason in prepared.plan.at_home.items():
-        hints.setdefault(source_hash(cells[number]), {})["home"] = reason
-    for learned in recording.learned:
-        if not learned.target:
-            hints.setdefault(source_hash(cells[learned.source]), {})["home"] = learned.reason
-            continue
-        digest = source_hash(cells[learned.source])
-        hint = hints.setdefault(source_hash(cells[learned.target]), {})
-        hint.setdefault("waits", []).append([digest, list(learned.names), learned.reason])
-    return hints
-
-
-def _read_values(driver: Driver) -> tuple[Mapping[str, bytes], Mapping[str, str]]:
+def _read_values(driver: Driver, staging: Path) -> tuple[Mapping[str, bytes], Mapping[str, str]]:
     """The pickles of the final values. The blob came from this run's own processes."""
-    if driver.values is None or driver.values.manifest is None:
+    if driver.values is None:
         return {}, {}
+    if driver.values.manifest is None:
+        return {}, driver.values.reasons
     import pickle
 
     from orch_nb.results.blob import Manifest, blob_path, read_blob
 
     manifest = Manifest.from_json(driver.values.manifest)
-    path = blob_path(Path(find_places().results), manifest.digest)
+    path = blob_path(staging, manifest.digest)
     data, _ = read_blob(path, manifest)
     return pickle.loads(data), driver.values.reasons

@@ -21,10 +21,12 @@ from orch_nb.engine.events import (
     TaskChanged,
     TaskProgress,
 )
+from orch_nb.engine.keeping import Keeping, Operation
 from orch_nb.engine.messages import Learn, Note
 from orch_nb.execution.job import Message, Outcome
 from orch_nb.model import FlowRun, LogRecord, TaskRun
 from orch_nb.results.blob import Manifest
+from orch_nb.results.location import Location
 from orch_nb.results.signing import KeyRing
 from orch_nb.states import StateName, StateType
 from orch_nb.store import ResultRecord, StoreWriter, TaskChange, Transaction
@@ -43,12 +45,17 @@ class Recording:
     writer: StoreWriter
     keyring: KeyRing
     listener: Listener
+    location: Location | None = None  # where values are kept, if not just where they are written
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     learned: list[Learn] = field(default_factory=list)
     _failed: Callable[[BaseException], None] | None = None
     _changes: list[TaskChange] = field(default_factory=list)
     _results: list[ResultRecord] = field(default_factory=list)
     _logs: list[LogRecord] = field(default_factory=list)
+    _keeping: Keeping = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._keeping = Keeping(self.writer, self.location, self.notice)
 
     def tell(self, event: Event) -> None:
         """Hand an event to the listener; its failures are its own."""
@@ -71,7 +78,7 @@ class Recording:
         if run.state_type.is_terminal:
             run = replace(run, end_time=now)
         self.run = run
-        self._submit(lambda t: t.set_flow_state(run, expected=expected, by=_BY))
+        self._submit(lambda t, _: t.set_flow_state(run, expected=expected, by=_BY))
         self.tell(RunChanged(run))
 
     def note(self, note: Note, outcome: Outcome | None, where: str) -> None:
@@ -140,30 +147,31 @@ class Recording:
             return
         epoch = self.run.epoch
 
-        def write(transaction: Transaction) -> None:
-            for result in results:
+        def write(transaction: Transaction, kept: Sequence[ResultRecord]) -> None:
+            for result in kept:
                 transaction.record_result(result, epoch=epoch)
             for change in changes:
                 transaction.set_task_states([change], epoch=epoch, by=_BY)
             transaction.append_logs(logs)
 
-        self._submit(write)
+        self._submit(write, results)
 
     def beat(self) -> None:
         """Show that this driver lives."""
-        run = self.run
-        self._submit(lambda t: t.beat(run.id, run.epoch))
+        run = self.run  # not behind values that are on their way: others watch for it
+        self.writer.submit(lambda t: t.beat(run.id, run.epoch)).add_done_callback(self._check)
 
     def keep_hints(self, notebook: str, hints: Mapping[str, Any]) -> None:
         """Keep what was learned of the notebook's cells, by source hash."""
-        self._submit(lambda t: t.put_hints(notebook, hints))
+        self._submit(lambda t, _: t.put_hints(notebook, hints))
 
     def end(self, state: StateName, message: str) -> FlowRun:
         """Record the end of the run, give the claim back, and wait until it is all stored."""
         self.flush()
         self.set_run_state(state, message)
         run = self.run
-        self._submit(lambda t: t.release(run.id, run.epoch))
+        self._submit(lambda t, _: t.release(run.id, run.epoch))
+        self._keeping.close()
         self.writer.flush()
         return run
 
@@ -184,6 +192,8 @@ class Recording:
         names = outcome.bound
         if outcome.blob is None:
             reason = outcome.unshippable or "it ran in the flow's own process"
+            if outcome.no_room:
+                self._keeping.not_kept(reason)
             return ResultRecord(
                 self.run.id, task.id, names, kept=False, reason=reason, attempt=task.attempt
             )
@@ -202,8 +212,8 @@ class Recording:
             key_id=signature.key_id,
         )
 
-    def _submit(self, operation: Callable[[Transaction], None]) -> None:
-        self.writer.submit(operation).add_done_callback(self._check)
+    def _submit(self, operation: Operation, results: Sequence[ResultRecord] = ()) -> None:
+        self._keeping.submit(operation, self._check, results)
 
     def _check(self, future: Future[None]) -> None:
         error = future.exception()

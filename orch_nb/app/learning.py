@@ -1,0 +1,38 @@
+"""What a run learned of a notebook's cells, for the runs after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orch_nb.app.preparing import Prepared, source_hash
+from orch_nb.engine.recording import Recording
+from orch_nb.execution.job import Outcome
+
+
+def new_hints(
+    prepared: Prepared, recording: Recording, outcomes: Mapping[int, Outcome]
+) -> dict[str, Any]:
+    """What this run learned of each cell that ran: its time, and what the analysis missed."""
+    cells = {cell.number: cell for cell in prepared.notebook.cells}
+    hints: dict[str, dict[str, Any]] = {}
+    for number, outcome in outcomes.items():
+        if outcome.ok:
+            hints[source_hash(cells[number])] = {"seconds": round(outcome.seconds, 4)}
+    for edge in prepared.graph.edges:
+        if edge.kind == "learned" and edge.target in cells:
+            digest = source_hash(cells[edge.source])
+            hint = hints.setdefault(source_hash(cells[edge.target]), {})
+            hint.setdefault("waits", []).append([digest, list(edge.names), edge.reason])
+    for number, reason in prepared.plan.at_home.items():
+        hints.setdefault(source_hash(cells[number]), {})["home"] = reason
+    for learned in recording.learned:
+        if not learned.target:
+            if learned.source in outcomes and outcomes[learned.source].no_room:
+                continue  # there may be room next time
+            hints.setdefault(source_hash(cells[learned.source]), {})["home"] = learned.reason
+            continue
+        digest = source_hash(cells[learned.source])
+        hint = hints.setdefault(source_hash(cells[learned.target]), {})
+        hint.setdefault("waits", []).append([digest, list(learned.names), learned.reason])
+    return hints
