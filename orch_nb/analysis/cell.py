@@ -104,13 +104,12 @@ def _finished(
     changes = _changed_names(state, lookup)
     binds = NONE if may_fail or state.dead else frozenset(state.bound & effects.binds)
     soft = {name for name in effects.soft if name == "*" or lookup.value(name) is not None}
-    uncertain = {name for name in effects.binds - binds if lookup.value(name) is not None}
     last = tree.body[-1] if tree.body else None
     displays = isinstance(last, ast.Expr) and not _DISPLAYED.search(source.rstrip())
     imports_only = not effects.barrier and all(_is_import(part) for part in tree.body)
     found = _facts_after(state, lookup, "defaultdict" in source or "__missing__" in source)
     return CellEffects(
-        reads=frozenset(effects.reads | uncertain | changes.keys()),
+        reads=frozenset(effects.reads | changes.keys()),
         soft=frozenset(soft),
         binds=binds,
         bound=frozenset(effects.binds),

@@ -44,7 +44,9 @@ class Tracker:
 
     def __init__(self) -> None:
         self._found: list[Edge] = []
-        self._writers: dict[str, Node] = {}
+        # A name's last sure writer (or changer), and those after it that may have bound it: a
+        # reader waits for all of them, they need not wait for each other.
+        self._writers: dict[str, tuple[Node, ...]] = {}
         self._ambient: dict[str, int] = {}
         self._reading: dict[str, set[int]] = {}  # path → cells that read it since it was written
         self._writing: dict[str, int] = {}
@@ -95,17 +97,19 @@ class Tracker:
 
     def _values(self, node: Node, effects: CellEffects) -> None:
         found: dict[int, list[str]] = {}
+        writers: dict[int, Node] = {}
         names = self._writers.keys() if "*" in effects.soft else node.reads
         for name in names:
-            writer = self._writers.get(name)
-            if writer is None or (writer.barrier and name not in writer.bound):
-                continue  # nobody sets it; or a barrier may, and has an edge of its own
-            if not node.barrier or name in effects.reads:
-                found.setdefault(writer.cell.number, []).append(name)
+            for writer in self._writers.get(name, ()):
+                if writer.barrier and name not in writer.bound:
+                    continue  # a barrier may set it, and has an edge of its own
+                if not node.barrier or name in effects.reads:
+                    writers[writer.cell.number] = writer
+                    found.setdefault(writer.cell.number, []).append(name)
         for source, read in found.items():
             read.sort()
-            writer = self._writers[read[0]]
-            self._edge(node, source, tuple(read), _reads(node, writer, read), EdgeKind.VALUE)
+            reason = _reads(node, writers[source], read)
+            self._edge(node, source, tuple(read), reason, EdgeKind.VALUE)
 
     def _ambients(self, node: Node, effects: CellEffects) -> None:
         reads = set(node.ambient_reads)
@@ -174,7 +178,8 @@ class Tracker:
         else:
             self._since.append(number)
         for name in node.writes:
-            self._writers[name] = node
+            sure = name in node.binds or name in node.reads
+            self._writers[name] = (node,) if sure else (*self._writers.get(name, ()), node)
         for name in node.ambient_writes:
             self._ambient[name] = number
         for path in node.files_written:

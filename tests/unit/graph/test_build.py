@@ -125,7 +125,7 @@ def test_a_cell_that_may_fail_binds_nothing_for_sure() -> None:
     cells = cells_of("x = 1", "x = 2\nraise E", "print(x)")
     cells[1] = replace(cells[1], source="x = f()", tags=("raises-exception",))
     graph = build_graph(cells)
-    assert [(e.source, e.target) for e in graph.edges] == [(1, 2), (2, 3)]
+    assert [(e.source, e.target) for e in graph.edges] == [(1, 3), (2, 3)]
     assert graph.node(2).binds == frozenset()
 
 
