@@ -214,8 +214,14 @@ def library_call(state: State, path: str, arguments: Arguments, node: ast.Call) 
         if result is not None:
             return result
     facts = knowledge.function(path)
+    module = "module " + path.partition(".")[0]
+    if state.known(module) is not None:
+        state.ambient_read(module)
     if facts is None or not facts.known:
         state.effects.heavy = True
+        if node is state.statement:
+            # Nobody takes its result: it may well be called for what it sets in its library.
+            state.ambient_write(module)
         return unknown_call(state, UNKNOWN, arguments, f"passed to {path.rpartition('.')[2]}()")
     return apply_facts(state, facts, None, arguments, node, path)
 

@@ -103,6 +103,7 @@ class State:
         self.fresh = 0
         self.touched: dict[str, object] = {}  # notebook names looked up, with what was found
         self.definitions: dict[ast.AST, Definition] = {}
+        self.statement: ast.expr | None = None  # the expression that is a statement, if in one
         self.evaluate: Callable[[State, ast.expr], Value]
         self.execute: Callable[[State, Iterable[ast.stmt]], None]
 

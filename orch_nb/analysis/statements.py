@@ -218,7 +218,9 @@ def _assert(state: State, node: ast.Assert) -> None:
 
 
 def _expression(state: State, node: ast.Expr) -> None:
+    state.statement = node.value
     evaluate(state, node.value)
+    state.statement = None
 
 
 def _type_alias(state: State, node: Any) -> None:

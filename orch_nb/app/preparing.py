@@ -13,6 +13,7 @@ from typing import Any
 from orch_nb.app.naming import name_tasks
 from orch_nb.engine.plan import Plan, Policy
 from orch_nb.errors import GraphError, InputError, NotebookError
+from orch_nb.execution.ambient import AMBIENT
 from orch_nb.graph.build import build_graph
 from orch_nb.graph.model import Edge, EdgeKind, FlowGraph
 from orch_nb.model import Cell, CellKind, CellsMode
@@ -65,6 +66,7 @@ def prepare(
         for digest, cell in by_hash.items()
         if (hint := hints.get(digest)) and hint.get("home")
     }
+    at_home |= _unsendable(graph)
     if foreign:
         at_home = {cell.number: foreign for cell in notebook.cells}
     plan = Plan(
@@ -81,6 +83,16 @@ def prepare(
         at_home=at_home,
     )
     return Prepared(notebook, options, plan, _serial_counts(plan), name_tasks(graph))
+
+
+def _unsendable(graph: FlowGraph) -> dict[int, str]:
+    """Cells that set something of the process that no other process can be given."""
+    found = {}
+    for node in graph.nodes:
+        names = sorted(node.ambient_writes - AMBIENT.keys())
+        if names and not node.barrier:
+            found[node.cell.number] = f"it may set {', '.join(names)}, for the cells after it"
+    return found
 
 
 def merge_options(declared: FlowOptions, given: Mapping[str, Any]) -> FlowOptions:
