@@ -1,7 +1,7 @@
 """Process-wide state that notebooks use like a variable: read, compared, set.
 
 Each entry is known by the name that the analysis uses for it. A state is looked at only when
-its library is loaded.
+its library is loaded; the watch works in the context that cells run in (see CellShell.within).
 """
 
 from __future__ import annotations
@@ -87,6 +87,14 @@ def _set_locale(value: str) -> None:
     locale.setlocale(locale.LC_ALL, value)
 
 
+def _decimal_context() -> Any:
+    return _module("decimal").getcontext().copy()
+
+
+def _set_decimal_context(value: Any) -> None:
+    _module("decimal").setcontext(value.copy())
+
+
 AMBIENT: dict[str, Ambient] = {
     "random": Ambient("random", random.getstate, random.setstate),
     "numpy.random": Ambient(
@@ -114,6 +122,7 @@ AMBIENT: dict[str, Ambient] = {
         ),
         _by_repr,
     ),
+    "decimal": Ambient("decimal", _decimal_context, _set_decimal_context, _by_repr),
     "sklearn.config": Ambient(
         "sklearn",
         lambda: _module("sklearn").get_config(),

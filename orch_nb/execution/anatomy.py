@@ -48,14 +48,12 @@ _IMMUTABLE: tuple[type, ...] = (
     *ATOMS,
     slice,
     types.ModuleType,
-    types.BuiltinFunctionType,
     types.CodeType,
     types.MethodDescriptorType,
     types.WrapperDescriptorType,
     types.GetSetDescriptorType,
     types.MemberDescriptorType,
     types.ClassMethodDescriptorType,
-    types.MethodWrapperType,
     types.GenericAlias,
     types.UnionType,
     datetime.date,
@@ -385,12 +383,29 @@ class _Function(Anatomy):
         raise Pinned("function with a new body")
 
 
+class _Cached(Anatomy):
+    """A notebook function under ``lru_cache``: what it remembers never leaves the process."""
+
+    mutable = True
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        return (obj.__wrapped__,)
+
+    def freeze(self, obj: Any) -> State:
+        return (obj.__wrapped__,), tuple(obj.cache_info())
+
+    def content(self, obj: Any) -> Any:
+        raise Pinned("cache of calls")
+
+
 class _Class(Anatomy):
     """A class defined in the notebook."""
 
     mutable = True
     _OWN = frozenset({"__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__"})
-    _CACHES = frozenset({"_abc_impl", "__abstractmethods__", "__static_attributes__"})
+    _CACHES = frozenset(
+        {"_abc_impl", "__abstractmethods__", "__static_attributes__", "__slotnames__"}
+    )
 
     def _attributes(self, obj: Any) -> dict[str, Any]:
         skip = self._OWN | self._CACHES
@@ -452,12 +467,19 @@ _ITEMS: dict[type, Anatomy] = {
 
 LEAF = Anatomy()
 _FUNCTION = _Function()
+_CACHED = _Cached()
+CACHED_FUNCTION: type = type(functools.lru_cache(len))
 _CLASS = _Class()
 _known: dict[type, Anatomy] = {}
 
 
 def _method_parts(obj: Any) -> Sequence[Any]:
     return obj.__self__, obj.__func__
+
+
+def _receiver(obj: Any) -> Sequence[Any]:
+    receiver = getattr(obj, "__self__", None)
+    return () if isinstance(receiver, types.ModuleType) else (receiver,)
 
 
 def _property_parts(obj: Any) -> Sequence[Any]:
@@ -482,6 +504,8 @@ _FAMILIES: dict[type, Anatomy] = {
     tuple: _Frozen(tuple.__iter__),
     frozenset: LEAF,
     types.MethodType: _Frozen(_method_parts),
+    types.BuiltinMethodType: _Frozen(_receiver),
+    types.MethodWrapperType: _Frozen(_receiver),
     types.MappingProxyType: LEAF,
     property: _Frozen(_property_parts),
     staticmethod: _Frozen(_wrapped_part),
@@ -493,11 +517,20 @@ _FAMILIES: dict[type, Anatomy] = {
 }
 
 
+def is_notebooks_cache(obj: Any, namespace: dict[str, Any]) -> bool:
+    """Whether ``obj``, made by ``lru_cache``, remembers calls of a notebook function."""
+    return getattr(getattr(obj, "__wrapped__", None), "__globals__", None) is namespace
+
+
 def anatomy_of(obj: Any, namespace: dict[str, Any]) -> Anatomy:
     """The anatomy of ``obj``; ``namespace`` tells the notebook's functions from libraries'."""
     cls = type(obj)
     if cls is types.FunctionType:
-        return _FUNCTION if obj.__globals__ is namespace else LEAF
+        # a library's decorator wraps a notebook function in one of its own
+        own = obj.__globals__ is namespace or obj.__module__ == "__main__"
+        return _FUNCTION if own else LEAF
+    if cls is CACHED_FUNCTION:
+        return _CACHED if is_notebooks_cache(obj, namespace) else LEAF
     if isinstance(obj, type):
         return _CLASS if obj.__module__ == "__main__" else LEAF
     found = _known.get(cls)

@@ -92,7 +92,7 @@ def apply_blob(shell: CellShell, count: int, manifest: Message, spec: SessionSpe
     data, buffers = read_blob(blob_path(Path(spec.results), record.digest), record)
     register_loaded()
     loaded = unpack(data, list(buffers), shell.user_ns)
-    set_ambient(loaded["ambient"])
+    shell.within(lambda: set_ambient(loaded["ambient"]))
     for value in loaded["out"]:
         shell.set_out(count, value)
 
@@ -124,7 +124,7 @@ class _NamespaceWatch:
         self._before = shell.variables()
         self._index = Index(job.reads, namespace)
         self._watch = Watch(job.changes, self._index, namespace)
-        self._ambient = AmbientWatch()
+        self._ambient = shell.within(AmbientWatch)
 
     def describe(
         self, outcome: Outcome, result: CellResult, spec: SessionSpec, *, ship: bool
@@ -139,7 +139,7 @@ class _NamespaceWatch:
             if name not in before or before[name] is not value
         }
         deleted = tuple(sorted(name for name in before if name not in after))
-        ambient, fresh = self._ambient.changed()
+        ambient, fresh = self._shell.within(self._ambient.changed)
         try:
             changed = self._watch.changed()
         except Pinned as pin:

@@ -156,7 +156,15 @@ class Fingerprinter:
 
 
 _CLASS_NOISE = frozenset(
-    {"__dict__", "__weakref__", "__module__", "_abc_impl", "__firstlineno__", "__doc__"}
+    {
+        "__dict__",
+        "__weakref__",
+        "__module__",
+        "_abc_impl",
+        "__firstlineno__",
+        "__doc__",
+        "__slotnames__",
+    }
 )
 
 

@@ -8,9 +8,9 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from orch_nb.execution.blame import describe_error
 from orch_nb.execution.history import SerialHistory
@@ -26,6 +26,8 @@ from orch_nb.execution.streams import (
     flush_originals,
 )
 from orch_nb.execution.widgets import widgets_metadata
+
+T = TypeVar("T")
 
 _GRACE = 0.05  # seconds that an awaited task's KeyboardInterrupt has to reach the cell
 
@@ -90,6 +92,10 @@ class CellShell:
     def sink(self, sink: Sink | None) -> None:
         self._sink = sink
         self._recorder.watch(sink)
+
+    def within(self, function: Callable[[], T]) -> T:
+        """Call ``function`` where cells run: with their context variables. Between cells only."""
+        return self._context.run(function)
 
     @property
     def is_running(self) -> bool:

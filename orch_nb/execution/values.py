@@ -7,6 +7,7 @@ buffers travel beside the pickle, to be mapped and not copied.
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import sys
@@ -17,7 +18,13 @@ from typing import Any
 
 import cloudpickle
 
-from orch_nb.execution.anatomy import Anatomy, Pinned, anatomy_of
+from orch_nb.execution.anatomy import (
+    CACHED_FUNCTION,
+    Anatomy,
+    Pinned,
+    anatomy_of,
+    is_notebooks_cache,
+)
 from orch_nb.execution.anatomy_arrays import owner_of
 from orch_nb.execution.walk import BUDGET, Index, Namespace, walk
 
@@ -69,6 +76,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         cls = type(obj)
         if cls is types.FunctionType and obj.__globals__ is self._namespace:
             return self._reduce_function(obj)
+        if cls is CACHED_FUNCTION and is_notebooks_cache(obj, self._namespace):
+            if any((obj.cache_info().hits, obj.cache_info().misses)):
+                raise Pinned("cache of calls")
+            return _make_cached, (obj.cache_parameters(), obj.__wrapped__)
         numpy = sys.modules.get("numpy")
         if numpy is not None and cls is numpy.ndarray and not obj.dtype.hasobject:
             return self._reduce_array(obj)
@@ -121,6 +132,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 def _make_function(code: types.CodeType, namespace: Namespace, name: str, closure: Any) -> Any:
     return types.FunctionType(code, namespace, name, None, closure)
+
+
+def _make_cached(parameters: dict[str, Any], function: Callable[..., Any]) -> Any:
+    return functools.lru_cache(**parameters)(function)
 
 
 def _finish_function(function: types.FunctionType, state: tuple[Any, Any, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import random
 import shutil
 import socket
@@ -210,9 +211,7 @@ def _prepare(sources: Sequence[str], *, serial: bool, workers: int, cells: str) 
 class _Session:
     """One run of one prepared notebook, without a store."""
 
-    def __init__(
-        self, template: Template, prepared: Prepared, folder: Path, results: Path
-    ) -> None:
+    def __init__(self, template: Template, prepared: Prepared, folder: Path, results: Path) -> None:
         self._prepared = prepared
         self._folder = folder
         plan: Plan = prepared.plan
@@ -231,9 +230,7 @@ class _Session:
             for node in plan.graph.nodes
         }
         self._document = OutputWriter(prepared.notebook, None)
-        self._recording = Recording(
-            record, tasks, _NoStore(), KeyRing.create(), lambda event: None
-        )
+        self._recording = Recording(record, tasks, _NoStore(), KeyRing.create(), lambda event: None)
         self._output = RunOutput(self._document, self._recording)
         request = DriveRequest(
             spec=SessionSpec(
@@ -301,7 +298,7 @@ def differences(serial: Seen, parallel: Seen) -> list[str]:
     for number in range(1, end + 1):
         one, other = serial.outputs[number - 1], parallel.outputs[number - 1]
         if one != other:
-            found.append(f"cell {number} shows:\n  {_short(one)}\n  {_short(other)}")
+            found.append(f"cell {number} shows:\n  " + "\n  ".join(_unlike(one, other)))
         if serial.counts[number - 1] != parallel.counts[number - 1]:
             found.append(f"cell {number} has another count")
     if serial.failed is None and parallel.failed is None:
@@ -319,5 +316,9 @@ def differences(serial: Seen, parallel: Seen) -> list[str]:
     return found
 
 
-def _short(texts: Sequence[str]) -> str:
-    return " ".join(texts)[:700]
+def _unlike(one: Sequence[str], other: Sequence[str]) -> Iterator[str]:
+    """The first lines that differ, of both."""
+    first, second = ("\n".join(texts).split("\n") for texts in (one, other))
+    pairs = itertools.zip_longest(first, second, fillvalue="(nothing)")
+    for left, right in itertools.islice(((a, b) for a, b in pairs if a != b), 3):
+        yield f"{left[:300]}\n    | {right[:300]}"
