@@ -35,6 +35,12 @@ from orch_nb.analysis.values import (
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
+# Names of functions that are called for what they set, in any library.
+_SETS = re.compile(
+    r"(set|enable|disable|register|use|init|configure|config|reset|activate|install|switch)(_|$)"
+)
+
+
 def call(state: State, node: ast.Call) -> Value:
     """Evaluate a call."""
     state.effects.calls = True
@@ -223,6 +229,9 @@ def library_call(state: State, path: str, arguments: Arguments, node: ast.Call) 
             # Nobody takes its result: it may well be called for what it sets in its library.
             state.ambient_write(module)
         return unknown_call(state, UNKNOWN, arguments, f"passed to {path.rpartition('.')[2]}()")
+    told = facts.sets or facts.writes or facts.draws or facts.barrier
+    if node is state.statement and not told and _SETS.match(path.rpartition(".")[2]):
+        state.ambient_write(module)
     return apply_facts(state, facts, None, arguments, node, path)
 
 

@@ -181,6 +181,19 @@ AMBIENT: list[Case] = [
     ),
     ("%cd writes the working directory", "%cd a ;; open('b').read()", "1>2"),
     ("sys.path is read by imports", "import sys\nsys.path.append('a') ;; import mine", "1>2"),
+    (
+        "a setting of a known library",
+        "import xarray ;; xarray.set_options(a=1) ;; xarray.x()",
+        "2>3",
+    ),
+    ("a bare call of an unknown library", "import mine ;; mine.go() ;; mine.ask()", "2>3"),
+    (
+        "a name from an unknown library",
+        "import mine ;; mine.go() ;; from mine import f ;; f()",
+        "2>4",
+    ),
+    ("a call whose result is taken", "import mine ;; a = mine.go() ;; b = mine.go()", "2|3"),
+    ("other libraries do not wait", "import mine, other ;; mine.go() ;; b = other.go()", "2|3"),
     ("a module's attribute is ambient", "import mine ;; mine.level = 3 ;; mine.level", "2>3"),
     (
         "setattr of a module is ambient",
