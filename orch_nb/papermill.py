@@ -59,6 +59,7 @@ class FlowEngine(Engine):  # type: ignore[misc]
             log_output=log_output,
             files={"stdout": kwargs.get("stdout_file"), "stderr": kwargs.get("stderr_file")},
         )
+        control = Control()
         try:
             result = run_notebook_document(
                 notebook,
@@ -67,11 +68,13 @@ class FlowEngine(Engine):  # type: ignore[misc]
                 output=output_path,
                 folder=str(Path.cwd()),  # papermill's own rule
                 listener=listener,
-                control=Control(),
+                control=control,
                 mark_errors=False,
             )
         finally:
             listener.close()
+        if control.interrupted:
+            raise KeyboardInterrupt
         state = result.run.state_type
         if state in (StateType.CANCELLED, StateType.CRASHED):
             raise SessionError(f"the run is {result.run.state_name}: {result.run.state_message}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orch_nb.app.running import RunRequest, RunResult, run
+from orch_nb.app.running import Control, RunRequest, RunResult, run
 from orch_nb.errors import NotFoundError
 from orch_nb.execution.outputs import Output
 from orch_nb.model import FlowRun, TaskRun
@@ -23,7 +23,7 @@ class Values(Mapping[str, Any]):
     """
 
     def __init__(self, pickles: Mapping[str, bytes], reasons: Mapping[str, str]) -> None:
-        self._pickles = pickles
+        self._pickles = {name: p for name, p in pickles.items() if not name.startswith("__")}
         self._reasons = reasons
         self._loaded: dict[str, Any] = {}
 
@@ -61,6 +61,13 @@ class NotebookRun:
         """How the run ended."""
         return self.run.state_name
 
+    def __repr__(self) -> str:
+        why = f": {self.run.state_message}" if self.run.state_message else ""
+        return (
+            f"<run {self.run.name} of {self.run.flow} is {self.state}{why}; "
+            f"{len(self.tasks)} cells; output {self.output_path}>"
+        )
+
 
 def run_notebook(
     path: str | Path,
@@ -74,7 +81,8 @@ def run_notebook(
 
     Works in scripts and inside a running kernel. ``options`` are FlowOptions fields (``runner``,
     ``max_workers``, ``cells`` …). A failed run is returned, not raised: look at ``state``.
-    Raises InputError when the notebook or a parameter can't be used.
+    Raises InputError when the notebook or a parameter can't be used. An interrupt cancels the
+    run, a second one kills it; then KeyboardInterrupt is raised.
     """
     given = tuple(
         GivenParameter(name, value, ParameterSource.CALL) for name, value in params.items()
@@ -86,7 +94,10 @@ def run_notebook(
         options=options or {},
         collect=Collect.VALUES,
     )
-    result = run(request)
+    control = Control()
+    result = run(request, control=control)
+    if control.interrupted:
+        raise KeyboardInterrupt
     return NotebookRun(
         result.run,
         result.tasks,

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 
+from orch_nb.app.abandoned import settle_runs
 from orch_nb.errors import InputError, ResultError
 from orch_nb.results.blob import remove_leftovers
 from orch_nb.results.location import KeptBlob, Location
@@ -71,6 +72,7 @@ def _needed(store: Store) -> tuple[set[str], float]:
     values that are not recorded yet."""
     kept: set[str] = set()
     since = time.time() + _MARGIN
+    settle_runs(store)  # a killed one needs nothing any more
     for run in store.list_runs(RunQuery(state_types=_ACTIVE, limit=_MOST_ACTIVE)):
         kept |= {result.digest for result in store.results(run.id) if result.digest}
         if run.start_time is not None:

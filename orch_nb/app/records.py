@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from orch_nb.app.abandoned import settle_run, settle_runs
 from orch_nb.errors import NotFoundError
 from orch_nb.model import FlowRun, LogRecord, StateChange, TaskRun
 from orch_nb.states import StateName
-from orch_nb.store import LogQuery, RunQuery, Store, is_gone, open_store
+from orch_nb.store import LogQuery, RunQuery, Store, open_store
 
-_POLL = 0.3  # seconds between looks at a log that is being followed
+_POLL = 0.3  # seconds between looks at a log that is being followed, or at a run's state
+_LONGEST_CANCEL = 10.0  # seconds that `cancel` waits for the run's end
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ def runs(
         limit=limit,
     )
     with open_store() as store:
+        settle_runs(store)
         found = store.list_runs(query)
     return [run for run in found if set(tags) <= set(run.tags)]
 
@@ -46,7 +49,7 @@ def runs(
 def show(called: str) -> RunDetails:
     """One run, by name or id. Raises NotFoundError."""
     with open_store() as store:
-        run = store.get_run(called)
+        run = settle_run(store, store.get_run(called))
         return RunDetails(run, store.task_runs(run.id), store.history(run.id))
 
 
@@ -64,7 +67,7 @@ def logs(
         if task is not None:
             task = _task_named(store, run, task)
         while True:
-            ended = store.get_run(run.id).state_type.is_terminal
+            ended = settle_run(store, store.get_run(run.id)).state_type.is_terminal
             for record in store.logs(run.id, LogQuery(task, level, after)):
                 after = record.id or after
                 yield record
@@ -89,18 +92,12 @@ def cancel(called: str) -> FlowRun:
     Returns the run as it is a moment later; a run that has ended is returned as it is.
     """
     with open_store() as store:
-        run = store.get_run(called)
+        run = settle_run(store, store.get_run(called))
         if run.state_type.is_terminal:
             return run
         store.write(lambda t: t.request_cancel(run.id, by="the command line"))
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            run = store.get_run(run.id)
-            if run.state_type.is_terminal or _driver_is_gone(store, run):
-                break
+        deadline = time.monotonic() + _LONGEST_CANCEL
+        while not run.state_type.is_terminal and time.monotonic() < deadline:
             time.sleep(_POLL)
+            run = settle_run(store, store.get_run(run.id))
         return run
-
-
-def _driver_is_gone(store: Store, run: FlowRun) -> bool:
-    return any(is_gone(lease.holder) for lease in store.leases(f"run/{run.id}"))

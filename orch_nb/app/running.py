@@ -96,6 +96,7 @@ class Control:
     def __init__(self) -> None:
         self._driver: Driver | None = None
         self._asked: list[bool] = []
+        self.interrupted = False  # by a KeyboardInterrupt in the thread that waits for the run
 
     def cancel(self, kill: bool = False) -> None:
         """End the run: cleanly, or at once with ``kill``."""
@@ -304,6 +305,7 @@ def _in_thread(driver: Driver, control: Control) -> Mapping[int, Outcome]:
     """Drive in a thread of its own, so that no loop of the caller's is in the way."""
     result: list[Mapping[int, Outcome]] = []
     failure: list[BaseException] = []
+    ended = threading.Event()
 
     async def drive() -> None:
         driver.bind_loop()
@@ -315,9 +317,17 @@ def _in_thread(driver: Driver, control: Control) -> Mapping[int, Outcome]:
             asyncio.run(drive())
         except BaseException as error:
             failure.append(error)
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=work, name="orch_nb driver")
     thread.start()
+    while not ended.is_set():
+        try:
+            ended.wait()  # an interrupted join would take the thread for ended
+        except KeyboardInterrupt:  # a script, or a kernel's cell, is interrupted
+            control.cancel(kill=control.interrupted)
+            control.interrupted = True
     thread.join()
     if failure:
         raise failure[0]

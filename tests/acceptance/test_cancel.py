@@ -110,4 +110,12 @@ def test_a_killed_command_leaves_no_process(bench: Bench, write_notebook: Write)
     process = start_run(bench)
     process.kill()
     process.communicate(timeout=30)
-    wait_until(lambda: not bench.processes(), 10, "the workers to notice")
+    wait_until(lambda: not bench.processes(), 2, "the workers to notice")
+    assert bench.left_behind() == []
+    (run,) = bench.orch_json("runs")
+    assert run["state_name"] == "Crashed"
+    details = bench.orch_json("show", run["name"])
+    tasks = {task["name"]: task["state_name"] for task in details["tasks"]}
+    assert tasks == {"load": "Completed", "wait": "Crashed"}
+    assert bench.orch("cancel", run["name"]).code == 0
+    assert bench.orch("logs", run["name"], "--follow").code == 0

@@ -1,0 +1,64 @@
+"""Runs whose driver was killed: nobody else can say how they ended, so whoever looks does."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+from orch_nb.errors import TransitionError
+from orch_nb.model import FlowRun, TaskRun
+from orch_nb.states import StateName, StateType
+from orch_nb.store import Lease, Store, TaskChange, Transaction, is_gone, new_holder
+
+WHY = "its process ended without a word: it was killed, or the machine went down"
+_NOT_RUN = "the run's process is gone"
+_BY = "observer"
+_RUNS = "run/"  # what leases on runs are called
+
+
+def settle_runs(store: Store) -> None:
+    """Record the runs that this host knows to be abandoned as crashed."""
+    for lease in store.leases(_RUNS):
+        if is_gone(lease.holder):
+            _crash(store, store.get_run(lease.resource.removeprefix(_RUNS)), lease)
+
+
+def settle_run(store: Store, run: FlowRun) -> FlowRun:
+    """``run`` as it is now: recorded as crashed if its driver's process is known to be gone."""
+    if not run.state_type.is_terminal:
+        for lease in store.leases(_RUNS + run.id):
+            if is_gone(lease.holder):
+                return _crash(store, store.get_run(run.id), lease)
+    return run
+
+
+def _crash(store: Store, run: FlowRun, lease: Lease) -> FlowRun:
+    if run.state_type.is_terminal:
+        return run
+    holder = new_holder()
+    last_heard_of = max((change.time for change in store.history(run.id)), default=None)
+    tasks = [task for task in store.task_runs(run.id) if not task.state_type.is_terminal]
+
+    def crash(transaction: Transaction) -> None:
+        epoch = transaction.take_over(lease, holder)
+        changes = [TaskChange(_ended(task), task.state_name) for task in tasks]
+        transaction.set_task_states(changes, epoch=epoch, by=_BY)
+        crashed = replace(
+            run,
+            state_name=StateName.CRASHED,
+            state_message=WHY,
+            end_time=last_heard_of,
+            epoch=epoch,
+        )
+        transaction.set_flow_state(crashed, expected=run.state_name, by=_BY)
+        transaction.release(run.id, epoch)
+
+    with contextlib.suppress(TransitionError):  # another observer was faster
+        store.write(crash)
+    return store.get_run(run.id)
+
+
+def _ended(task: TaskRun) -> TaskRun:
+    if task.state_type is StateType.RUNNING:
+        return replace(task, state_name=StateName.CRASHED, state_message=WHY)
+    return replace(task, state_name=StateName.CANCELLED, state_message=_NOT_RUN)
