@@ -41,7 +41,12 @@ def _fill_in(path: str, parameters: Sequence[GivenParameter]) -> str:
     try:
         return str(parameterize_path(path, add_builtin_parameters(values)))
     except PapermillMissingParameterException as error:
-        raise OutputError(str(error), where=path, hint="give it with -p") from None
+        said = str(error)  # "Missing parameter 'region'"
+        raise OutputError(
+            f"the output's path: {said[:1].lower()}{said[1:]}",
+            where=path,
+            hint="give it with -p",
+        ) from None
 
 
 def _is_same(path: str, other: str) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 
 import click
 
@@ -49,11 +51,10 @@ def report(error: BaseException) -> int:
         _print(format_failure(error.message, error.where, error.hint))
         return error.exit_code
     if isinstance(error, click.ClickException):
-        message, _, hint = error.format_message().partition("\n")
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context else "orch-nb"
-        message = message[:1].lower() + message[1:].rstrip(".")
-        _print(format_failure(message, None, hint or f"{command} --help"))
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            _print(error.format_message())
+        else:
+            _print(format_failure(*_usage(error)))
         return BAD_INPUT
     _print(
         format_failure(
@@ -63,6 +64,30 @@ def report(error: BaseException) -> int:
         )
     )
     return RUN_FAILED
+
+
+def _usage(error: click.ClickException) -> tuple[str, None, str]:
+    """What is wrong with the command line, and what to write instead."""
+    message, _, hint = error.format_message().partition("\n")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "orch-nb"
+    if isinstance(error, click.NoSuchOption):
+        message = f"no such option {error.option_name}"
+        hint = _nearest_option(error.option_name, error.possibilities or ())
+    elif isinstance(error, click.BadOptionUsage) and "requires 2 arguments" in message:
+        hint = f"{error.option_name} NAME VALUE"
+    message = message[:1].lower() + message[1:].rstrip(".")
+    return message, None, hint or f"{command} --help"
+
+
+def _nearest_option(name: str, known: Sequence[str]) -> str:
+    from orch_nb.options import TaskOptions, option_specs
+
+    flags = [spec.flag for spec in option_specs(TaskOptions)]
+    near = difflib.get_close_matches(name, [*known, *flags], n=1, cutoff=0.7)
+    if near and near[0] in flags and near[0] not in known:
+        return f"{near[0]} is a task's: write it in the cell, after  #| task NAME"
+    return f"did you mean {near[0]} ?" if near else ""
 
 
 def _print(text: str) -> None:
