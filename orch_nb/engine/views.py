@@ -57,19 +57,35 @@ def _bound_above(buffer: Buffer, slot: Slot) -> frozenset[str]:
 
 def missed_by(buffer: Buffer, slot: Slot) -> list[Slot] | None:
     """The cells that home took over since the slot's process was forked, in document order;
-    None if the changes of one of them were not shipped."""
+    None if that process can't take them over: one was not shipped, or speaks of objects that
+    have been changed there in place by later cells."""
     missed = [
         other
         for other in buffer.slots[slot.base :]
         if (other.phase is Phase.RETIRED or (other.at_home and other.phase is Phase.ENDED))
         and other.number not in slot.view
     ]
-    return missed if all(other.facts.shipped for other in missed) else None
+    fits = all(
+        other.facts.shipped and other.node.reads.isdisjoint(_changed_since(buffer, other, slot))
+        for other in missed
+    )
+    return missed if fits else None
 
 
 def rebound_since(buffer: Buffer, missed: Slot, slot: Slot) -> tuple[str, ...]:
     """Names that the slot's process has from cells below the missed one, itself included."""
-    later = [buffer.slot(n) for n in slot.view if buffer.slot(n).position > missed.position]
-    if missed.position < slot.position:
-        later.append(slot)
+    later = _later_in_process(buffer, missed, slot)
     return tuple(sorted(frozenset[str]().union(*(other.facts.writes for other in later))))
+
+
+def _changed_since(buffer: Buffer, missed: Slot, slot: Slot) -> frozenset[str]:
+    """Names whose objects the slot's process has changed, in cells below the missed one."""
+    later = _later_in_process(buffer, missed, slot)
+    return frozenset[str]().union(
+        *(o.node.changes if o.phase is Phase.RUNNING else o.facts.changed for o in later)
+    )
+
+
+def _later_in_process(buffer: Buffer, missed: Slot, slot: Slot) -> list[Slot]:
+    own = [*(buffer.slot(number) for number in slot.view), slot]
+    return [other for other in own if other.position > missed.position]

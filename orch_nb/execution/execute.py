@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,17 @@ def execute(
     permit: Callable[[str], None] | None = None,
     *,
     may_refuse: bool,
+    base: dict[str, Any] | None = None,
 ) -> Outcome:
-    """Run ``job`` in ``shell``.
+    """Run ``job`` in ``shell``. ``base`` is filled with the variables as they are before.
 
     ``permit`` is asked before the cell's first effect on the outside, with the effect in
     words, and returns when the cell may go on. With ``may_refuse``, a job whose changes could not
     be seen is not run: its outcome says why in ``unshippable``. So is one whose inputs don't fit.
     """
     namespace = shell.user_ns
+    if base is not None:
+        base.update(shell.variables())
     for count, manifest in job.apply:
         try:
             apply_blob(shell, count, manifest, spec)
@@ -98,19 +101,31 @@ def apply_blob(shell: CellShell, count: int, manifest: Message, spec: SessionSpe
 
 
 def adopt(
-    shell: CellShell, blobs: Sequence[tuple[int, Message, Sequence[str]]], spec: SessionSpec
+    shell: CellShell,
+    blobs: Sequence[tuple[int, Message, Sequence[str]]],
+    spec: SessionSpec,
+    base: dict[str, Any],
+    hidden: Iterable[str],
 ) -> None:
     """Make this process, which ran a cell beside others, hold what they changed meanwhile.
 
-    Each blob comes with its execution count and the names that this process keeps as they are,
-    because a later cell made them. Raises ApplyError.
+    ``base`` are the variables that it was forked with, ``hidden`` the names that it was not
+    shown. Each blob comes with its execution count and the names that this process keeps as they
+    are, because a later cell made them; what the blob says of them is meant for the variables
+    of that name before. Raises ApplyError.
     """
     namespace = shell.user_ns
+    for name in hidden:
+        if name in base:
+            namespace.setdefault(name, base[name])
     for count, manifest, kept in blobs:
-        own = {name: namespace[name] for name in kept if name in namespace}
+        own = {name: namespace.pop(name) for name in kept if name in namespace}
+        namespace.update((name, base[name]) for name in kept if name in base)
         apply_blob(shell, count, manifest, spec)
         for name in kept:
-            namespace.pop(name, None)
+            base.pop(name, None)
+            if name in namespace:
+                base[name] = namespace.pop(name)
         namespace.update(own)
 
 

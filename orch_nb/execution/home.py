@@ -14,6 +14,7 @@ import socket
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from orch_nb.errors import ResultError
 from orch_nb.execution import context, forking, processes
@@ -105,27 +106,28 @@ class _Home:
             forking.reset_pools()
             channel = Channel(socket.socket(fileno=descriptor))
             self.shell.after_fork()
-            outcome = _attempt(self, job, channel, may_refuse=True)
+            base: dict[str, Any] = {}
+            outcome = _attempt(self, job, channel, may_refuse=True, base=base)
             channel.send({"op": "outcome", "outcome": to_message(outcome)})
             if outcome.unshippable and not outcome.refused:
-                self._wait_for_promotion(outcome, channel)
+                self._wait_for_promotion(job, base, channel)
             status = 0
         except OSError:
             status = 0  # the driver is gone, or has dropped this attempt
         finally:
             os._exit(status)
 
-    def _wait_for_promotion(self, outcome: Outcome, channel: Channel) -> None:
+    def _wait_for_promotion(self, job: Job, base: dict[str, Any], channel: Channel) -> None:
         """Hold what can't be shipped until the driver lets this process take over as home."""
         message = channel.receive()
         if message is None:
             return
         reason = ""
         try:
-            adopt(self.shell, message["apply"], self.spec)
+            adopt(self.shell, message["apply"], self.spec, base, job.hide)
         except ApplyError as error:
             reason = str(error)
-        channel.send({"op": "retired", "cell": outcome.cell, "reason": reason})
+        channel.send({"op": "retired", "cell": job.cell, "reason": reason})
         if not reason:
             processes.adopt_orphans()
             serve(self.shell, channel, self.spec)
@@ -169,8 +171,15 @@ def _describe(printer: Fingerprinter, value: object) -> list[str]:
     return [digest, f"{type(value).__module__}.{type(value).__qualname__}", text]
 
 
-def _attempt(home: _Home, job: Job, channel: Channel, *, may_refuse: bool) -> Outcome:
-    """Run ``job``, telling the driver what happens meanwhile."""
+def _attempt(
+    home: _Home,
+    job: Job,
+    channel: Channel,
+    *,
+    may_refuse: bool,
+    base: dict[str, Any] | None = None,
+) -> Outcome:
+    """Run ``job``, telling the driver what happens meanwhile; ``base`` as ``execute`` has it."""
 
     def tell(event: OutputEvent) -> None:
         channel.send({"op": "output", "cell": job.cell, "attempt": job.attempt, "event": event})
@@ -198,7 +207,7 @@ def _attempt(home: _Home, job: Job, channel: Channel, *, may_refuse: bool) -> Ou
     context.set_task(job.task)
     with capture_logs(log):
         gate = permit if job.gate is Gate.IN_ORDER else None
-        outcome = execute(home.shell, job, home.spec, gate, may_refuse=may_refuse)
+        outcome = execute(home.shell, job, home.spec, gate, may_refuse=may_refuse, base=base)
     home.shell.sink = None
     return outcome
 
