@@ -8,7 +8,7 @@ from typing import Any
 from orch_nb.engine.recording import Recording
 from orch_nb.execution.job import Message, Outcome
 from orch_nb.execution.outputs import Output
-from orch_nb.model import TaskRun
+from orch_nb.model import FlowRun, TaskRun
 from orch_nb.notebook.writer import OutputWriter
 from orch_nb.states import StateName
 
@@ -68,13 +68,15 @@ class RunOutput:
         for update in outcome.display_updates:
             self._update(update, up_to=cell - 1)
 
-    def save(self, *, final: bool = False) -> None:
-        changed = self._bring()
-        if changed or final:
-            self._writer.save(final=final)
+    def save(self) -> None:
+        if self._bring():
+            self._writer.save()
 
-    def finish(self) -> None:
-        """Bring everything into the notebook for the last time, without saving."""
+    def finish(self, run: FlowRun | None = None) -> None:
+        """Bring everything into the notebook for the last time, and save it.
+
+        ``run`` is the run with its end, where that is not recorded yet. Raises OutputError when it can't be written.
+        """
         for cell, task in self._recording.tasks.items():
             if task.state_name in _NOT_REACHED and self._outputs.get(cell):
                 self._outputs[cell] = []
@@ -85,7 +87,8 @@ class RunOutput:
             widgets |= self._widgets[cell]
         self._writer.set_widgets(widgets)
         self._bring()
-        self._writer.set_run(self._recording.run)
+        self._writer.set_run(run or self._recording.run)
+        self._writer.save(final=True)
 
     def _bring(self) -> bool:
         """Hand what is new to the writer; tell whether there was anything."""

@@ -27,7 +27,7 @@ from orch_nb.app.preparing import (
 from orch_nb.engine.driver import Driver, DriveRequest, relative_files
 from orch_nb.engine.events import Listener, Notice, RunStarted
 from orch_nb.engine.recording import Recording
-from orch_nb.errors import KernelError
+from orch_nb.errors import KernelError, OutputError
 from orch_nb.execution.job import Outcome, SessionSpec
 from orch_nb.model import CellKind, FlowRun, FlowRunId, TaskRun
 from orch_nb.notebook.binding import BoundParameters, GivenParameter, bind_parameters
@@ -277,15 +277,20 @@ def _drive(
     try:
         outcomes = _in_thread(driver, control)
     except BaseException as error:
-        recording.end(StateName.CRASHED, f"{type(error).__name__}: {error}")
+        why = f"{type(error).__name__}: {error}"
+        recording.end(recording.in_state(StateName.CRASHED, why))
         raise
     files = relative_files(outcomes, run.folder)
     recording.keep_hints(
         lasting_path(prepared.notebook.path), new_hints(prepared, recording, outcomes)
     )
-    final = recording.end(driver.state, driver.message)
-    output.finish()
-    output.save(final=True)
+    final = recording.in_state(driver.state, driver.message)
+    try:
+        output.finish(final)
+    except OutputError as error:
+        recording.end(recording.in_state(StateName.FAILED, error.message))
+        raise
+    recording.end(final)
     recording.tell(final_event := recording.ended_event(files))
     values, reasons = _read_values(driver, run.location.staging)
     return RunResult(

@@ -72,7 +72,7 @@ class OutputNotebook(Protocol):
     def ended(self, cell: int, outcome: Outcome) -> None:
         """An attempt has told its outcome."""
 
-    def save(self, *, final: bool = False) -> None:
+    def save(self) -> None:
         """Write the file, if something is new."""
 
 

@@ -70,13 +70,20 @@ class Recording:
 
     def set_run_state(self, state: StateName, message: str = "") -> None:
         """Record the flow run's new state."""
-        expected = self.run.state_name
+        self._set_run(self.in_state(state, message))
+
+    def in_state(self, state: StateName, message: str = "") -> FlowRun:
+        """The flow run as it would be if it entered a state now."""
         now = self.clock()
         run = replace(self.run, state_name=state, state_message=message)
         if run.state_type is StateType.RUNNING and run.start_time is None:
             run = replace(run, start_time=now)
         if run.state_type.is_terminal:
             run = replace(run, end_time=now)
+        return run
+
+    def _set_run(self, run: FlowRun) -> None:
+        expected = self.run.state_name
         self.run = run
         self._submit(lambda t, _: t.set_flow_state(run, expected=expected, by=_BY))
         self.tell(RunChanged(run))
@@ -165,15 +172,14 @@ class Recording:
         """Keep what was learned of the notebook's cells, by source hash."""
         self._submit(lambda t, _: t.put_hints(notebook, hints))
 
-    def end(self, state: StateName, message: str) -> FlowRun:
-        """Record the end of the run, give the claim back, and wait until it is all stored."""
+    def end(self, run: FlowRun) -> None:
+        """Record the end of the run, as ``in_state`` gave it; give the claim back, and wait until
+        it is all stored."""
         self.flush()
-        self.set_run_state(state, message)
-        run = self.run
+        self._set_run(run)
         self._submit(lambda t, _: t.release(run.id, run.epoch))
         self._keeping.close()
         self.writer.flush()
-        return run
 
     def ended_event(self, files: Sequence[str]) -> RunEnded:
         """The last event, for a run that has ended."""

@@ -238,7 +238,7 @@ def full_disk(bench: Bench) -> Iterator[Path]:
     """A file system with no room left, where this user may mount one."""
     folder = Path(bench.folder) / "full"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
     try:
         mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
@@ -258,6 +258,21 @@ def test_a_full_output(bench: Bench, write_notebook: Write, full_disk: Path) -> 
     write_notebook("print('x' * 10_000)")
     message = refused(bench, "run", "sales.ipynb", "-o", "full/out.ipynb")
     assert "full/out.ipynb" in message
+
+
+def test_a_disk_that_fills_up_during_the_run(
+    bench: Bench, write_notebook: Write, full_disk: Path
+) -> None:
+    (full_disk / "filler").write_bytes(bytes(131_072))  # room for a first save, not for the last
+    write_notebook("print('x' * 100_000)", "%%task report\nprint('y' * 100_000)")
+    ended = bench.orch("run", "sales.ipynb", "-o", "full/out.ipynb")
+    assert ended.code == 2, (ended.out, ended.err)
+    message = "error: there is no space left for the output (it needs 0.2 MB)"
+    assert ended.err.splitlines()[:2] == [message, "  --> full/out.ipynb"]
+    assert [path.name for path in full_disk.iterdir()] == ["filler"]
+    (run,) = bench.orch_json("runs")
+    assert run["state_name"] == "Failed"
+    assert run["state_message"] == message.removeprefix("error: ")
 
 
 def test_a_store_made_by_a_newer_version(bench: Bench, write_notebook: Write) -> None:
