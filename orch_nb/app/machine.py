@@ -11,18 +11,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from orch_nb import __version__
+from orch_nb.app.housekeeping import results_cap
 from orch_nb.errors import OrchError
 from orch_nb.places import find_places
+from orch_nb.results.location import open_location
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at; ``hint`` says what to do when it is not ok."""
+    """One thing that was looked at; ``hint`` says what to do when it is not ok.
+
+    Without an ``optional`` one everything else works: it is off, not broken.
+    """
 
     name: str
     ok: bool
     detail: str
     hint: str = ""
+    optional: bool = False
 
 
 def where() -> dict[str, str]:
@@ -44,6 +50,7 @@ def doctor() -> list[Check]:
         ("python", _python),
         ("packages", _packages),
         ("store", _store),
+        ("results", _results),
         ("kernels", _kernels),
         ("processes", _processes),
         ("jupytext", _jupytext),
@@ -88,6 +95,15 @@ def _store() -> Check:
         return Check("store", True, f"{store.where}{last}{'; ' + notices if notices else ''}")
 
 
+def _results() -> Check:
+    places = find_places()
+    location = open_location(places.results, places.home / "cache")
+    taken = sum(blob.size for blob in location.list())
+    cap = results_cap()
+    detail = f"{places.results}, {taken / 1e6:,.0f} of at most {cap / 1e6:,.0f} MB"
+    return Check("results", True, detail)
+
+
 def _kernels() -> Check:
     from jupyter_client.kernelspec import KernelSpecManager
 
@@ -100,25 +116,25 @@ def _processes() -> Check:
     from orch_nb.execution.forking import why_not
 
     reason = why_not()
-    detail = "cells run in forked processes"
-    if reason:
-        detail = f"cells run one after the other: {reason}"
-    return Check("processes", not reason, detail, "Linux runs cells in parallel")
+    if not reason:
+        return Check("processes", True, "cells run in forked processes")
+    detail = f"off: cells run one after the other: {reason}"
+    return Check("processes", False, detail, "Linux runs cells in parallel", optional=True)
 
 
 def _jupytext() -> Check:
     try:
         version = importlib.metadata.version("jupytext")
     except importlib.metadata.PackageNotFoundError:
-        return Check(
-            "jupytext", True, "off: .py and .md notebooks need  pip install orch_nb[jupytext]"
-        )
+        detail = "off: .py and .md notebooks can't be run, it is not installed"
+        return Check("jupytext", False, detail, "pip install 'orch_nb[jupytext]'", optional=True)
     return Check("jupytext", True, f"{version}: .py and .md notebooks can be run")
 
 
 def _node() -> Check:
     node = shutil.which("node")
     if node is None:
-        return Check("node", True, "off: not found; nothing that is installed needs it")
+        detail = "off: not found; only the development of front-ends would need it"
+        return Check("node", False, detail, "nothing to do", optional=True)
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
     return Check("node", True, f"{version.stdout.strip()} at {node}")

@@ -75,7 +75,8 @@ class RunOutput:
     def finish(self, run: FlowRun | None = None) -> None:
         """Bring everything into the notebook for the last time, and save it.
 
-        ``run`` is the run with its end, where that is not recorded yet. Raises OutputError when it can't be written.
+        ``run`` is the run with its end, where that is not recorded yet. Raises OutputError when
+        the file can't be written.
         """
         for cell, task in self._recording.tasks.items():
             if task.state_name in _NOT_REACHED and self._outputs.get(cell):

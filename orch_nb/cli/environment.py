@@ -35,7 +35,7 @@ def where(as_json: bool) -> None:
 def doctor(ascii_only: bool, as_json: bool) -> None:
     """Check versions, store, kernels and tools; say what is off, and why.
 
-    The exit code is 1 when something is off.
+    The exit code is 1 when something is broken; what is only off does not count.
     """
     from orch_nb import app
 
@@ -46,10 +46,11 @@ def doctor(ascii_only: bool, as_json: bool) -> None:
         page = Page(ascii_only)
         width = max((len(check.name) for check in checks), default=0)
         for check in checks:
-            state = StateName.COMPLETED if check.ok else StateName.FAILED
+            off = StateName.SKIPPED if check.optional else StateName.FAILED
+            state = StateName.COMPLETED if check.ok else off
             page.state(state, f"{check.name:<{width}}  {escape_text(check.detail, 1000)}")
             if check.hint and not check.ok:
                 page.text(f"    hint: {escape_text(check.hint, 1000)}")
     sys.stdout.flush()
-    all_well = all(check.ok for check in checks)
+    all_well = all(check.ok or check.optional for check in checks)
     raise click.exceptions.Exit(DONE if all_well else RUN_FAILED)

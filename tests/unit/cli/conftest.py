@@ -95,6 +95,7 @@ class Check:
     ok: bool
     detail: str
     hint: str = ""
+    optional: bool = False
 
 
 class Control:

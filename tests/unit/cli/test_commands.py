@@ -218,5 +218,12 @@ def test_doctor_shows_what_is_off_and_why(app: Any, orch: Orch, records: Any) ->
     app.checks = app.checks[:1]
     assert orch("doctor").code == 0
     assert json.loads(orch("doctor", "--json").out) == [
-        {"name": "python", "ok": True, "detail": "3.11.7", "hint": ""}
+        {"name": "python", "ok": True, "detail": "3.11.7", "hint": "", "optional": False}
     ]
+
+
+def test_what_is_only_off_does_not_count(app: Any, orch: Orch, records: Any) -> None:
+    app.checks = [records.check("node", False, "off: not found", "nothing to do", optional=True)]
+    printed = orch("doctor", "--ascii")
+    assert printed.code == 0
+    assert printed.out == "-  node  off: not found\n    hint: nothing to do\n"
