@@ -104,6 +104,7 @@ class Anatomy:
     """The answers for one family of types; the base is an immutable leaf."""
 
     mutable = False
+    quick = False  # to look at one is so cheap that it is done though no change is expected
 
     def parts(self, obj: Any) -> Iterable[Any]:
         """The objects it holds, in an order that a copy of it repeats."""
@@ -162,7 +163,7 @@ class _Attributes(Anatomy):
             cls.__dictoffset__ != 0
         )
         self._items = next((_ITEMS[base] for base in cls.__mro__ if base in _ITEMS), None)
-        self._class_is_notebooks = cls.__module__ == "__main__"
+        self._class_is_notebooks = self.quick = cls.__module__ == "__main__"
 
     def _attributes(self, obj: Any) -> dict[str, Any]:
         found = {}
@@ -215,7 +216,7 @@ class _Attributes(Anatomy):
 
 
 class _List(Anatomy):
-    mutable = True
+    mutable = quick = True
 
     def parts(self, obj: Any) -> Iterable[Any]:
         return list.__iter__(obj)
@@ -231,7 +232,7 @@ class _List(Anatomy):
 
 
 class _Dict(Anatomy):
-    mutable = True
+    mutable = quick = True
 
     def parts(self, obj: Any) -> Iterable[Any]:
         for key, value in dict.items(obj):
@@ -290,7 +291,7 @@ class _OrderedDict(_Dict):
 class _Set(Anatomy):
     """A copied set may order its elements otherwise: atoms only are looked into."""
 
-    mutable = True
+    mutable = quick = True
 
     def freeze(self, obj: Any) -> State:
         return tuple(sorted(set.__iter__(obj), key=id)), None
@@ -304,7 +305,7 @@ class _Set(Anatomy):
 
 
 class _Deque(Anatomy):
-    mutable = True
+    mutable = quick = True
 
     def parts(self, obj: Any) -> Iterable[Any]:
         return tuple(collections.deque.__iter__(obj))
@@ -342,7 +343,7 @@ class _Bytes(Anatomy):
 class _Cell(Anatomy):
     """A closure's cell: one variable shared by functions."""
 
-    mutable = True
+    mutable = quick = True
 
     @staticmethod
     def _value(obj: Any) -> tuple[Any, ...]:
@@ -386,7 +387,7 @@ class _Function(Anatomy):
 class _Cached(Anatomy):
     """A notebook function under ``lru_cache``: what it remembers never leaves the process."""
 
-    mutable = True
+    mutable = quick = True
 
     def parts(self, obj: Any) -> Iterable[Any]:
         return (obj.__wrapped__,)
@@ -401,7 +402,7 @@ class _Cached(Anatomy):
 class _Class(Anatomy):
     """A class defined in the notebook."""
 
-    mutable = True
+    mutable = quick = True
     _OWN = frozenset({"__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__"})
     _CACHES = frozenset(
         {"_abc_impl", "__abstractmethods__", "__static_attributes__", "__slotnames__"}
@@ -547,8 +548,8 @@ def _anatomy_for(cls: type) -> Anatomy:
             return _FAMILIES[base]
     if issubclass(cls, _IMMUTABLE):
         return LEAF
-    if issubclass(cls, _PINNED):
-        return _PinnedAnatomy()
+    if issubclass(cls, _PINNED) or (hasattr(cls, "__next__") and not _is_python(cls)):
+        return _PinnedAnatomy()  # what an iterator holds is not all it tells pickle
     foreign = {base for base in cls.__mro__ if not _is_python(base)} - {object, *_ITEMS}
     if not foreign:
         return _Attributes(cls)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -9,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from orch_nb.errors import ResultError
-from orch_nb.execution import observe
+from orch_nb.execution import observe, warned
 from orch_nb.execution.ambient import AmbientWatch, set_ambient
 from orch_nb.execution.anatomy import Pinned
 from orch_nb.execution.anatomy_arrays import register_loaded
 from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
-from orch_nb.execution.outputs import CellResult
+from orch_nb.execution.outputs import CellResult, ErrorInfo
 from orch_nb.execution.shell import CellShell
 from orch_nb.execution.values import ApplyError, Changes, pack, unpack
 from orch_nb.execution.walk import Index, Namespace, Watch, names_reaching
@@ -48,6 +49,11 @@ def execute(
             )
     for name in job.hide:
         namespace.pop(name, None)
+    unbound = _deleted_names(shell, job)
+    if unbound:
+        # whether it deletes or keeps what is hidden can't be told afterwards
+        error = ErrorInfo("NameError", f"name '{unbound[0]}' is not defined", ())
+        return Outcome(job.cell, job.attempt, error=error, refused=True)
     for source in job.setups:
         shell.run(source, count=job.count, silent=True)
     register_loaded()
@@ -129,6 +135,23 @@ def adopt(
         namespace.update(own)
 
 
+def _deleted_names(shell: CellShell, job: Job) -> list[str]:
+    """The hidden names that the cell may delete: by ``del``, or at the end of an ``except``."""
+    if not job.hide or not ("del" in job.source or "except" in job.source):
+        return []
+    try:
+        tree = ast.parse(shell.shell.transform_cell(job.source))
+    except (SyntaxError, ValueError):
+        return []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler) and node.name:
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del):
+            found.add(node.id)
+    return sorted(found.intersection(job.hide))
+
+
 class _NamespaceWatch:
     """The namespace and the ambient state as they were before a cell."""
 
@@ -140,6 +163,7 @@ class _NamespaceWatch:
         self._index = Index(job.reads, namespace)
         self._watch = Watch(job.changes, self._index, namespace)
         self._ambient = shell.within(AmbientWatch)
+        self._warned = warned.look()
 
     def describe(
         self, outcome: Outcome, result: CellResult, spec: SessionSpec, *, ship: bool
@@ -155,6 +179,7 @@ class _NamespaceWatch:
         }
         deleted = tuple(sorted(name for name in before if name not in after))
         ambient, fresh = self._shell.within(self._ambient.changed)
+        shown = warned.changed(self._warned, warned.look())
         try:
             changed = self._watch.changed()
         except Pinned as pin:
@@ -169,14 +194,14 @@ class _NamespaceWatch:
             bound=tuple(sorted(bound)),
             deleted=deleted,
             changed=tuple(sorted(names)),
-            ambient=tuple(sorted(ambient.keys() - fresh)),
+            ambient=tuple(sorted([*ambient.keys() - fresh, *warned.names(shown)])),
         )
         if not ship:
             return outcome
         if outcome.leftovers:
             return replace(outcome, unshippable=f"it left {outcome.leftovers} running")
         out = (result.value,) if self._job.keep_out and result.has_value else ()
-        changes = Changes(bound, deleted, changed, ambient, out)
+        changes = Changes(bound, deleted, changed, ambient, shown, out)
         try:
             data, buffers = pack(changes, self._index, namespace)
             manifest = write_blob(Path(spec.results), data, buffers)

@@ -43,6 +43,7 @@ class Changes:
     deleted: tuple[str, ...] = ()
     changed: list[tuple[Any, Anatomy]] = field(default_factory=list)
     ambient: dict[str, Any] = field(default_factory=dict)
+    warned: dict[str, dict[Any, Any]] = field(default_factory=dict)
     out: tuple[Any, ...] = ()  # the cell's result, if a later cell may name it
 
 
@@ -91,7 +92,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 self._copies.append(values)
                 return reduced[0], (values, *reduced[1][1:])
             return reduced
-        return super().reducer_override(obj)
+        reduced = super().reducer_override(obj)
+        if isinstance(obj, type) and isinstance(reduced, tuple) and "__slots__" in vars(obj):
+            return _with_slots(obj, reduced)
+        return reduced
 
     def _reduce_function(self, obj: types.FunctionType) -> Any:
         state = (
@@ -132,6 +136,14 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 def _make_function(code: types.CodeType, namespace: Namespace, name: str, closure: Any) -> Any:
     return types.FunctionType(code, namespace, name, None, closure)
+
+
+def _with_slots(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    """cloudpickle's way to make a class, told of the slots, which must be there from the start."""
+    make, arguments, *rest = reduced
+    constructor, name, bases, keywords, *ids = arguments
+    keywords = {**keywords, "__slots__": vars(cls)["__slots__"]}
+    return make, (constructor, name, bases, keywords, *ids), *rest
 
 
 def _make_cached(parameters: dict[str, Any], function: Callable[..., Any]) -> Any:
@@ -197,6 +209,7 @@ def pack(
             "bound": changes.bound,
             "deleted": changes.deleted,
             "ambient": changes.ambient,
+            "warned": changes.warned,
             "out": changes.out,
         }
     )

@@ -13,6 +13,8 @@ from typing import Any
 from orch_nb.execution.anatomy import ATOMS, Anatomy, Pinned, State, anatomy_of
 
 BUDGET = 100_000  # objects looked at under all the names of one cell
+MANY = 10_000  # from so many on, only those are watched of which a change is expected
+LONG = 10_000  # items of a container from which on it is watched only then
 
 Namespace = dict[str, Any]
 
@@ -93,13 +95,18 @@ class Index:
 
 
 class Watch:
-    """Frozen looks of the objects that a cell may change."""
+    """Frozen looks of the objects that a cell may change, and of others where that is cheap."""
 
     def __init__(self, names: Iterable[str], index: Index, namespace: Namespace) -> None:
         self._frozen: list[tuple[Any, Anatomy, State]] = []
         wanted = set(names)
+        others = len(index.anatomies) <= MANY
         for key, (obj, anatomy) in index.anatomies.items():
-            if anatomy.mutable and not wanted.isdisjoint(index._reached[key]):
+            if not anatomy.mutable:
+                continue
+            if not wanted.isdisjoint(index._reached[key]) or (
+                others and anatomy.quick and _length(obj) <= LONG
+            ):
                 try:
                     self._frozen.append((obj, anatomy, anatomy.freeze(obj)))
                 except Pinned as pin:
@@ -117,6 +124,10 @@ class Watch:
             if not same or digest != now_digest:
                 found.append((obj, anatomy))
         return found
+
+
+def _length(obj: Any) -> int:
+    return len(obj) if type(obj) in (list, dict, set) else 0
 
 
 def names_reaching(objects: Iterable[Any], names: Iterable[str], namespace: Namespace) -> set[str]:

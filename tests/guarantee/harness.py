@@ -253,7 +253,7 @@ class _Session:
 
     def run(self) -> Seen:
         asyncio.run(self._drive())
-        self._output.finish()
+        self._output.finish(self._recording.run)
         tasks = [self._recording.tasks[number] for number in sorted(self._recording.tasks)]
         bad = (StateName.FAILED, StateName.TIMED_OUT, StateName.CRASHED)
         failed = next((task.cell_number for task in tasks if task.state_name in bad), None)
