@@ -104,12 +104,13 @@ def _finished(
     changes = _changed_names(state, lookup)
     binds = NONE if may_fail or state.dead else frozenset(state.bound & effects.binds)
     soft = {name for name in effects.soft if name == "*" or lookup.value(name) is not None}
+    removed = _removed(tree) & effects.binds - binds
     last = tree.body[-1] if tree.body else None
     displays = isinstance(last, ast.Expr) and not _DISPLAYED.search(source.rstrip())
     imports_only = not effects.barrier and all(_is_import(part) for part in tree.body)
     found = _facts_after(state, lookup, "defaultdict" in source or "__missing__" in source)
     return CellEffects(
-        reads=frozenset(effects.reads | changes.keys()),
+        reads=frozenset(effects.reads | removed | changes.keys()),
         soft=frozenset(soft),
         binds=binds,
         bound=frozenset(effects.binds),
@@ -130,6 +131,17 @@ def _finished(
         facts=found,
         touched=lookup.touched,
     )
+
+
+def _removed(tree: ast.AST) -> set[str]:
+    """Names that are deleted somewhere: whether one is gone depends on whether it was there."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler) and node.name:
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del):
+            found.add(node.id)
+    return found
 
 
 def _known(facts: Mapping[str, object]) -> frozenset[str]:

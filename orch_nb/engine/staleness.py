@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from orch_nb.engine.plan import Facts
+from orch_nb.execution.warned import PREFIX
 from orch_nb.graph.model import Node
 
 # Ambient state that changes by being used: a user is recognised by having changed it.
@@ -29,7 +30,7 @@ def why_stale(
         for name in did.ambient
         if name in later.ambient_reads
         or name in seen.ambient
-        or (name not in _DRAWN and name not in earlier.ambient_writes)
+        or not (_shows_in_use(name) or name in earlier.ambient_writes)
     }
     if ambient:
         found = tuple(sorted(ambient))
@@ -38,6 +39,11 @@ def why_stale(
     if files:
         return files, f"{label} wrote {', '.join(files)}, which it uses too"
     return None
+
+
+def _shows_in_use(name: str) -> bool:
+    """Whether using the state changes it: who did not change it has not used it."""
+    return name in _DRAWN or name.startswith(PREFIX)
 
 
 def _touched(written: frozenset[str], used: frozenset[str]) -> tuple[str, ...]:

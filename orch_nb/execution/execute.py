@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from orch_nb.execution.ambient import AmbientWatch, set_ambient
 from orch_nb.execution.anatomy import Pinned
 from orch_nb.execution.anatomy_arrays import register_loaded
 from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
-from orch_nb.execution.outputs import CellResult, ErrorInfo
+from orch_nb.execution.outputs import CellResult
 from orch_nb.execution.shell import CellShell
 from orch_nb.execution.values import ApplyError, Changes, pack, unpack
 from orch_nb.execution.walk import Index, Namespace, Watch, names_reaching
@@ -49,11 +48,6 @@ def execute(
             )
     for name in job.hide:
         namespace.pop(name, None)
-    unbound = _deleted_names(shell, job)
-    if unbound:
-        # whether it deletes or keeps what is hidden can't be told afterwards
-        error = ErrorInfo("NameError", f"name '{unbound[0]}' is not defined", ())
-        return Outcome(job.cell, job.attempt, error=error, refused=True)
     for source in job.setups:
         shell.run(source, count=job.count, silent=True)
     register_loaded()
@@ -102,6 +96,7 @@ def apply_blob(shell: CellShell, count: int, manifest: Message, spec: SessionSpe
     register_loaded()
     loaded = unpack(data, list(buffers), shell.user_ns)
     shell.within(lambda: set_ambient(loaded["ambient"]))
+    warned.apply(loaded["warned"])  # last: a change of the filters makes what was shown invalid
     for value in loaded["out"]:
         shell.set_out(count, value)
 
@@ -133,23 +128,6 @@ def adopt(
             if name in namespace:
                 base[name] = namespace.pop(name)
         namespace.update(own)
-
-
-def _deleted_names(shell: CellShell, job: Job) -> list[str]:
-    """The hidden names that the cell may delete: by ``del``, or at the end of an ``except``."""
-    if not job.hide or not ("del" in job.source or "except" in job.source):
-        return []
-    try:
-        tree = ast.parse(shell.shell.transform_cell(job.source))
-    except (SyntaxError, ValueError):
-        return []
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ExceptHandler) and node.name:
-            found.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del):
-            found.add(node.id)
-    return sorted(found.intersection(job.hide))
 
 
 class _NamespaceWatch:

@@ -80,7 +80,7 @@ class CellShell:
 
     def variables(self) -> dict[str, Any]:
         """Return the notebook's own variables: `user_ns` without what is `hidden`."""
-        hidden = self.hidden
+        hidden = self.hidden | {"__warningregistry__"}
         return {name: value for name, value in self.user_ns.items() if name not in hidden}
 
     @property
