@@ -15,7 +15,7 @@ from orch_nb.options import FlowOptions, TaskOptions
 
 # What the writer notes in `metadata.orch_nb` of a cell: no options, passed over when read again.
 RECORD_KEYS = frozenset(
-    {"state", "message", "attempts", "start", "seconds", "peak_memory", "where"}
+    {"task", "state", "message", "attempts", "start", "seconds", "peak_memory", "where"}
 )
 
 _MAGIC_LINE = re.compile(r"%%(task|setup|flow)(?=\s|$)(.*)")

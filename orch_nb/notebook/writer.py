@@ -91,6 +91,7 @@ class OutputWriter:
         }
         kept = _without(metadata.get("orch_nb", {}), RECORD_KEYS)
         record = {
+            "task": task.name,
             "state": str(task.state_name),
             "attempts": task.attempt if ran else 0,
             "start": _iso(task.start_time),

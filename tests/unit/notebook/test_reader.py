@@ -187,7 +187,7 @@ def test_the_notebook_s_own_metadata_may_declare_the_flow() -> None:
 
 
 def test_the_record_of_an_earlier_run_is_no_option() -> None:
-    record = {"state": "Completed", "attempts": 1, "start": None, "seconds": 1.0, "where": "fork"}
+    record = {"task": "sun", "state": "Completed", "attempts": 1, "seconds": 1.0, "where": "fork"}
     cell = notebook(code("x", tags=["task"], orch_nb={"name": "load", **record})).cells[0]
     assert (cell.name, cell.options) == ("load", TaskOptions())
     assert notebook(code("%%task load\nx", tags=["task"], orch_nb=record)).cells[0].name == "load"

@@ -144,6 +144,7 @@ def test_a_completed_run() -> None:
         "status": "completed",
     }
     assert cell["metadata"]["orch_nb"] == {
+        "task": "cell-1",
         "state": "Completed",
         "attempts": 2,
         "start": "2026-11-23T10:00:00.250000+00:00",
