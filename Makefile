@@ -40,6 +40,7 @@ $(BIN)/python:
 # One stamp for each set of extras; installed again only when pyproject.toml changes.
 # uv, where there is one, does in seconds what takes pip a minute.
 $(VENV)/installed-%: pyproject.toml | $(BIN)/python
+	@echo "installing orch_nb[$*] and what it needs into $(VENV): a minute or two"
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv pip install --quiet --python $(BIN)/python -e '.[$*]'; \
 	else \
