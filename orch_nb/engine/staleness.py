@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from orch_nb.engine.plan import Facts
-from orch_nb.execution.warned import PREFIX
+from orch_nb.execution import warned
 from orch_nb.graph.model import Node
 
 # Ambient state that changes by being used: a user is recognised by having changed it.
@@ -29,21 +29,23 @@ def why_stale(
         name
         for name in did.ambient
         if name in later.ambient_reads
-        or name in seen.ambient
-        or not (_shows_in_use(name) or name in earlier.ambient_writes)
+        or (name in seen.ambient and not _is_warning(name))
+        or not (name in _DRAWN or name in earlier.ambient_writes or _is_warning(name))
     }
     if ambient:
         found = tuple(sorted(ambient))
         return found, f"{label} changed {', '.join(found)}, which it uses too"
+    warning = warned.conflict(did.ambient, seen.ambient)
+    if warning:
+        return (warning,), f"{label}: {warning}, and it warns there too"
     files = _touched(did.files_written, seen.files_read | seen.files_written)
     if files:
         return files, f"{label} wrote {', '.join(files)}, which it uses too"
     return None
 
 
-def _shows_in_use(name: str) -> bool:
-    """Whether using the state changes it: who did not change it has not used it."""
-    return name in _DRAWN or name.startswith(PREFIX)
+def _is_warning(name: str) -> bool:
+    return name.startswith((warned.SHOWN, warned.SILENT, warned.RESET))
 
 
 def _touched(written: frozenset[str], used: frozenset[str]) -> tuple[str, ...]:

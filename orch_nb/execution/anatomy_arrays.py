@@ -160,7 +160,8 @@ class _Manager(Anatomy):
     def restore(self, obj: Any, content: Any) -> None:
         obj.blocks, obj.axes = content
         if hasattr(obj, "_rebuild_blknos_and_blklocs"):
-            obj._rebuild_blknos_and_blklocs()
+            # found anew when next asked for: the blocks' places may be yet to be restored
+            obj._blknos = obj._blklocs = None
             obj._known_consolidated = False
 
 

@@ -18,6 +18,7 @@ from orch_nb.execution.outputs import CellResult
 from orch_nb.execution.shell import CellShell
 from orch_nb.execution.values import ApplyError, Changes, pack, unpack
 from orch_nb.execution.walk import Index, Namespace, Watch, names_reaching
+from orch_nb.execution.warned import WarnedWatch
 from orch_nb.results.blob import Manifest, blob_path, read_blob, write_blob
 
 
@@ -141,7 +142,7 @@ class _NamespaceWatch:
         self._index = Index(job.reads, namespace)
         self._watch = Watch(job.changes, self._index, namespace)
         self._ambient = shell.within(AmbientWatch)
-        self._warned = warned.look()
+        self._warned = WarnedWatch()
 
     def describe(
         self, outcome: Outcome, result: CellResult, spec: SessionSpec, *, ship: bool
@@ -157,7 +158,7 @@ class _NamespaceWatch:
         }
         deleted = tuple(sorted(name for name in before if name not in after))
         ambient, fresh = self._shell.within(self._ambient.changed)
-        shown = warned.changed(self._warned, warned.look())
+        shown = self._warned.changed()
         try:
             changed = self._watch.changed()
         except Pinned as pin:
@@ -172,7 +173,7 @@ class _NamespaceWatch:
             bound=tuple(sorted(bound)),
             deleted=deleted,
             changed=tuple(sorted(names)),
-            ambient=tuple(sorted([*ambient.keys() - fresh, *warned.names(shown)])),
+            ambient=tuple(sorted([*ambient.keys() - fresh, *self._warned.names(shown)])),
         )
         if not ship:
             return outcome

@@ -44,6 +44,7 @@ class CellShell:
     def __init__(self, sink: Sink | None = None) -> None:
         self._environment = dict(os.environ)
         self._path = list(sys.path)
+        _add_working_folder(sys.path)
         self._streams = {name: getattr(sys, name) for name in STREAMS}
         self._sink = sink
         self._recorder = OutputRecorder(capture_descriptors(), sink)
@@ -284,3 +285,12 @@ class CellShell:
         while frame is not None and frame.f_code.co_name == "select":
             frame = frame.f_back
         return frame is not None and frame.f_locals.get("self") is self._loop
+
+
+def _add_working_folder(path: list[str]) -> None:
+    """Let modules beside the notebook be imported, after the standard library's, as in a kernel."""
+    if "" in path:
+        return
+    sites = ("site-packages", "dist-packages")
+    first = next((i for i, entry in enumerate(path) if entry.endswith(sites)), len(path))
+    path.insert(first, "")

@@ -27,6 +27,7 @@ from orch_nb.execution.anatomy import (
 )
 from orch_nb.execution.anatomy_arrays import owner_of
 from orch_nb.execution.walk import BUDGET, Index, Namespace, walk
+from orch_nb.execution.warned import Warned
 
 LARGE = 1 << 20  # bytes from which a buffer travels beside the pickle
 
@@ -43,7 +44,7 @@ class Changes:
     deleted: tuple[str, ...] = ()
     changed: list[tuple[Any, Anatomy]] = field(default_factory=list)
     ambient: dict[str, Any] = field(default_factory=dict)
-    warned: dict[str, dict[Any, Any]] = field(default_factory=dict)
+    warned: Warned = field(default_factory=Warned)
     out: tuple[Any, ...] = ()  # the cell's result, if a later cell may name it
 
 
@@ -82,8 +83,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 raise Pinned("cache of calls")
             return _make_cached, (obj.cache_parameters(), obj.__wrapped__)
         numpy = sys.modules.get("numpy")
-        if numpy is not None and cls is numpy.ndarray and not obj.dtype.hasobject:
-            return self._reduce_array(obj)
+        if numpy is not None and cls is numpy.ndarray:
+            if not obj.dtype.hasobject or (obj.dtype == object and self._stays_view(obj)):
+                return self._reduce_array(obj)
+            return super().reducer_override(obj)
         if cls.__module__ == "pandas.core.internals.blocks" and hasattr(obj, "refs"):
             reduced = obj.__reduce__()
             if obj.refs is not None and obj.refs.has_reference():
@@ -113,12 +116,16 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         # Defaults and attributes may hold the function itself: they follow as its state.
         return _make_function, arguments, (obj.__defaults__, *state), None, None, _finish_function
 
-    def _reduce_array(self, obj: Any) -> Any:
+    def _stays_view(self, obj: Any) -> bool:
+        """Whether an array's memory belongs to another one, which is there or travels too."""
         owner = owner_of(obj)
-        is_view = owner is not obj
         contiguous = owner.flags.c_contiguous or owner.flags.f_contiguous
         known = self._index.reference(owner) is not None
-        if is_view and contiguous and (known or id(owner) in self._shared_owners):
+        return owner is not obj and contiguous and (known or id(owner) in self._shared_owners)
+
+    def _reduce_array(self, obj: Any) -> Any:
+        if self._stays_view(obj):
+            owner = owner_of(obj)
             start = owner.__array_interface__["data"][0]
             offset = obj.__array_interface__["data"][0] - start
             layout = (obj.shape, obj.strides, obj.dtype, obj.flags.writeable)
@@ -164,6 +171,11 @@ def _make_view(
     import numpy as np
 
     base = owner if owner.flags.c_contiguous else owner.T
+    if dtype.hasobject:  # NumPy won't lay references over a plain buffer
+        start = base.reshape(-1)[offset // dtype.itemsize :]
+        view = np.lib.stride_tricks.as_strided(start, shape, strides)
+        view.flags.writeable = writeable and owner.flags.writeable
+        return view
     view = np.ndarray(shape, dtype, buffer=base, offset=offset, strides=strides)
     view.flags.writeable = writeable and owner.flags.writeable
     return view

@@ -1,8 +1,9 @@
 """Which warnings were shown already: Python shows most of them once for each place.
 
 Every module keeps the places in a registry of its own, valid for one version of the filters;
-when the filters change, what was shown counts no more. A cell that ran in another process has
-its own copy, so what it showed first is told to the others like any change.
+when the filters change (many libraries do that inside a call), what was shown counts no more. A
+cell that ran in another process has its own copy, so what it showed is told to the others like
+any change; and that it kept silent because of an earlier cell is a use of that cell's change.
 """
 
 from __future__ import annotations
@@ -10,55 +11,111 @@ from __future__ import annotations
 import contextlib
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-PREFIX = "warnings shown in "  # the ambient name of a module's registry
+SHOWN = "warning shown in "  # ambient names: one for each place
+SILENT = "warning not shown again in "
+RESET = "warnings filters changed"
 
 _NAME = "__warningregistry__"
+_VERSION = "version"
 
-Shown = dict[str, dict[Any, Any]]  # module → what its registry holds
+Places = dict[str, list[Any]]  # module → the keys of its registry
 
 
-def look() -> Shown:
-    """The valid entries of all modules' registries; modules without any are left out."""
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """What a cell did to the registries: shipped as it is, applied by ``apply``."""
+
+    reset: bool = False  # the filters changed: only what is told here was shown
+    places: Places = field(default_factory=dict)
+
+
+class WarnedWatch:
+    """The registries before a cell."""
+
+    def __init__(self) -> None:
+        self._version = _filters_version()
+        self._silent: set[str] = set()
+        self._before: Places = {}
+        for name, registry in _registries(self._version):
+            self._before[name] = [key for key in registry if key != _VERSION]
+            for key in self._before[name]:
+                registry[key] = _Place(self._silent, _place(name, key))
+
+    def changed(self) -> Warned:
+        """What the cell did."""
+        version = _filters_version()
+        after = {n: [k for k in r if k != _VERSION] for n, r in _registries(version)}
+        if version != self._version:
+            return Warned(True, after)
+        new = {n: keys for n, keys in after.items() if len(keys) != len(self._before.get(n, ()))}
+        return Warned(False, new)
+
+    def names(self, warned: Warned) -> list[str]:
+        """The ambient names of what was shown, and of what was not shown again."""
+        shown = {
+            SHOWN + _place(module, key)
+            for module, keys in warned.places.items()
+            for key in keys
+            if warned.reset or key not in self._before.get(module, ())
+        }
+        silent = {SILENT + place for place in self._silent}
+        return sorted(shown | silent | ({RESET} if warned.reset else set()))
+
+
+class _Place:
+    """Stands in a registry for "shown": true, and tells when somebody asks."""
+
+    def __init__(self, asked: set[str], place: str) -> None:
+        self._asked = asked
+        self._place = place
+
+    def __bool__(self) -> bool:
+        self._asked.add(self._place)
+        return True
+
+
+def apply(warned: Warned) -> None:
+    """Do to this process's registries what a cell did to its own."""
+    if warned.reset:
+        warnings._filters_mutated()  # type: ignore[attr-defined]
     version = _filters_version()
-    found: Shown = {}
-    for name, module in list(sys.modules.items()):
-        registry = getattr(module, "__dict__", {}).get(_NAME)
-        if isinstance(registry, dict) and registry.get("version") == version:
-            entries = {key: value for key, value in registry.items() if key != "version"}
-            if entries:
-                found[name] = entries
-    return found
-
-
-def changed(before: Shown, after: Shown) -> Shown:
-    """The modules whose entries differ, with those they have now."""
-    names = {*before, *after}
-    return {
-        name: after.get(name, {})
-        for name in sorted(names)
-        if before.get(name, {}) != after.get(name, {})
-    }
-
-
-def names(shown: Shown) -> list[str]:
-    """The ambient names of the modules."""
-    return [PREFIX + module for module in shown]
-
-
-def apply(shown: Mapping[str, Mapping[Any, Any]]) -> None:
-    """Make the named modules' registries hold just these entries, where they are loaded."""
-    version = _filters_version()
-    for name, entries in shown.items():
+    for name, keys in warned.places.items():
         module = sys.modules.get(name)
         if module is None:
             continue
         registry = module.__dict__.setdefault(_NAME, {})
-        registry.clear()
-        registry.update(entries)
-        registry["version"] = version
+        if registry.get(_VERSION) != version:
+            registry.clear()
+            registry[_VERSION] = version
+        registry.update(dict.fromkeys(keys, True))
+
+
+def conflict(did: frozenset[str], seen: frozenset[str]) -> str | None:
+    """Why a later cell, which used ``seen``, has shown other warnings than after one that
+    ``did``; None if it has not."""
+    for name in sorted(did):
+        if name.startswith(SHOWN) and name in seen:
+            return name
+        if name == RESET and any(other.startswith(SILENT) for other in seen):
+            return name
+    return None
+
+
+def _registries(version: int) -> Iterator[tuple[str, dict[Any, Any]]]:
+    """The registries that count in that version of the filters, by module."""
+    for name, module in list(sys.modules.items()):
+        registry = getattr(module, "__dict__", {}).get(_NAME)
+        if isinstance(registry, dict) and registry.get(_VERSION) == version and len(registry) > 1:
+            yield name, registry
+
+
+def _place(module: str, key: Any) -> str:
+    line = key[-1] if isinstance(key, tuple) and len(key) == 3 else ""
+    return f"{module}, line {line}" if line else module
 
 
 def _filters_version() -> int:
@@ -71,7 +128,7 @@ def _filters_version() -> int:
             warnings.warn_explicit("", _Probe, "", 1, module="orch_nb", registry=registry)
     finally:
         warnings.showwarning = keep
-    return registry.get("version", 0)
+    return registry.get(_VERSION, 0)
 
 
 class _Probe(UserWarning):
