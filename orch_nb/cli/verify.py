@@ -67,9 +67,9 @@ def _print(page: Page, verdict: Verdict) -> None:
         words = f"equal: {variables} variables, outputs of {cells} cells, {files} files"
         if serial.run.state_name is not StateName.COMPLETED:
             words += f" (up to the cell that fails: {escape_text(serial.run.state_message, 200)})"
-        page.state(state, f" {words}")
+        page.state(state, words)
         return
-    page.state(StateName.FAILED, f" different: {len(verdict.differences)} of them")
+    page.state(StateName.FAILED, f"different: {len(verdict.differences)} of them")
     for item in verdict.differences[:_SHOWN]:
         page.text(f"  {escape_text(item.what, 200)}")
         page.text(f"    serial    {escape_text(item.serial, 300)}")
