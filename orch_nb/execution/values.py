@@ -7,6 +7,7 @@ buffers travel beside the pickle, to be mapped and not copied.
 
 from __future__ import annotations
 
+import enum
 import functools
 import io
 import pickle
@@ -96,8 +97,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 return reduced[0], (values, *reduced[1][1:])
             return reduced
         reduced = super().reducer_override(obj)
-        if isinstance(obj, type) and isinstance(reduced, tuple) and "__slots__" in vars(obj):
-            return _with_slots(obj, reduced)
+        if isinstance(obj, type) and isinstance(reduced, tuple) and not issubclass(obj, enum.Enum):
+            return _whole_class(obj, reduced)
         return reduced
 
     def _reduce_function(self, obj: types.FunctionType) -> Any:
@@ -145,12 +146,23 @@ def _make_function(code: types.CodeType, namespace: Namespace, name: str, closur
     return types.FunctionType(code, namespace, name, None, closure)
 
 
-def _with_slots(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
-    """cloudpickle's way to make a class, told of the slots, which must be there from the start."""
-    make, arguments, *rest = reduced
-    constructor, name, bases, keywords, *ids = arguments
-    keywords = {**keywords, "__slots__": vars(cls)["__slots__"]}
-    return make, (constructor, name, bases, keywords, *ids), *rest
+def _whole_class(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    """cloudpickle's way to make a class, and what it leaves out: slots, which must be there from
+    the start, the attributes' order, and those that a base class has as well (it may change)."""
+    make, arguments, (attributes, slots), *rest = reduced
+    own = vars(cls)
+    inherited = {
+        name: value
+        for name, value in own.items()
+        if name not in attributes and any(vars(b).get(name) is value for b in cls.__mro__[1:])
+    }
+    found = {**attributes, **inherited}
+    state = {name: found.pop(name) for name in own if name in found} | found
+    if "__slots__" in own:
+        constructor, name, bases, keywords, *ids = arguments
+        keywords = {**keywords, "__slots__": own["__slots__"]}
+        arguments = (constructor, name, bases, keywords, *ids)
+    return make, arguments, (state, slots), *rest
 
 
 def _make_cached(parameters: dict[str, Any], function: Callable[..., Any]) -> Any:
