@@ -353,6 +353,7 @@ class Driver:
             gate=gate,
             observe=observe,
             ship=ship,
+            imports=node.imports_only,
             keep_out=self._request.keep_out,
             stop_on_error=not self._plan.policy(cell).may_fail,
             task=self._recording.tasks[cell].name if node.cell.kind is CellKind.TASK else "",

@@ -162,9 +162,58 @@ class AmbientWatch:
             before = self._before[name]
             if before is None:
                 fresh.add(name)
-            if before is None or before[1] != now[1]:
+                # Told as it differs from the library's own defaults: where another cell has
+                # loaded the library and set something, that must stay.
+                value = _beyond_defaults(name, now[0])
+                if value:
+                    found[name] = value
+            elif before[1] != now[1]:
                 found[name] = now[0]
         return found, frozenset(fresh)
+
+
+def _beyond_defaults(name: str, value: Any) -> Any:
+    default = _DEFAULTS.get(name)
+    if default is None:
+        return value
+    try:
+        known = default()
+    except (AttributeError, KeyError):  # a version of the library that keeps them elsewhere
+        return value
+    missing = object()
+    return {key: new for key, new in value.items() if repr(known.get(key, missing)) != repr(new)}
+
+
+def _pandas_defaults() -> dict[str, Any]:
+    options = _module("pandas._config.config")._registered_options
+    return {key: option.defval for key, option in options.items()}
+
+
+_DEFAULTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "matplotlib.rcParams": lambda: dict(dict.items(_module("matplotlib").rcParamsOrig)),
+    "pandas.options": _pandas_defaults,
+    "numpy.errstate": lambda: {
+        "divide": "warn",
+        "over": "warn",
+        "under": "ignore",
+        "invalid": "warn",
+    },
+    "numpy.printoptions": lambda: {
+        "edgeitems": 3,
+        "threshold": 1000,
+        "floatmode": "maxprec",
+        "precision": 8,
+        "suppress": False,
+        "linewidth": 75,
+        "nanstr": "nan",
+        "infstr": "inf",
+        "sign": "-",
+        "formatter": None,
+        "legacy": False,
+        "override_repr": None,
+    },
+    "sklearn.config": lambda: dict(_module("sklearn._config")._global_config),
+}
 
 
 def _look(entry: Ambient) -> tuple[Any, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -20,6 +21,8 @@ from orch_nb.execution.values import ApplyError, Changes, pack, unpack
 from orch_nb.execution.walk import Index, Namespace, Watch, names_reaching
 from orch_nb.execution.warned import WarnedWatch
 from orch_nb.results.blob import Manifest, blob_path, read_blob, write_blob
+
+_RESULT = re.compile(r"_\d+")  # what a cell displayed, by its execution count
 
 
 def execute(
@@ -139,7 +142,8 @@ class _NamespaceWatch:
         self._shell = shell
         namespace = shell.user_ns
         self._before = shell.variables()
-        self._index = Index(job.reads, namespace)
+        results = [name for name in namespace if _RESULT.fullmatch(name)] if job.keep_out else []
+        self._index = Index((*job.reads, *results), namespace)
         self._watch = Watch(job.changes, self._index, namespace)
         self._ambient = shell.within(AmbientWatch)
         self._warned = WarnedWatch()
@@ -180,6 +184,8 @@ class _NamespaceWatch:
         if outcome.leftovers:
             return replace(outcome, unshippable=f"it left {outcome.leftovers} running")
         out = (result.value,) if self._job.keep_out and result.has_value else ()
+        if self._job.imports:
+            ambient = {}
         changes = Changes(bound, deleted, changed, ambient, shown, out)
         try:
             data, buffers = pack(changes, self._index, namespace)

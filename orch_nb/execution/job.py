@@ -53,6 +53,7 @@ class Job:
     gate: Gate = Gate.OPEN
     observe: bool = True
     ship: bool = True
+    imports: bool = False  # it only imports: what a library sets when loaded is no change
     keep_out: bool = False  # a later cell names `_` or `Out`
     stop_on_error: bool = True  # False: a failed cell's changes are kept as well
     task: str = ""  # the task's name, for `orch_nb.run` and log records
