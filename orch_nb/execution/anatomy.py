@@ -104,7 +104,11 @@ class Anatomy:
     """The answers for one family of types; the base is an immutable leaf."""
 
     mutable = False
-    quick = False  # to look at one is so cheap that it is done though no change is expected
+    quick = False  # so cheap to look at that it is done though no change is expected
+
+    def size(self, obj: Any) -> int:
+        """How many parts, or units of such work, a look at it takes."""
+        return 0
 
     def parts(self, obj: Any) -> Iterable[Any]:
         """The objects it holds, in an order that a copy of it repeats."""
@@ -218,6 +222,9 @@ class _Attributes(Anatomy):
 class _List(Anatomy):
     mutable = quick = True
 
+    def size(self, obj: Any) -> int:
+        return len(obj) if type(obj) in _ITEMS else 0
+
     def parts(self, obj: Any) -> Iterable[Any]:
         return list.__iter__(obj)
 
@@ -233,6 +240,9 @@ class _List(Anatomy):
 
 class _Dict(Anatomy):
     mutable = quick = True
+
+    def size(self, obj: Any) -> int:
+        return len(obj) if type(obj) in _ITEMS else 0
 
     def parts(self, obj: Any) -> Iterable[Any]:
         for key, value in dict.items(obj):
@@ -293,6 +303,9 @@ class _Set(Anatomy):
 
     mutable = quick = True
 
+    def size(self, obj: Any) -> int:
+        return len(obj) if type(obj) in _ITEMS else 0
+
     def freeze(self, obj: Any) -> State:
         return tuple(sorted(set.__iter__(obj), key=id)), None
 
@@ -306,6 +319,9 @@ class _Set(Anatomy):
 
 class _Deque(Anatomy):
     mutable = quick = True
+
+    def size(self, obj: Any) -> int:
+        return len(obj) if type(obj) in _ITEMS else 0
 
     def parts(self, obj: Any) -> Iterable[Any]:
         return tuple(collections.deque.__iter__(obj))

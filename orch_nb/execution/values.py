@@ -10,11 +10,13 @@ from __future__ import annotations
 import enum
 import functools
 import io
+import os
 import pickle
 import sys
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -30,6 +32,7 @@ from orch_nb.execution.anatomy_arrays import owner_of
 from orch_nb.execution.walk import BUDGET, Index, Namespace, walk
 from orch_nb.execution.warned import Warned
 
+_MADE = 6  # parts of what cloudpickle tells of a class that it makes anew
 LARGE = 1 << 20  # bytes from which a buffer travels beside the pickle
 
 
@@ -79,6 +82,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         cls = type(obj)
         if cls is types.FunctionType and obj.__globals__ is self._namespace:
             return self._reduce_function(obj)
+        if cls is io.TextIOWrapper and obj.closed:
+            return _make_closed_file, (obj.name, obj.mode, obj.encoding)
         if cls is CACHED_FUNCTION and is_notebooks_cache(obj, self._namespace):
             if any((obj.cache_info().hits, obj.cache_info().misses)):
                 raise Pinned("cache of calls")
@@ -97,8 +102,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 return reduced[0], (values, *reduced[1][1:])
             return reduced
         reduced = super().reducer_override(obj)
-        if isinstance(obj, type) and isinstance(reduced, tuple) and not issubclass(obj, enum.Enum):
-            return _whole_class(obj, reduced)
+        if isinstance(obj, type) and isinstance(reduced, tuple) and len(reduced) == _MADE:
+            return reduced if issubclass(obj, enum.Enum) else _whole_class(obj, reduced)
         return reduced
 
     def _reduce_function(self, obj: types.FunctionType) -> Any:
@@ -163,6 +168,14 @@ def _whole_class(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
         keywords = {**keywords, "__slots__": own["__slots__"]}
         arguments = (constructor, name, bases, keywords, *ids)
     return make, arguments, (state, slots), *rest
+
+
+def _make_closed_file(name: Any, mode: str, encoding: str) -> Any:
+    """What ``with open(…) as file`` leaves under its name."""
+    file: Any = Path(os.devnull).open(encoding=encoding)  # noqa: SIM115 - closed below
+    file.buffer.raw.name, file.mode = name, mode
+    file.close()
+    return file
 
 
 def _make_cached(parameters: dict[str, Any], function: Callable[..., Any]) -> Any:

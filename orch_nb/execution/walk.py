@@ -105,7 +105,7 @@ class Watch:
             if not anatomy.mutable:
                 continue
             if not wanted.isdisjoint(index._reached[key]) or (
-                others and anatomy.quick and _length(obj) <= LONG
+                others and anatomy.quick and anatomy.size(obj) <= LONG
             ):
                 try:
                     self._frozen.append((obj, anatomy, anatomy.freeze(obj)))
@@ -124,10 +124,6 @@ class Watch:
             if not same or digest != now_digest:
                 found.append((obj, anatomy))
         return found
-
-
-def _length(obj: Any) -> int:
-    return len(obj) if type(obj) in (list, dict, set) else 0
 
 
 def names_reaching(objects: Iterable[Any], names: Iterable[str], namespace: Namespace) -> set[str]:

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import itertools
 import random
+import re
 import shutil
 import socket
 import tempfile
@@ -66,7 +67,7 @@ def _probe(space, seeded):
 _probe(globals(), {seeded})
 """
 
-_SEEDS = {"random": "random.seed(", "numpy": "np.random.seed("}
+_SEEDS = {"random": r"(?<!\.)random\.seed\(", "numpy": r"np\.random\.seed\("}
 _LIBRARIES = ("numpy", "pandas")  # imported once, in the template
 
 
@@ -152,7 +153,7 @@ class Bench:
         """Run the cells, with the probe behind them, in an empty folder."""
         self.runs += 1
         text = "\n".join(sources)
-        seeded = {name for name in ("random", "numpy") if _SEEDS[name] in text}
+        seeded = {name for name in ("random", "numpy") if re.search(_SEEDS[name], text)}
         probe = PROBE.replace("{seeded}", repr(sorted(seeded)))
         prepared = _prepare([*sources, probe], serial=serial, workers=workers, cells=cells)
         if not serial:

@@ -2,20 +2,368 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.guarantee.harness import Bench
 
+WAIT = "time.sleep(0.15)"  # keeps a fork busy, so that others run beside it
 
-def same(bench: Bench, *cells: str) -> None:
-    found = bench.compare(cells)
+# Name → cells. The first cell imports, so it is run in place; every other one is forked where it can be.
+NOTEBOOKS: dict[str, tuple[str, ...]] = {
+    "seeded random numbers in a fork": (
+        "import random, time",
+        "random.seed(1)",
+        WAIT + "; beside = 1",
+        "a = random.random()",
+        "b = random.random(); print(a, b)",
+    ),
+    "alias through a container": (
+        "import time",
+        "xs = [1]\nbox = {'inner': [xs, xs]}",
+        WAIT,
+        "box['inner'][0].append(2)",
+        "print(xs, box['inner'][0] is xs)",
+    ),
+    "view of a view": (
+        "import time, numpy as np",
+        "a = np.arange(12).reshape(3, 4)",
+        "b = a[1:]",
+        "c = b.T[::2]; " + WAIT,
+        "c[0] = 9",
+        "print(a, b)",
+    ),
+    "views of an array of objects": (
+        "import time, numpy as np",
+        "a = np.array(['x', None, (1, 2)], dtype=object)",
+        WAIT,
+        "b = a[1:]",
+        WAIT,
+        "b[0] = 5",
+        "print(a)",
+    ),
+    "large array changed in place": (
+        "import time, numpy as np",
+        "a = np.zeros((1000, 500))",
+        "b = a[::2]",
+        WAIT,
+        "b[3] += 1",
+        "print(a.sum(), b.sum(), np.shares_memory(a, b))",
+    ),
+    "closure state": (
+        "import time",
+        "def make():\n    n = 0\n    def step():\n        nonlocal n\n        n += 1\n        return n\n"
+        "    return step\nstep = make(); also = step",
+        WAIT,
+        "step()",
+        "also()",
+        "print(step(), also is step)",
+    ),
+    "function defined anew": (
+        "import time",
+        "def rate():\n    return 1",
+        "def total():\n    return rate() * 10",
+        "a = total(); " + WAIT,
+        "def rate():\n    return 2",
+        "print(a, total())",
+    ),
+    "class defined anew": (
+        "import time",
+        "class C:\n    v = 1",
+        "old = C(); " + WAIT,
+        "class C:\n    v = 2",
+        "new = C()",
+        "print(old.v, new.v, isinstance(old, C), isinstance(new, C), type(old) is type(new))",
+    ),
+    "isinstance across cells": (
+        "import time",
+        "class A: pass\nclass B(A): pass",
+        "a = B(); " + WAIT,
+        "b = [B(), A()]; " + WAIT,
+        "print(isinstance(a, A), type(a) is type(b[0]), isinstance(b[1], B))",
+    ),
+    "class changed later": (
+        "import time",
+        "class C:\n    def f(self):\n        return 1",
+        "c = C(); " + WAIT,
+        "C.f = lambda self: 2\nC.extra = [1]",
+        WAIT,
+        "print(c.f(), c.extra, C().f())",
+    ),
+    "attribute that equals the base's": (
+        "import time",
+        "class A:\n    total = 5",
+        WAIT,
+        "class B(A):\n    total = 5",
+        WAIT,
+        "A.total = 7",
+        "print(B.total)",
+    ),
+    "class with slots": (
+        "import time",
+        WAIT,
+        "class T:\n    __slots__ = ('a',)",
+        "t = T(); t.a = 1",
+        WAIT,
+        "try:\n    t.b = 2\nexcept AttributeError as error:\n    print(error)",
+    ),
+    "generator half consumed": (
+        "import time",
+        "def gen():\n    for i in range(9):\n        yield i\ng = gen()",
+        WAIT,
+        "a = next(g)",
+        "b = [next(g), next(g)]; " + WAIT,
+        "print(a, b, list(g))",
+    ),
+    "native iterators": (
+        "import time, itertools",
+        "c = itertools.cycle('abc'); n = itertools.count().__next__",
+        WAIT,
+        "a = next(c), n()",
+        "b = next(c), n()",
+        "print(a, b, next(c), n())",
+    ),
+    "cache of calls": (
+        "import time, functools",
+        "@functools.lru_cache\ndef f(k):\n    print('in', k)\n    return k",
+        WAIT,
+        "a = f(1)",
+        "b = f(1)",
+        "print(f.cache_info())",
+    ),
+    "cached function under an old name": (
+        "import time, functools",
+        "def f(k):\n    return 1",
+        WAIT,
+        "@functools.lru_cache\ndef f(k):\n    return 2",
+        WAIT,
+        "print(f(0), type(f).__name__)",
+    ),
+    "unpicklable values": (
+        "import threading, sqlite3, time",
+        "lock = threading.Lock(); " + WAIT,
+        "base = sqlite3.connect(':memory:'); base.execute('create table t (x)')",
+        "class Holder: pass\nh = Holder(); h.f = lambda x: x + lock.locked(); " + WAIT,
+        "file = open('notes.txt', 'w'); file.write('one')",
+        "base.execute('insert into t values (3)')",
+        "file.write('two'); file.close()",
+        "print(base.execute('select * from t').fetchall(), h.f(1), lock.acquire(False))",
+    ),
+    "methods that raise": (
+        "import time",
+        "class Sour:\n    def __eq__(self, other): raise ValueError('eq')\n    __hash__ = None\n"
+        "    def __bool__(self): raise ValueError('bool')\n    def __len__(self): raise ValueError('len')",
+        "s = Sour(); t = [s, s]; " + WAIT,
+        "class Stuck:\n    def __reduce__(self): raise TypeError('no')\nk = Stuck(); k.n = 1",
+        "k.n += 1; " + WAIT,
+        "t.append(1)",
+        "print(k.n, len(t), t[0] is s)",
+    ),
+    "a destructor that raises": (
+        "import time",
+        "class D:\n    def __del__(self):\n        pass\nd = D()",
+        WAIT,
+        "del d",
+        "print('d' in globals())",
+    ),
+    "self-reference": (
+        "import time",
+        "xs = [1]; xs.append(xs)\nd = {}; d['d'] = d; d['xs'] = xs",
+        WAIT,
+        "xs.append(2)",
+        "print(d['xs'] is xs, xs[1] is xs, len(xs))",
+    ),
+    "method passed on": (
+        "import time",
+        "xs = []\nadd = xs.append",
+        WAIT,
+        "add(3)",
+        "list.append(xs, 4)",
+        "print(xs)",
+    ),
+    "thread that prints": (
+        "import threading, time",
+        "def work():\n    print('from the thread')\nt = threading.Thread(target=work); t.start(); t.join()",
+        WAIT,
+        "del t; print('after')",
+    ),
+    "thread left alive": (
+        "import threading, time",
+        "stop = threading.Event()\nt = threading.Thread(target=stop.wait, daemon=True); t.start()",
+        WAIT,
+        "x = 1",
+        "print(t.is_alive()); stop.set(); t.join()",
+        "print(t.is_alive()); del t",
+    ),
+    "asyncio task left": (
+        "import asyncio, time",
+        "async def later(): \n    await asyncio.sleep(0.01)\n    return 5\ntask = asyncio.ensure_future(later())",
+        WAIT,
+        "print(await task)",
+    ),
+    "folder changed": (
+        "import os, time",
+        "os.makedirs('sub')",
+        WAIT + "; os.chdir('sub')",
+        "open('f.txt', 'w').write('1')",
+        "print(os.listdir('.'))",
+        "os.chdir('..')",
+        "print(sorted(os.listdir('.')))",
+    ),
+    "file appended in order": (
+        "import time",
+        *(
+            f"{WAIT if n % 2 else 'pass'}\nwith open('log.txt', 'a') as f:\n    f.write('{n}')"
+            for n in range(6)
+        ),
+        "print(open('log.txt').read())",
+    ),
+    "file read before it is rewritten": (
+        "import time",
+        "open('d.txt', 'w').write('old')",
+        WAIT + "\nprint(open('d.txt').read())",
+        "name = 'd' + '.txt'; open(name, 'w').write('new')",
+        "print(open('d.txt').read())",
+    ),
+    "monkeypatched module": (
+        "import math, json, time",
+        WAIT + "; math.tau = 3",
+        WAIT + "; json.JSONEncoder.tag = 'x'",
+        "print(math.tau, json.JSONEncoder.tag)",
+    ),
+    "decimal context": (
+        "import decimal, time",
+        WAIT + "; decimal.getcontext().prec = 5",
+        "print(decimal.Decimal(1) / 3)",
+        WAIT + "; decimal.getcontext().prec = 9",
+        "print(decimal.Decimal(1) / 3)",
+    ),
+    "hidden random state through a library": (
+        "import time, numpy as np",
+        "from sklearn.model_selection import train_test_split\nfrom sklearn.utils import shuffle",
+        "np.random.seed(3)",
+        "a = train_test_split(np.arange(10))[1]; " + WAIT,
+        "b = shuffle(np.arange(5)); " + WAIT,
+        "c = np.random.rand()",
+        "print(a, b, c)",
+    ),
+    "figure used across cells": (
+        "import time\nimport matplotlib.pyplot as plt",
+        "fig, ax = plt.subplots()",
+        "ax.plot([1, 2]); " + WAIT,
+        "ax.set_title('t'); " + WAIT,
+        "print(ax.get_title(), len(ax.lines), fig.axes[0] is ax)",
+    ),
+    "source of a function": (
+        "import inspect, time",
+        WAIT,
+        "def f(x):\n    # a comment\n    return x",
+        WAIT,
+        "print(inspect.getsource(f))",
+    ),
+    "pickling of what the notebook defines": (
+        "import pickle, time",
+        "def f(x):\n    return x + 1\nclass C:\n    pass",
+        WAIT,
+        "g = pickle.loads(pickle.dumps(f)); c = pickle.loads(pickle.dumps(C()))",
+        "print(g is f, type(c) is C, g(1))",
+    ),
+    "multiprocessing of a notebook's function": (
+        "import multiprocessing, time",
+        "def f(x):\n    return x * 2",
+        WAIT,
+        "with multiprocessing.get_context('fork').Pool(2) as pool:\n    r = pool.map(f, [1, 2, 3])",
+        "del pool; print(r)",
+    ),
+    "a cell that forks": (
+        "import os, time",
+        WAIT,
+        "pid = os.fork()\nif pid == 0:\n    os._exit(3)\ncode = os.waitpid(pid, 0)[1]\npid = 0",
+        "print(code)",
+    ),
+    "capture and shell": (
+        "import time",
+        WAIT,
+        "%%capture v\nprint('inside')",
+        "out = !echo hello",
+        "print(v.stdout, out)",
+    ),
+    "results by number": (
+        "import time",
+        WAIT + "\n41",
+        "_ + 1",
+        "x = _",
+        "print(x, Out[2], In[1][:6])",
+    ),
+    "names deleted again": (
+        "import time",
+        "tmp = 1; e = 2; " + WAIT,
+        "tmp = 2\ny = tmp\ndel tmp",
+        "try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    z = 1",
+        WAIT,
+        "print('tmp' in dir(), 'e' in dir(), y, z)",
+    ),
+    "columns moved in a frame": (
+        "import time, pandas as pd",
+        "df = pd.DataFrame({'x': [1, 2], 'y': [0.5, 1.5], 'g': ['a', 'b']})\nrow = df['x']",
+        WAIT,
+        "del df['y']; df['y'] = 1.5",
+        WAIT,
+        "df.insert(0, 'w', 3)",
+        "df.loc[0, 'x'] = 9",
+        "print(df, list(row))",
+    ),
+    "alias through the last result": (
+        "import time",
+        "xs = [1]\\nxs",
+        WAIT,
+        "last = _",
+        WAIT,
+        "xs.append(2)",
+        "print(last, _, Out)",
+    ),
+    "closed file left under its name": (
+        "import time",
+        WAIT,
+        "with open('a.txt', 'w') as f:\\n    f.write('x')",
+        WAIT,
+        "print(f.closed, f.name, f.mode)",
+    ),
+    "failure in the middle": (
+        "import time",
+        WAIT + "; a = 1",
+        "open('before.txt', 'w').write('1')",
+        WAIT + "; 1 / 0",
+        "open('after.txt', 'w').write('1')",
+        "print(a)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_parallel_is_as_serial(bench: Bench, name: str) -> None:
+    found = bench.compare(NOTEBOOKS[name])
     assert not found, "\n".join(found)
 
 
-def test_a_forked_cell_goes_on_with_the_seeded_random_numbers(bench: Bench) -> None:
-    same(
-        bench,
-        "import random, time",
-        "random.seed(1)",
-        "time.sleep(0.1); beside = 1",
-        "a = random.random()",
-        "b = random.random(); print(a, b)",
-    )
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [("os._exit(4)", "exit code 4"), ("os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV")],
+)
+def test_a_cell_that_ends_its_process_fails_alone(bench: Bench, how: str, words: str) -> None:
+    cells = ("import os, signal, time", WAIT + "; a = 1; print(a)", how, WAIT + "; print('b')")
+    seen = bench.run(cells)
+    assert (seen.state, seen.failed) == ("Crashed", 3)
+    assert words in seen.message
+    assert seen.outputs[1] == ("stdout: 1\n",)
+
+
+def test_closed_output_stops_no_run(bench: Bench) -> None:
+    seen = bench.run(("import sys, time", "sys.stdout.close()", WAIT + "; x = 1", "y = x"))
+    assert seen.state == "Completed"
+
+
+def test_timeit_runs_alone_and_binds_nothing(bench: Bench) -> None:
+    cells = ("import time", WAIT, "%timeit -n1 -r1 k = 1", "print('k' in globals())")
+    seen = bench.run(cells)
+    assert seen.outputs[3] == ("stdout: False\n",)
+    assert "runs alone" in seen.where[2]
