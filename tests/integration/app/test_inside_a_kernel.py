@@ -12,6 +12,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from jupyter_core.utils import ensure_event_loop
 
 from orch_nb.app import runs
 from orch_nb.states import StateName
@@ -84,6 +85,7 @@ def test_an_interrupt_cancels_the_run(folder: Path, kernel: tuple[Any, Any]) -> 
     def interrupt() -> None:
         wait_until((folder / "started").exists, 30, "the task")
         manager.interrupt_kernel()
+        ensure_event_loop().close()  # this thread's own
 
     thread = threading.Thread(target=interrupt)
     thread.start()
