@@ -169,21 +169,28 @@ class _Manager(Anatomy):
 
 
 class _Block(Anatomy):
+    """``refs`` is shared by the blocks that show the same memory: who writes copies it first."""
+
     mutable = True
 
     def parts(self, obj: Any) -> Iterable[Any]:
         yield obj.values
+        yield obj.refs
 
     def freeze(self, obj: Any) -> State:
-        return (obj.values,), tuple(obj.mgr_locs.as_array.tolist())
+        return (obj.values, obj.refs), tuple(obj.mgr_locs.as_array.tolist())
 
     def content(self, obj: Any) -> Any:
-        return obj.values, obj.mgr_locs.as_array
+        return obj.values, obj.mgr_locs.as_array, obj.refs
 
     def restore(self, obj: Any, content: Any) -> None:
         from pandas._libs.internals import BlockPlacement
 
-        obj.values, obj.mgr_locs = content[0], BlockPlacement(content[1])
+        values, places, refs = content
+        obj.values, obj.mgr_locs = values, BlockPlacement(places)
+        if obj.refs is not refs:
+            obj.refs = refs
+            refs.add_reference(obj)
 
 
 class _Index(Anatomy):
@@ -222,6 +229,7 @@ class _ArrayBacked(Anatomy):
 def _teach_pandas() -> None:
     import pandas as pd
     from pandas._libs import arrays as native
+    from pandas._libs import internals
     from pandas.core.internals import blocks, managers
 
     for immutable in (pd.Timestamp, pd.Timedelta, pd.Period, pd.Interval, type(pd.NaT)):
@@ -233,4 +241,5 @@ def _teach_pandas() -> None:
     register(pd.Series, _Frame())
     register(managers.BaseBlockManager, _Manager())
     register(blocks.Block, _Block())
+    register(internals.BlockValuesRefs, LEAF)
     register(native.NDArrayBacked, _ArrayBacked())

@@ -32,6 +32,9 @@ from orch_nb.execution.anatomy_arrays import owner_of
 from orch_nb.execution.walk import BUDGET, Index, Namespace, walk
 from orch_nb.execution.warned import Warned
 
+_PANDAS_INSIDE = frozenset(
+    {"pandas._libs.internals", "pandas.core.internals.blocks", "pandas.core.internals.managers"}
+)
 _MADE = 6  # parts of what cloudpickle tells of a class that it makes anew
 LARGE = 1 << 20  # bytes from which a buffer travels beside the pickle
 
@@ -93,18 +96,24 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if not obj.dtype.hasobject or (obj.dtype == object and self._stays_view(obj)):
                 return self._reduce_array(obj)
             return super().reducer_override(obj)
-        if cls.__module__ == "pandas.core.internals.blocks" and hasattr(obj, "refs"):
-            reduced = obj.__reduce__()
-            if obj.refs is not None and obj.refs.has_reference():
-                # Copy-on-write is tracked by reference counts that a pickle can't carry.
-                values = obj.values.copy()
-                self._copies.append(values)
-                return reduced[0], (values, *reduced[1][1:])
-            return reduced
+        if cls.__module__ in _PANDAS_INSIDE:
+            return self._reduce_inside(obj)
         reduced = super().reducer_override(obj)
         if isinstance(obj, type) and isinstance(reduced, tuple) and len(reduced) == _MADE:
             return reduced if issubclass(obj, enum.Enum) else _whole_class(obj, reduced)
         return reduced
+
+    def _reduce_inside(self, obj: Any) -> Any:
+        """Blocks, with the references by which pandas knows that memory is shared."""
+        cls = type(obj)
+        if cls.__name__ == "BlockValuesRefs":
+            return cls, ()
+        if cls.__name__ == "SingleBlockManager":
+            return cls, (obj.blocks[0], obj.axes[0])
+        if hasattr(obj, "refs"):
+            places = obj.mgr_locs.as_array
+            return _make_block, (cls, obj.values, places, obj.ndim, obj.refs)
+        return super().reducer_override(obj)
 
     def _reduce_function(self, obj: types.FunctionType) -> Any:
         state = (
@@ -168,6 +177,12 @@ def _whole_class(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
         keywords = {**keywords, "__slots__": own["__slots__"]}
         arguments = (constructor, name, bases, keywords, *ids)
     return make, arguments, (state, slots), *rest
+
+
+def _make_block(cls: Any, values: Any, places: Any, ndim: int, refs: Any) -> Any:
+    from pandas._libs.internals import BlockPlacement
+
+    return cls(values, placement=BlockPlacement(places), ndim=ndim, refs=refs)
 
 
 def _make_closed_file(name: Any, mode: str, encoding: str) -> Any:
