@@ -5,6 +5,7 @@ own Random shrinks, can give one as well. All values are deterministic: no clock
 no sets of strings in an order that shows.
 """
 
+# ruff: noqa: E501 - the sources of cells are as long as they are
 from __future__ import annotations
 
 import random
@@ -149,12 +150,8 @@ class Writer:
     def statement(self) -> list[str]:
         """A statement of some kind that has what it needs."""
         while True:
-            total = sum(weight for weight, _ in _STATEMENTS)
-            at = self.chance.randrange(total)
-            for weight, make in _STATEMENTS:
-                at -= weight
-                if at < 0:
-                    break
+            weights, makers = zip(*_STATEMENTS, strict=True)
+            (make,) = self.chance.choices(makers, weights)
             kinds = dict(self.kinds)
             lines = make(self)
             if lines:
@@ -362,7 +359,7 @@ def _bind_view(w: Writer) -> list[str] | None:
             f"np.asarray({a})",
             f"np.squeeze({a})",
             f"{a}.copy()",
-        )  # fmt: skip
+        )
     )
     return [f"{w.name(Kind.ARRAY)} = {source}"]
 
@@ -393,7 +390,7 @@ def _change_array(w: Writer) -> list[str] | None:
                 f"{a}.T[0] = {v}",
                 f"np.random.default_rng(1).shuffle({a})",
                 f"{a}.itemset if False else None",
-            )  # fmt: skip
+            )
         )
     ]
 
@@ -514,7 +511,7 @@ def _define_function(w: Writer) -> list[str]:
         f"return k + {w.number()}",
         f"global {n}\n    {n} = k\n    return k",
         f"if '{xs}' in globals(): {xs}.append(k)\n    return k" if w.often(0.1) else "return -k",
-        f"memo = [] if bag is None else bag\n    memo.append(k)\n    return len(memo)",
+        "memo = [] if bag is None else bag\n    memo.append(k)\n    return len(memo)",
         f"try:\n        return {n} + k\n    except (NameError, TypeError):\n        return k",
         "return k if k <= 0 else me(k - 1) + 1",
         "return len(bag) + k if bag else k",
@@ -554,7 +551,7 @@ def _define_counter(w: Writer) -> list[str]:
                 "functools.partial(next, itertools.count(3))",
                 "itertools.count().__next__",
                 "iter([5] * 400).__next__",
-            )  # fmt: skip
+            )
         )
         return [f"{w.name(Kind.COUNTER)} = {source}"]
     name, start = w.name(Kind.COUNTER), w.number()

@@ -1,5 +1,6 @@
 """Runs notebooks serially and in parallel from one template process, and compares everything."""
 
+# ruff: noqa: E501 - the sources of cells are as long as they are
 from __future__ import annotations
 
 import asyncio

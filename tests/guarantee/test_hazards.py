@@ -1,5 +1,6 @@
 """Hard notebooks, each for one thing that makes a parallel run differ from a serial one."""
 
+# ruff: noqa: E501 - the sources of cells are as long as they are
 from __future__ import annotations
 
 import pytest
