@@ -144,9 +144,15 @@ class _PinnedAnatomy(Anatomy):
         raise Pinned(type(obj).__qualname__)
 
 
+_HEAP_TYPE = 1 << 9  # CPython's flag of types made while it runs
+
+
 def _is_python(cls: type) -> bool:
-    """Whether a ``class`` statement made it (C types carry neither of these entries)."""
-    return "__dict__" in vars(cls) or "__slots__" in vars(cls) or "__weakref__" in vars(cls)
+    """Whether a ``class`` statement made it (C types carry none of these entries; a derived class
+    leaves them to its base)."""
+    marks = ("__dict__", "__slots__", "__weakref__")
+    family = cls.__mro__ if cls.__flags__ & _HEAP_TYPE else (cls,)
+    return any(mark in vars(base) for base in family for mark in marks)
 
 
 def _slot_names(cls: type) -> Iterable[tuple[type, str]]:

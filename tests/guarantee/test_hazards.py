@@ -349,6 +349,17 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "df.iloc[0, 0] = 9; df.iloc[1, 1] = 8",
         "print(by, i, df)",
     ),
+    "shared part of an instance of a derived class": (
+        "import copy, time",
+        "class B: pass\nclass T(B):\n    def __init__(self):\n        self.parts = []",
+        WAIT,
+        "one = T()",
+        WAIT,
+        "two = copy.copy(one)",
+        WAIT,
+        "two.parts.append(1)",
+        "print(one.parts, one.parts is two.parts)",
+    ),
     "failure in the middle": (
         "import time",
         WAIT + "; a = 1",
