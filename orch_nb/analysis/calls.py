@@ -35,6 +35,7 @@ from orch_nb.analysis.values import (
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
+_UNBOUND = tuple(f"builtins.{name}." for name in ("list", "dict", "set", "bytearray"))
 # Names of functions that are called for what they set, in any library.
 _SETS = re.compile(
     r"(set|enable|disable|register|use|init|configure|config|reset|activate|install|switch)(_|$)"
@@ -220,6 +221,8 @@ def library_call(state: State, path: str, arguments: Arguments, node: ast.Call) 
         if result is not None:
             return result
     facts = knowledge.function(path)
+    if path.startswith(_UNBOUND):
+        facts = None  # `list.append(xs, x)`: what the method does to its first argument
     module = "module " + path.partition(".")[0]
     if state.known(module) is not None:
         state.ambient_read(module)

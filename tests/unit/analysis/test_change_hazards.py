@@ -114,6 +114,12 @@ ALIASES: list[Case] = [
     ("a loop's element shares", "x = [[1]]\nfor r in x: pass ;; r.append(1) ;; print(x)", "2>3"),
     ("a tuple unpacked shares", "x = [[], []]\na, b = x ;; a.append(1) ;; print(x)", "2>3"),
     (
+        "a generator shuffles its argument",
+        "import numpy as np ;; a = np.arange(3) ;; np.random.default_rng(1).shuffle(a) ;; print(a)",
+        "3>4",
+    ),
+    ("an unbound method changes its argument", "x = [] ;; list.append(x, 1) ;; print(x)", "2>3"),
+    (
         "a conditional expression shares with both",
         "x = []\ny = []\nz = x if c() else y ;; z.append(1) ;; print(y)",
         "2>3",
