@@ -118,6 +118,11 @@ ALIASES: list[Case] = [
         "import numpy as np ;; a = np.arange(3) ;; np.random.default_rng(1).shuffle(a) ;; print(a)",
         "3>4",
     ),
+    (
+        "a Random shuffles its argument",
+        "import random ;; a = [1, 2] ;; random.Random(1).shuffle(a) ;; print(a)",
+        "3>4",
+    ),
     ("an unbound method changes its argument", "x = [] ;; list.append(x, 1) ;; print(x)", "2>3"),
     (
         "a conditional expression shares with both",
