@@ -323,7 +323,7 @@ def unpack(data: memoryview, buffers: list[Any], namespace: Namespace) -> Mappin
     for obj, content in loaded["changed"]:
         try:
             anatomy_of(obj, namespace).restore(obj, content)
-        except (Pinned, TypeError, ValueError, AttributeError) as error:
+        except Exception as error:  # a type's own __setstate__ may run here
             raise ApplyError(f"{type(obj).__qualname__}: {error}") from error
     for name in loaded["deleted"]:
         namespace.pop(name, None)
