@@ -93,6 +93,7 @@ class FlowRun:
     parameter_sources: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     options: FlowOptions = FlowOptions()
+    request: Mapping[str, Json] = field(default_factory=dict)  # kernel, cwd, report_mode
     output: str | None = None
     attempt: int = 1
     scheduled_time: datetime | None = None
@@ -128,6 +129,8 @@ class TaskRun:
     error_name: str | None = None
     error_value: str | None = None
     error_line: int | None = None
+    source_hash: str = ""  # of the cell as it was run
+    recipe: str = ""  # of the cell and of all that it was made from
     map_index: int | None = None  # which item, for a task that runs once per item
 
     @property

@@ -51,7 +51,8 @@ class ResultRecord:
     """What became of the values that one attempt of a task made.
 
     A kept result has a ``manifest`` (plain JSON, as `results.blob` made it) with its signature.
-    One that was not kept says why in ``reason``. ``size`` is in bytes.
+    One that was not kept says why in ``reason``. ``size`` is in bytes. ``outcome`` is the
+    attempt's Outcome as plain JSON, without the values' manifest.
     """
 
     flow_run_id: FlowRunId
@@ -63,6 +64,7 @@ class ResultRecord:
     cache_key: str | None = None
     digest: str | None = None
     manifest: Mapping[str, Json] | None = None
+    outcome: Mapping[str, Json] | None = None
     size: int = 0
     signature: str | None = None
     key_id: str | None = None

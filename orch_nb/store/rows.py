@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -54,6 +56,7 @@ def flow_run_row(run: FlowRun) -> dict[str, Any]:
         "parameter_sources": to_json(dict(run.parameter_sources)),
         "tags": to_json([text(tag) for tag in run.tags]),
         "options": to_json(dataclasses.asdict(run.options)),
+        "request": to_json(dict(run.request)),
         "output": _optional_text(run.output),
         "attempt": run.attempt,
         "epoch": run.epoch,
@@ -76,6 +79,7 @@ def flow_run(row: RowMapping) -> FlowRun:
         parameter_sources=json.loads(row["parameter_sources"]),
         tags=tuple(json.loads(row["tags"])),
         options=_options(json.loads(row["options"])),
+        request=json.loads(row["request"]),
         output=row["output"],
         attempt=row["attempt"],
         scheduled_time=moment(row["scheduled_time"]),
@@ -118,6 +122,8 @@ def task_run_row(task: TaskRun) -> dict[str, Any]:
         "error_name": _optional_text(task.error_name),
         "error_value": _optional_text(task.error_value),
         "error_line": task.error_line,
+        "source_hash": task.source_hash,
+        "recipe": task.recipe,
     }
 
 
@@ -143,6 +149,8 @@ def task_run(row: RowMapping) -> TaskRun:
         error_name=row["error_name"],
         error_value=row["error_value"],
         error_line=row["error_line"],
+        source_hash=row["source_hash"],
+        recipe=row["recipe"],
     )
 
 
@@ -198,6 +206,7 @@ def result_row(record: ResultRecord, now: int) -> dict[str, Any]:
         "reason": text(record.reason),
         "digest": record.digest,
         "manifest": None if record.manifest is None else to_json(dict(record.manifest)),
+        "outcome": _squeezed(record.outcome),
         "size": record.size,
         "signature": record.signature,
         "key_id": record.key_id,
@@ -218,6 +227,7 @@ def result_record(row: RowMapping) -> ResultRecord:
         cache_key=row["cache_key"],
         digest=row["digest"],
         manifest=None if row["manifest"] is None else json.loads(row["manifest"]),
+        outcome=_unsqueezed(row["outcome"]),
         size=row["size"],
         signature=row["signature"],
         key_id=row["key_id"],
@@ -225,6 +235,17 @@ def result_record(row: RowMapping) -> ResultRecord:
         last_used=moment(row["last_used"]),
         id=row["id"],
     )
+
+
+def _squeezed(value: Mapping[str, Json] | None) -> bytes | None:
+    return None if value is None else zlib.compress(to_json(dict(value)).encode(), 1)
+
+
+def _unsqueezed(stored: bytes | None) -> dict[str, Json] | None:
+    if stored is None:
+        return None
+    found: dict[str, Json] = json.loads(zlib.decompress(stored))
+    return found
 
 
 def lease(row: RowMapping) -> Lease:

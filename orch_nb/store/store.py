@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -23,6 +23,7 @@ from orch_nb.store.patience import LONGEST_ABSENCE, patiently
 from orch_nb.store.records import Lease, LogQuery, ResultRecord, RunQuery
 from orch_nb.store.schema import make_current
 from orch_nb.store.tables import (
+    CELL_SOURCES,
     FLOW_RUNS,
     HINTS,
     LEASES,
@@ -41,6 +42,7 @@ ALL_RUNS = RunQuery()
 ALL_LOGS = LogQuery()
 _KEYS = "signing_keys"
 _SHORTEST_PREFIX = 4
+_MOST_VARIABLES = 500  # of one statement: databases have a limit
 
 
 def open_store(url: str | None = None) -> Store:
@@ -252,6 +254,17 @@ class Store:
         found = RESULTS.c
         statement = select(RESULTS).where(found.flow_run_id == run_id).order_by(found.id)
         return tuple(rows.result_record(row) for row in self._rows(statement))
+
+    def sources(self, hashes: Iterable[str]) -> dict[str, str]:
+        """Cells' texts as they were run, by their hashes; unknown hashes are left out."""
+        texts = CELL_SOURCES.c
+        wanted = sorted(set(hashes))
+        found: dict[str, str] = {}
+        for start in range(0, len(wanted), _MOST_VARIABLES):
+            part = wanted[start : start + _MOST_VARIABLES]
+            rows_found = self._rows(select(CELL_SOURCES).where(texts.hash.in_(part)))
+            found |= {row["hash"]: row["source"] for row in rows_found}
+        return found
 
     def find_result(self, cache_key: str) -> ResultRecord | None:
         """The newest kept result of that cache key."""

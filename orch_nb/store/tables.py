@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -58,6 +59,7 @@ FLOW_RUNS = Table(
     Column("parameter_sources", Text, nullable=False),
     Column("tags", Text, nullable=False),
     Column("options", Text, nullable=False),
+    Column("request", Text, nullable=False),
     Column("output", Text),
     Column("attempt", Integer, nullable=False),
     Column("epoch", BigInteger, nullable=False),
@@ -108,6 +110,8 @@ TASK_RUNS = Table(
     Column("error_name", Text),
     Column("error_value", Text),
     Column("error_line", Integer),
+    Column("source_hash", String(32), nullable=False),
+    Column("recipe", String(32), nullable=False),
     Index(None, "flow_run_id", "cell_number", "map_index"),
 )
 
@@ -166,12 +170,21 @@ RESULTS = Table(
     Column("reason", Text, nullable=False),
     Column("digest", String(64), index=True),
     Column("manifest", Text),
+    Column("outcome", LargeBinary),  # compressed JSON
     Column("size", BigInteger, nullable=False),
     Column("signature", Text),
     Column("key_id", Text),
     Column("created", BigInteger, nullable=False),
     Column("last_used", BigInteger, nullable=False),
     Index(None, "flow_run_id", "id"),
+)
+
+# The cells' texts as they were run, once each, however many runs they had.
+CELL_SOURCES = Table(
+    "cell_sources",
+    METADATA,
+    Column("hash", String(32), primary_key=True),
+    Column("source", Text, nullable=False),
 )
 
 HINTS = Table(

@@ -26,6 +26,7 @@ from orch_nb.store.gathering import Gathering
 from orch_nb.store.names import candidates
 from orch_nb.store.records import Lease, ResultRecord, TaskChange
 from orch_nb.store.tables import (
+    CELL_SOURCES,
     FLOW_RUNS,
     HINTS,
     LEASES,
@@ -36,6 +37,17 @@ from orch_nb.store.tables import (
 )
 from orch_nb.store.times import now_micros
 from orch_nb.store.upsert import upsert_into
+
+# What a notebook that was edited may alter of a task run.
+_REVISED = (
+    "name",
+    "cell_number",
+    "cell_id",
+    "kind",
+    "max_attempts",
+    "source_hash",
+    "recipe",
+)
 
 _SET_FLOW = update(FLOW_RUNS).where(
     FLOW_RUNS.c.id == bindparam("of_run"),
@@ -87,6 +99,40 @@ class Transaction(Gathering):
         self._execute(insert(TASK_RUNS), [rows.task_run_row(task) for task in tasks])
         for task in tasks:
             self._note_task(task, None, by)
+
+    def revise_task_runs(
+        self,
+        run_id: FlowRunId,
+        revised: Sequence[TaskRun],
+        removed: Sequence[TaskRun],
+        *,
+        epoch: int,
+    ) -> None:
+        """Fit a claimed run's task runs to its notebook as it is now: their cells' numbers,
+        names and sources (their states stay), and those whose cells are gone go too.
+        """
+        self.check_claim(run_id, epoch)
+        tasks = TASK_RUNS.c
+        if removed:
+            gone = [task.id for task in removed]
+            self._execute(delete(TASK_RUNS).where(tasks.flow_run_id == run_id, tasks.id.in_(gone)))
+        for task in revised:
+            row = rows.task_run_row(task)
+            self._execute(
+                update(TASK_RUNS)
+                .where(tasks.id == task.id, tasks.flow_run_id == run_id)
+                .values({name: row[name] for name in _REVISED})
+            )
+
+    def put_sources(self, sources: Mapping[str, str]) -> None:
+        """Keep cells' texts, by their hashes; one that is there already is left alone."""
+        if sources:
+            self._execute(
+                upsert_into(self._connection, CELL_SOURCES).on_conflict_do_nothing(
+                    index_elements=["hash"]
+                ),
+                [{"hash": key, "source": rows.text(text)} for key, text in sources.items()],
+            )
 
     def set_flow_state(self, run: FlowRun, *, expected: StateName, by: str) -> None:
         """Record ``run`` as it now is, if it was ``expected`` and ``run.epoch`` is the claim's.

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("parameter_sources", sa.Text(), nullable=False),
         sa.Column("tags", sa.Text(), nullable=False),
         sa.Column("options", sa.Text(), nullable=False),
+        sa.Column("request", sa.Text(), nullable=False),
         sa.Column("output", sa.Text()),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("epoch", sa.BigInteger(), nullable=False),
@@ -47,6 +48,12 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_flow_runs_state_type_id"), "flow_runs", ["state_type", "id"], unique=False
+    )
+    op.create_table(
+        "cell_sources",
+        sa.Column("hash", sa.String(length=32), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("hash", name=op.f("pk_cell_sources")),
     )
     op.create_table(
         "hints",
@@ -100,6 +107,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("digest", sa.String(length=64)),
         sa.Column("manifest", sa.Text()),
+        sa.Column("outcome", sa.LargeBinary()),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("signature", sa.Text()),
         sa.Column("key_id", sa.Text()),
@@ -178,6 +186,8 @@ def upgrade() -> None:
         sa.Column("error_name", sa.Text()),
         sa.Column("error_value", sa.Text()),
         sa.Column("error_line", sa.Integer()),
+        sa.Column("source_hash", sa.String(length=32), nullable=False),
+        sa.Column("recipe", sa.String(length=32), nullable=False),
         sa.ForeignKeyConstraint(
             ["flow_run_id"],
             ["flow_runs.id"],
