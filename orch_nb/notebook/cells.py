@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from orch_nb.errors import NotebookError, OptionError
+from orch_nb.first_line import Form, find_first_line
 from orch_nb.model import Cell, CellKind
 from orch_nb.notebook.document import Flow
+from orch_nb.notebook.flow_line import parse_flow_line
 from orch_nb.option_text import check_name, is_derived_name, parse_line, parse_mapping
 from orch_nb.options import FlowOptions, TaskOptions
 
@@ -18,10 +20,6 @@ RECORD_KEYS = frozenset(
     {"task", "state", "message", "attempts", "start", "seconds", "peak_memory", "where"}
 )
 
-_MAGIC_LINE = re.compile(r"%%(task|setup|flow)(?=\s|$)(.*)")
-_COMMENT_LINE = re.compile(r"#\|\s*(task|setup|flow)(?=\s|$)(.*)")
-_FLOW_LINE = re.compile(r"%flow(?=\s|$)(.*)")
-_SUBCOMMANDS = frozenset({"graph", "pull"})  # `%flow graph` asks about a flow, it declares none
 _TAGGED = {
     "task": CellKind.TASK,
     "setup": CellKind.SETUP,
@@ -130,22 +128,16 @@ def _cell(
 def _from_line(source: str, where: str, is_python: bool) -> tuple[_Said | None, str]:
     """What the cell's first line says, and the source with a magic line blanked."""
     lines = source.split("\n")
-    for index, line in enumerate(lines):
-        if not line.strip():
-            continue
-        text = line.rstrip("\r")
-        if match := _MAGIC_LINE.fullmatch(text):
-            return _parse_said(match[1], match[2], where), _blanked(lines, index, is_python)
-        if match := _COMMENT_LINE.fullmatch(text):
-            return _parse_said(match[1], match[2], where), source
-        if text.startswith("#|"):
-            continue  # another tool's line; ours may stand below it
-        if (match := _FLOW_LINE.fullmatch(text)) and not "".join(lines[index + 1 :]).strip():
-            if match[1].split()[:1] and match[1].split()[0] in _SUBCOMMANDS:
-                return _Said(CellKind.FLOW), ""
-            return _parse_said("flow", match[1], where), ""
-        break
-    return None, source
+    said = find_first_line(lines)
+    if said is None:
+        return None, source
+    if said.subcommand:
+        return _Said(CellKind.FLOW), ""
+    if said.form is Form.MAGIC:
+        source = _blanked(lines, said.index, is_python)
+    elif said.form is Form.LINE:
+        source = ""
+    return _parse_said(said.word, said.text, where), source
 
 
 def _blanked(lines: list[str], index: int, is_python: bool) -> str:
@@ -171,8 +163,8 @@ def _parse_said(word: str, text: str, where: str) -> _Said:
             )
         return _Said(kind)
     if kind is CellKind.FLOW:
-        name, flow_options = parse_line(text, FlowOptions, where=where)
-        return _Said(kind, name, flow_options)
+        flow = parse_flow_line(text, where=where)
+        return _Said(kind, flow.name, flow.options)
     name, options = parse_line(text, TaskOptions, where=_named(where, text))
     return _Said(kind, name, options)
 
