@@ -8,15 +8,27 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from orch_nb.durations import FORM, format_duration, parse_duration
+from orch_nb import amounts
+from orch_nb.durations import format_duration, parse_duration
 from orch_nb.errors import OptionError
-from orch_nb.options import CONFLICTS, FlowOptions, OptionSpec, TaskOptions, option_specs
+from orch_nb.options import (
+    CONFLICTS,
+    FlowOptions,
+    LiveOptions,
+    OptionSpec,
+    TaskOptions,
+    option_specs,
+)
 
-Options = TypeVar("Options", TaskOptions, FlowOptions)
+Options = TypeVar("Options", TaskOptions, FlowOptions, LiveOptions)
+Number = TypeVar("Number", int, float)
 
 LONGEST_NAME = 100
 _DERIVED_NAME = re.compile(r"cell-\d+", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,15}", re.ASCII)
+_ELSEWHERE = {"--retry": "--retries", "retry": "retries"}  # how other tools call an option
+_NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,9})?", re.ASCII)
+PAIRS = frozenset({"counts", "amounts"})
 _TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -105,14 +117,7 @@ def to_mapping(name: str | None, options: TaskOptions | FlowOptions) -> dict[str
     for spec in option_specs(type(options)):
         value = getattr(options, spec.field)
         if value != spec.default:
-            as_text = spec.kind in {"duration", "durations"}
-            mapping[spec.field] = (
-                _value_text(spec, value)
-                if as_text
-                else list(value)
-                if spec.kind == "names"
-                else value
-            )
+            mapping[spec.field] = to_json_value(spec, value)
     return mapping
 
 
@@ -122,59 +127,27 @@ def to_line(name: str | None, options: TaskOptions | FlowOptions) -> str:
     for spec in option_specs(type(options)):
         value = getattr(options, spec.field)
         if value != spec.default:
-            words.append(spec.flag)
-            if spec.kind != "flag":
-                words.append(shlex.quote(_value_text(spec, value)))
+            text = value_text(spec, value)
+            if spec.kind == "flag":
+                words.append(spec.flag)
+            elif text.startswith("-"):  # or it would be taken for the next option
+                words.append(shlex.quote(f"{spec.flag}={text}"))
+            else:
+                words += [spec.flag, shlex.quote(text)]
     return " ".join(words)
 
 
-def json_schema(options: type[TaskOptions] | type[FlowOptions]) -> dict[str, Any]:
-    """The JSON schema of the metadata that `to_mapping` writes, for a form."""
-    properties: dict[str, Any] = {
-        "name": {"type": "string", "title": "name", "maxLength": LONGEST_NAME}
-    }
-    for spec in option_specs(options):
-        schema: dict[str, Any] = {"title": spec.flag[2:].replace("-", " ")}
-        schema["description"] = spec.help
-        if spec.kind == "flag":
-            schema["type"] = "boolean"
-        elif spec.kind == "int":
-            schema |= {"type": "integer", "minimum": spec.minimum}
-        elif spec.kind == "names":
-            schema |= {"type": "array", "items": {"type": "string", "minLength": 1}}
-        elif spec.kind == "choice":
-            schema |= {"type": "string", "enum": list(spec.choices)}
-        else:
-            schema["type"] = "string"
-        if spec.kind in {"duration", "durations"}:
-            schema["description"] += f" ({FORM})"
-        if spec.default is not None:
-            plain = spec.kind not in {"names", "durations"}
-            schema["default"] = (
-                spec.default
-                if plain
-                else list(spec.default)
-                if spec.kind == "names"
-                else _value_text(spec, spec.default)
-            )
-        properties[spec.field] = schema
-    return {"type": "object", "properties": properties, "additionalProperties": False}
-
-
-def reference_rows(
-    options: type[TaskOptions] | type[FlowOptions],
-) -> tuple[tuple[str, str, str], ...]:
-    """Rows ``(usage, default, help)`` of a reference page; the default is "" when there is none."""
-    return tuple(
-        (
-            f"{spec.flag} {spec.placeholder}".strip(),
-            ""
-            if spec.kind == "flag" or spec.default in (None, ())
-            else _value_text(spec, spec.default),
-            spec.help,
-        )
-        for spec in option_specs(options)
-    )
+def to_json_value(spec: OptionSpec, value: Any) -> Any:
+    """An option's value as JSON, so that `parse_mapping` reads the same."""
+    match spec.kind:
+        case "duration" | "durations":
+            return value_text(spec, value)
+        case "names":
+            return list(value)
+        case "counts" | "amounts":
+            return dict(value)
+        case _:
+            return value
 
 
 def parse_value(spec: OptionSpec, text: str, *, where: str | None = None) -> Any:
@@ -189,6 +162,12 @@ def parse_value(spec: OptionSpec, text: str, *, where: str | None = None) -> Any
             if not _WHOLE.fullmatch(text):
                 raise _misfit(spec, text, "a whole number", where)
             return _at_least(spec, int(text), where)
+        case "number":
+            if not _NUMBER.fullmatch(text):
+                raise _misfit(spec, text, "a number", where)
+            return _at_least(spec, float(text), where)
+        case "counts" | "amounts":
+            return _pairs_from(spec, text, where)
         case "choice":
             if text not in spec.choices:
                 near = difflib.get_close_matches(text[:40], spec.choices, n=1)
@@ -245,6 +224,8 @@ def _put(given: dict[str, Any], spec: OptionSpec, value: Any, where: str | None)
         given[spec.field] = value
     elif spec.kind == "names":
         given[spec.field] += value
+    elif spec.kind in PAIRS:
+        given[spec.field] = merge_pairs(spec, [given[spec.field], value], where=where)
     elif given[spec.field] != value:
         raise OptionError(
             f"{spec.flag} is given twice, with different values",
@@ -276,6 +257,8 @@ def _unknown(
 
 
 def _nearest(word: str, known: Mapping[str, object]) -> str | None:
+    if _ELSEWHERE.get(word) in known:
+        return _ELSEWHERE[word]
     near = difflib.get_close_matches(word[:60].lower().replace("_", "-"), known, n=1, cutoff=0.6)
     return near[0] if near else None
 
@@ -299,12 +282,23 @@ def _native(spec: OptionSpec, value: Any, where: str | None) -> Any:
             return tuple(_duration(spec, item, where) for item in items)
         case "names" if items is not None:
             return tuple(check_name(item, where=where) for item in items)
+        case "number" if number:
+            return _at_least(spec, round(float(value), 9), where)
+        case "counts" | "amounts" if isinstance(value, Mapping):
+            return _pairs(spec, list(value.items()), where)
+        case "counts" | "amounts" if items is not None and all(map(_is_pair, items)):
+            return _pairs(spec, items, where)
+        case "counts" | "amounts" if items and all(isinstance(item, str) for item in items):
+            return _pairs_from(spec, ",".join(items), where)
     wanted = {
         "flag": "true or false",
         "int": "a whole number",
         "duration": "a duration",
         "durations": "a duration or a list of durations",
         "names": "a list of names",
+        "number": "a number",
+        "counts": "names with whole numbers",
+        "amounts": "names with amounts",
         "choice": f"one of {', '.join(spec.choices)}",
     }
     raise _misfit(spec, value, wanted.get(spec.kind, "text"), where)
@@ -327,10 +321,54 @@ def _positive(spec: OptionSpec, seconds: float, where: str | None) -> float:
     return seconds
 
 
-def _at_least(spec: OptionSpec, number: int, where: str | None) -> int:
+def _at_least(spec: OptionSpec, number: Number, where: str | None) -> Number:
     if number < spec.minimum:
         raise _misfit(spec, number, f"{spec.minimum} or more", where)
     return number
+
+
+def merge_pairs(
+    spec: OptionSpec, values: Sequence[amounts.Amounts], *, where: str | None = None
+) -> amounts.Amounts:
+    """Several values of one option of names with amounts, as one value."""
+    return _pairs(spec, [pair for value in values for pair in value], where)
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, list | tuple) and len(item) == 2 and isinstance(item[0], str)
+
+
+def _pairs_from(spec: OptionSpec, text: str, where: str | None) -> amounts.Amounts:
+    try:
+        pairs = amounts.parse_amounts(text)
+    except OptionError as error:
+        message = f"{spec.flag}: {error.message}"
+        raise OptionError(message, where=where, hint=f"write {_usage(spec)}") from None
+    return _pairs(spec, pairs, where)
+
+
+def _pairs(spec: OptionSpec, pairs: Sequence[Any], where: str | None) -> amounts.Amounts:
+    """Pairs as options keep them: each name once, counts as whole numbers above 0."""
+    found: dict[str, float] = {}
+    for name, amount in pairs:
+        check_name(name, where=where)
+        fits = isinstance(amount, int | float) and not isinstance(amount, bool)
+        fits = fits and 0 <= amount < amounts.MOST
+        if spec.kind == "counts":
+            if not fits or amount < 1 or not float(amount).is_integer():
+                shown = f"{name}={amount:g}" if fits else f"{name}={amount}"
+                raise _misfit(spec, shown, "a whole number above 0", where)
+            amount = int(amount)
+        elif not fits:
+            raise _misfit(spec, f"{name}={amount}", "a number", where)
+        else:
+            amount = round(float(amount), 9)
+        try:
+            amounts.put_amount(found, name, amount)
+        except OptionError as error:
+            message = f"{spec.flag}: {error.message}"
+            raise OptionError(message, where=where, hint="leave one of them out") from None
+    return tuple(found.items())
 
 
 def _misfit(
@@ -343,11 +381,18 @@ def _misfit(
 
 
 def _usage(spec: OptionSpec) -> str:
-    example = {"int": str(max(spec.minimum, 3)), "duration": "5m", "durations": "2s,5s"}
+    example = {
+        "int": str(max(spec.minimum, 3)),
+        "duration": "5m",
+        "durations": "2s,5s",
+        "number": str(max(spec.minimum, 2)),
+        "counts": "db=4",
+        "amounts": "gpu=1,memory=8GB",
+    }
     return f"{spec.flag} {example.get(spec.kind, spec.placeholder)}".strip()
 
 
-def _value_text(spec: OptionSpec, value: Any) -> str:
+def value_text(spec: OptionSpec, value: Any) -> str:
     match spec.kind:
         case "duration":
             return format_duration(value)
@@ -355,6 +400,12 @@ def _value_text(spec: OptionSpec, value: Any) -> str:
             return ",".join(format_duration(seconds) for seconds in value)
         case "names":
             return ",".join(value)
+        case "number":
+            return amounts.format_number(value)
+        case "counts":
+            return ",".join(f"{name}={count}" for name, count in value)
+        case "amounts":
+            return amounts.format_amounts(value)
         case _:
             return str(value)
 

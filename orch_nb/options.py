@@ -17,8 +17,9 @@ def option(
 ) -> Any:
     """A dataclass field that carries its option's kind and help.
 
-    ``kind`` is one of: flag, int (not below ``minimum``), str, duration (seconds as float, above
-    0), durations (tuple of seconds), names (tuple of str, comma separated), choice.
+    ``kind`` is one of: flag, int and number (not below ``minimum``), str, duration (seconds as
+    float, above 0), durations (tuple of seconds), names (tuple of str, comma separated), counts
+    and amounts (tuple of (name, whole number above 0) and (name, number)), choice.
     """
     return dataclasses.field(
         default=default,
@@ -35,11 +36,32 @@ class TaskOptions:
     retry_delay: tuple[float, ...] = option(
         (0.0,), kind="durations", help="wait before a retry; a list gives each retry its own"
     )
+    retry_backoff: float | None = option(
+        None,
+        kind="number",
+        minimum=1,
+        help="each further wait is the last of --retry-delay (or 1s) times this, again and again",
+    )
+    retry_jitter: float = option(
+        0.0, kind="number", help="each wait is longer by up to this share of it, at random (0.5)"
+    )
+    retry_max_delay: float | None = option(None, kind="duration", help="no wait is longer")
+    retry_on: tuple[str, ...] = option(
+        (),
+        kind="names",
+        help="retry after these errors only: class names, base classes count; TimedOut, Crashed",
+    )
     timeout: float | None = option(None, kind="duration", help="longest time of one attempt")
     in_order: bool = option(
         False, kind="flag", help="effects wait until every earlier cell has ended well"
     )
     independent: bool = option(False, kind="flag", help="effects never wait for another cell")
+    uses: tuple[tuple[str, int], ...] = option(
+        (), kind="counts", help="places it takes in limits that all runs share, such as db"
+    )
+    resources: tuple[tuple[str, float], ...] = option(
+        (), kind="amounts", help="what it needs of this machine's resources: gpu=1,memory=2GB"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +83,49 @@ class FlowOptions:
     fail_fast: bool = option(False, kind="flag", help="cancel what still runs when a task fails")
     allow_errors: bool = option(False, kind="flag", help="keep a failed cell's output and go on")
     timeout: float | None = option(None, kind="duration", help="longest time of the whole run")
+    flow_retries: int = option(
+        0, kind="int", help="how often a failed run is resumed; what is done is not run again"
+    )
+    flow_retry_delay: tuple[float, ...] = option(
+        (0.0,), kind="durations", help="wait before a run is retried; a list gives each its own"
+    )
+    limit: tuple[tuple[str, int], ...] = option(
+        (), kind="counts", help="how many tasks of all runs may hold a name at once, such as db=4"
+    )
+    resources: tuple[tuple[str, float], ...] = option(
+        (), kind="amounts", help="what this machine has for tasks: gpu=1,memory=8GB"
+    )
+    on_success: str | None = option(
+        None,
+        kind="str",
+        help="shell command for when the run is Completed; ORCH_NB_RUN_NAME, ORCH_NB_STATE … tell",
+    )
+    on_failure: str | None = option(
+        None,
+        kind="str",
+        help="shell command for when it is Failed, TimedOut or Crashed; also with ORCH_NB_ERROR",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions(FlowOptions):
+    """What may follow `%%flow NAME` in a kernel: FlowOptions, and what only concerns the kernel.
+    Runs without one pass over the latter."""
+
+    fresh: bool = option(
+        False, kind="flag", help="run every cell in a new session, and bring the results here"
+    )
+    refresh: bool = option(False, kind="flag", help="run also what is up to date")
+    background: bool = option(
+        False, kind="flag", help="give the prompt back at once; names you change meanwhile stay"
+    )
 
 
 # Pairs of flags that say opposite things.
 CONFLICTS: dict[type, tuple[tuple[str, str], ...]] = {
     TaskOptions: (("in_order", "independent"),),
     FlowOptions: (("fail_fast", "allow_errors"),),
+    LiveOptions: (("fail_fast", "allow_errors"), ("fresh", "refresh")),
 }
 
 
@@ -92,6 +151,9 @@ class OptionSpec:
             "duration": "TIME",
             "durations": "TIME[,TIME…]",
             "names": "NAME[,NAME…]",
+            "number": "X",
+            "counts": "NAME[=N][,…]",
+            "amounts": "NAME=AMOUNT[,…]",
         }
         return "|".join(self.choices) if self.kind == "choice" else shown[self.kind]
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from orch_nb.option_text import parse_mapping, parse_value
+from orch_nb.option_text import merge_pairs, parse_mapping, parse_value
 from orch_nb.options import FlowOptions, OptionSpec, option_specs
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -31,6 +31,22 @@ def take_flow_options(values: Mapping[str, object]) -> dict[str, object]:
 def _decorate(spec: OptionSpec) -> Callable[[Command], Command]:
     if spec.kind == "flag":
         return click.option(spec.flag, spec.field, is_flag=True, default=None, help=spec.help)
+
+    if spec.kind in ("counts", "amounts"):
+
+        def gather(context: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> Any:
+            """All that were given, as one value."""
+            given = [parse_value(spec, text, where="orch-nb run") for text in texts]
+            return merge_pairs(spec, given, where="orch-nb run") if given else None
+
+        return click.option(
+            spec.flag,
+            spec.field,
+            callback=gather,
+            multiple=True,
+            metavar=spec.placeholder,
+            help=spec.help,
+        )
 
     def read(context: click.Context, param: click.Parameter, text: str | None) -> Any:
         """The value as a magic line would give it: the same checks, the same words."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orch_nb.execution.kernel import KernelShell
-from orch_nb.execution.outputs import ErrorInfo, Output
+from orch_nb.execution.outputs import ErrorInfo, Output, type_names
 
 _MAGIC_BODIES = ("<timed exec>", "<timed eval>")  # what `%%time` compiles
 
@@ -31,6 +31,7 @@ def describe_error(
         traceback=tuple(getattr(host.shell, "_last_traceback", None) or ()),
         line=_line_in_cell(error, host.files.named, source),
         exit_code=_exit_code(error),
+        types=type_names(type(error)),
     )
 
 

@@ -61,7 +61,9 @@ class ErrorInfo:
     """Why a cell failed, as a kernel's reply says it.
 
     ``line`` counts from 1 in the cell's source as given, or is None if no line of the cell is to
-    blame. ``exit_code`` is what SystemExit carried, if that is what ended the cell.
+    blame. ``exit_code`` is what SystemExit carried, if that is what ended the cell. ``types`` are
+    the names of the error's class and its bases (see `type_names`); empty where only its name is
+    known.
     """
 
     name: str
@@ -69,6 +71,24 @@ class ErrorInfo:
     traceback: tuple[str, ...]
     line: int | None = None
     exit_code: int | str | None = None
+    types: tuple[str, ...] = ()
+
+
+def error_from(plain: Mapping[str, Json]) -> ErrorInfo:
+    """Back from JSON."""
+    tuples = {name: tuple(plain.get(name, ())) for name in ("traceback", "types")}
+    return ErrorInfo(**{**plain, **tuples})
+
+
+def type_names(kind: type[BaseException]) -> tuple[str, ...]:
+    """The names of a class of errors and its bases, the nearest first: plain for what is built
+    in or of the notebook, else in full (``urllib.error.HTTPError``)."""
+    names = []
+    for base in kind.__mro__[:-1]:
+        module = base.__module__
+        plain = not isinstance(module, str) or module in ("builtins", "__main__")
+        names.append(base.__name__ if plain else f"{module}.{base.__name__}")
+    return tuple(names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,15 +14,8 @@ from hypothesis import strategies as st
 
 from orch_nb.durations import format_duration, parse_duration, show_duration
 from orch_nb.errors import OptionError, OrchError
-from orch_nb.option_text import (
-    json_schema,
-    parse_line,
-    parse_mapping,
-    parse_value,
-    reference_rows,
-    to_line,
-    to_mapping,
-)
+from orch_nb.option_schema import json_schema, reference_rows
+from orch_nb.option_text import parse_line, parse_mapping, parse_value, to_line, to_mapping
 from orch_nb.options import CONFLICTS, FlowOptions, TaskOptions, option_specs
 
 
@@ -79,7 +72,9 @@ def test_quotes_spaces_underscores_and_repeated_names() -> None:
         (
             "--zzz",
             "unknown option --zzz",
-            "known are --needs, --retries, --retry-delay, --timeout, --in-order, --independent",
+            "known are --needs, --retries, --retry-delay, --retry-backoff, --retry-jitter, "
+            "--retry-max-delay, --retry-on, --timeout, --in-order, --independent, --uses, "
+            "--resources",
         ),
         ("-r 3", "unknown option -r", None),
         ("--retries", "--retries needs a value", "write --retries 3"),
@@ -203,6 +198,43 @@ def test_bad_metadata_says_what_is_wrong(mapping: dict[str, Any], message: str) 
     assert caught.value.message == message
 
 
+@pytest.mark.parametrize(
+    ("line", "uses", "resources"),
+    [
+        ("--uses db", {"db": 1}, {}),
+        ("--uses db,gpu=2 --uses api", {"db": 1, "gpu": 2, "api": 1}, {}),
+        ("--resources memory=2GB,gpu", {}, {"memory": 2e9, "gpu": 1.0}),
+        ("--resources memory=512MB --resources=gpu=0.5", {}, {"memory": 5.12e8, "gpu": 0.5}),
+    ],
+)
+def test_names_with_amounts(line: str, uses: dict[str, int], resources: dict[str, float]) -> None:
+    options = TaskOptions(uses=tuple(uses.items()), resources=tuple(resources.items()))
+    assert parse_line(line, TaskOptions) == (None, options)
+    assert parse_mapping({"uses": uses, "resources": resources}, TaskOptions) == (None, options)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--uses db=0", "--uses db=0 must be a whole number above 0"),
+        ("--uses db=1.5", "--uses db=1.5 must be a whole number above 0"),
+        ("--uses db=", "--uses: '' is not an amount"),
+        ("--uses =3", "a name must be text"),
+        ("--uses db=1,db=2", "--uses: 'db' is given twice, with different amounts"),
+        ("--uses db --uses db=2", "--uses: 'db' is given twice, with different amounts"),
+        ("--resources memory=8gigs", "--resources: '8gigs' is not an amount"),
+        ("--resources gpu=-1", "--resources: '-1' is not an amount"),
+        ("--retry-backoff 0.5", "--retry-backoff 0.5 must be 1 or more"),
+        ("--retry-jitter lots", "--retry-jitter lots must be a number"),
+        ("--retry-jitter -1", "--retry-jitter -1 must be a number"),
+    ],
+)
+def test_bad_names_with_amounts_and_numbers(line: str, message: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        parse_line(line, TaskOptions)
+    assert caught.value.message == message
+
+
 names = st.text(
     st.characters(
         exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp", "Cf", "Co", "Cn"), exclude_characters=",-"
@@ -211,14 +243,28 @@ names = st.text(
     max_size=20,
 ).filter(lambda name: name.strip() == name and name.isprintable())
 milliseconds = st.integers(0, 10**11).map(lambda amount: amount / 1000)
+numbers = st.integers(0, 10**6).map(lambda amount: amount / 1000)
+pair_names = names.filter(lambda name: "=" not in name)
+counts = st.dictionaries(pair_names, st.integers(1, 10**6), max_size=3).map(
+    lambda pairs: tuple(pairs.items())
+)
+amounts = st.dictionaries(pair_names, numbers | st.integers(0, 10**14).map(float), max_size=3).map(
+    lambda pairs: tuple(pairs.items())
+)
 task_options = st.builds(
     TaskOptions,
     needs=st.lists(names, max_size=3).map(tuple),
     retries=st.integers(0, 10**6),
     retry_delay=st.lists(milliseconds, min_size=1, max_size=3).map(tuple),
     timeout=st.none() | milliseconds.filter(bool),
+    retry_backoff=st.none() | numbers.map(lambda factor: factor + 1),
+    retry_jitter=numbers,
+    retry_max_delay=st.none() | milliseconds.filter(bool),
+    retry_on=st.lists(names, max_size=2).map(tuple),
     in_order=st.booleans(),
     independent=st.just(False),
+    uses=counts,
+    resources=amounts,
 )
 flow_options = st.builds(
     FlowOptions,
@@ -228,6 +274,11 @@ flow_options = st.builds(
     fail_fast=st.booleans(),
     allow_errors=st.just(False),
     timeout=st.none() | milliseconds.filter(bool),
+    flow_retries=st.integers(0, 100),
+    flow_retry_delay=st.lists(milliseconds, min_size=1, max_size=3).map(tuple),
+    limit=counts,
+    resources=amounts,
+    on_failure=st.none() | st.text("ab '\"$|;-", min_size=1).filter(str.strip).map(str.strip),
 )
 
 
@@ -348,6 +399,12 @@ def test_the_reference_has_a_row_for_each_option() -> None:
         ("--fail-fast", ""),
         ("--allow-errors", ""),
         ("--timeout TIME", ""),
+        ("--flow-retries N", "0"),
+        ("--flow-retry-delay TIME[,TIME…]", "0s"),
+        ("--limit NAME[=N][,…]", ""),
+        ("--resources NAME=AMOUNT[,…]", ""),
+        ("--on-success TEXT", ""),
+        ("--on-failure TEXT", ""),
     ]
 
 
