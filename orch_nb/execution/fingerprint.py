@@ -7,11 +7,14 @@ its elements, whatever memory they lie in; caches do not count.
 
 from __future__ import annotations
 
+import array
 import datetime
 import decimal
+import dis
 import enum
 import fractions
 import functools
+import math
 import pathlib
 import re
 import struct
@@ -24,9 +27,13 @@ from typing import Any
 import xxhash
 
 from orch_nb.execution.anatomy import ATOMS, anatomy_of
+from orch_nb.execution.anatomy_arrays import owner_of
 from orch_nb.execution.walk import Namespace
 
 BUDGET = 200_000  # objects looked at under one name
+_X87 = 63  # bits of the mantissa of a long double that has 80 bits in 128
+_MANY = 64  # items from which a list of one plain type is taken as a whole
+_ATOMIC = frozenset({int, float, complex, bool, str, bytes, type(None)})
 
 _BY_REPR: tuple[type, ...] = (
     datetime.date,
@@ -42,10 +49,18 @@ _BY_REPR: tuple[type, ...] = (
 
 
 class Fingerprinter:
-    """Digests the values of one namespace. ``partial`` is set when something was passed over."""
+    """Digests the values of one namespace.
+
+    After ``digest``, ``partial`` says that something was passed over, and ``unknown`` of what
+    type it was; ``late`` are the global names that functions in the value read when they are
+    called, ``modules`` where its types and functions come from, and ``met`` the ids of the
+    objects in it that can be changed.
+    """
 
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
+        self.late: set[str] = set()
+        self.modules: set[str] = set()
 
     def digest(self, value: Any) -> str:
         """32 hexadecimal digits."""
@@ -53,8 +68,21 @@ class Fingerprinter:
         self._done: dict[int, bytes] = {}  # others: whether one is shared can't be noticed
         self._alive: list[Any] = []
         self._left = BUDGET
+        self._owners: set[int] = set()
         self.partial = False
+        self.unknown = ""
+        self.late = set()
+        self.modules = set()
         return self._feed(value).hex()
+
+    @property
+    def met(self) -> set[int]:
+        """The ids of what can be changed in the value, and of arrays whose memory it shows."""
+        return self._seen.keys() | self._owners
+
+    def _pass_over(self, cls: type, why: str = "") -> None:
+        self.partial = True
+        self.unknown = self.unknown or why or _name(cls).decode()
 
     def _feed(self, value: Any, depth: int = 0) -> bytes:
         cls = type(value)
@@ -65,9 +93,10 @@ class Fingerprinter:
         if id(value) in self._done:
             return self._done[id(value)]
         self._alive.append(value)
+        self.modules.add(cls.__module__)
         self._left -= 1
         if self._left < 0 or depth > 400:
-            self.partial = True
+            self._pass_over(cls, "more objects than are looked at")
             return _hash(b"beyond", _name(cls))
         if self._can_change(value):
             self._seen[id(value)] = len(self._seen)
@@ -89,13 +118,18 @@ class Fingerprinter:
             if done is not None:
                 return done
         if cls in (list, tuple) or isinstance(value, (list, tuple)):
+            alike = _alike(value)
+            if alike is not None:
+                return _hash(_name(cls), *alike)
             parts = [self._feed(item, depth) for item in value]
             return _hash(_name(cls), *parts)
         if isinstance(value, dict):
             pairs = [part for item in dict.items(value) for part in item]
             return _hash(_name(cls), *(self._feed(part, depth) for part in pairs))
+        if cls is types.MappingProxyType:
+            return _hash(_name(cls), self._feed(dict(value), depth))
         if isinstance(value, (set, frozenset)):
-            return _hash(_name(cls), *sorted(self._feed(item, depth) for item in value))
+            return _hash(_name(cls), *self._unordered(value, depth))
         if isinstance(value, (bytearray, memoryview)):
             return _hash(_name(cls), bytes(value))
         if isinstance(value, enum.Enum):
@@ -105,6 +139,7 @@ class Fingerprinter:
         if isinstance(value, _BY_REPR):
             return _hash(_name(cls), repr(value).encode())
         if isinstance(value, types.ModuleType):
+            self.modules.add(value.__name__)
             return _hash(b"module", value.__name__.encode())
         if cls is types.FunctionType:
             return self._function(value, depth)
@@ -117,14 +152,38 @@ class Fingerprinter:
             return _hash(b"cell", *(self._feed(part, depth) for part in _cell(value)))
         return self._instance(value, cls, depth)
 
+    def _unordered(self, value: Any, depth: int) -> list[bytes]:
+        """The digests of a set's items, sorted; the order they lie in must not show anywhere."""
+        if _ATOMIC.issuperset(map(type, value)):
+            return sorted(map(_atom, value))
+        before = self._seen
+        found = []
+        for item in value:
+            self._seen = dict(before)  # what one item holds has no number in another
+            found.append((self._feed(item, depth), list(self._seen)[len(before) :]))
+        found.sort(key=lambda pair: pair[0])
+        self._seen = before
+        for _, new in found:
+            for key in new:
+                self._seen.setdefault(key, len(self._seen))
+        return [digest for digest, _ in found]
+
     def _function(self, value: types.FunctionType, depth: int) -> bytes:
         if value.__globals__ is not self._namespace:
-            return _hash(b"function", value.__module__.encode(), value.__qualname__.encode())
+            self.modules.add(str(value.__module__))
+            named = str(value.__module__).encode(), value.__qualname__.encode()
+            if "<locals>" not in value.__qualname__:
+                return _hash(b"function", *named)
+            # made by a call: what it was made with is part of it
+            made = value.__closure__, value.__defaults__, value.__kwdefaults__
+            return _hash(b"function", *named, *(self._feed(part, depth) for part in made))
+        self.late |= _global_names(value.__code__)
         parts = (value.__defaults__, value.__kwdefaults__, value.__closure__, value.__dict__)
         return _hash(b"function", _code(value.__code__), *(self._feed(p, depth) for p in parts))
 
     def _class(self, value: type, depth: int) -> bytes:
         if value.__module__ != "__main__":
+            self.modules.add(value.__module__)
             return _hash(b"class", _name(value))
         parts = [_name(value), *(self._feed(base, depth) for base in value.__bases__)]
         for name, part in sorted(vars(value).items()):
@@ -137,17 +196,22 @@ class Fingerprinter:
         return _hash(b"class", *parts)
 
     def _instance(self, value: Any, cls: type, depth: int) -> bytes:
+        own = self._feed(cls, depth) if cls.__module__ == "__main__" else b""
+        return _hash(own, self._state(value, cls, depth)) if own else self._state(value, cls, depth)
+
+    def _state(self, value: Any, cls: type, depth: int) -> bytes:
         if any(_tells_pickle(base) for base in cls.__mro__[:-1]):
             # What it tells pickle is what it means: caches are left out.
             try:
                 return _hash(_name(cls), self._feed(_plain(cls, value.__reduce_ex__(4)), depth))
             except Exception:  # the type's own code; many can't be pickled
-                self.partial = True
+                self._pass_over(cls)
         try:
             attributes = dict(object.__getattribute__(value, "__dict__"))
         except AttributeError:
             parts = [self._feed(p, depth) for p in anatomy_of(value, self._namespace).parts(value)]
-            self.partial = self.partial or not parts
+            if not parts:
+                self._pass_over(cls)
             return _hash(_name(cls), *parts)
         parts = []
         for name, part in _attributes(cls, attributes):
@@ -211,13 +275,55 @@ def _cell(cell: types.CellType) -> tuple[Any, ...]:
 
 
 def _code(code: types.CodeType) -> bytes:
-    constants = []
-    for constant in code.co_consts:
-        constants.append(
-            _code(constant) if isinstance(constant, types.CodeType) else repr(constant).encode()
-        )
     names = repr((code.co_names, code.co_varnames, code.co_freevars, code.co_flags)).encode()
-    return _hash(code.co_code, names, *constants)
+    constants = (_constant(constant) for constant in code.co_consts)
+    return _hash(code.co_code, code.co_exceptiontable, names, *constants)
+
+
+def _constant(value: Any) -> bytes:
+    if isinstance(value, types.CodeType):
+        return _code(value)
+    if isinstance(value, frozenset):  # its repr has the order of this process's hashes
+        return _hash(b"frozenset", *sorted(map(_constant, value)))
+    if isinstance(value, tuple):
+        return _hash(b"tuple", *map(_constant, value))
+    return _atom(value)
+
+
+@functools.lru_cache(maxsize=4096)
+def _global_names(code: types.CodeType) -> frozenset[str]:
+    """The names that a function's code, with what is nested in it, looks up as globals."""
+    found = {
+        str(step.argval)
+        for step in dis.get_instructions(code)
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+    }
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found |= _global_names(constant)
+    return frozenset(found)
+
+
+def _alike(items: Any) -> tuple[bytes, ...] | None:
+    """A long list of one plain type, at C speed; None where it is none."""
+    if len(items) < _MANY:
+        return None
+    kinds = set(map(type, items))
+    if len(kinds) != 1:
+        return None
+    (kind,) = kinds
+    if kind is str:
+        sizes = array.array("q", map(len, items)).tobytes()
+        return b"strs", sizes, "".join(items).encode("utf-8", "surrogatepass")
+    if kind is float:
+        plain = [math.nan if item != item else item for item in items]
+        return b"floats", array.array("d", plain).tobytes()
+    if kind is int:
+        try:
+            return b"ints", array.array("q", items).tobytes()
+        except OverflowError:
+            return None
+    return None
 
 
 def _name(cls: type) -> bytes:
@@ -238,14 +344,16 @@ def _numpy(printer: Fingerprinter, value: Any, depth: int) -> bytes | None:
 
     if isinstance(value, np.ndarray):
         head = _hash(_name(type(value)), repr((value.dtype.str, value.shape)).encode())
+        printer._owners.add(id(owner_of(value)))
         if value.dtype.hasobject:
             return _hash(head, printer._feed(value.tolist(), depth))
         if isinstance(value, np.ma.MaskedArray):
-            return _hash(head, printer._feed(value.filled(), depth), bytes(value.mask.tobytes()))
-        flat = np.ascontiguousarray(value)
-        if flat.dtype.kind in "fc" and np.isnan(flat).any():
-            flat = np.where(np.isnan(flat), np.nan, flat)
-        return _hash(head, flat.reshape(-1).view(np.uint8).data if flat.size else b"")
+            mask = np.ma.getmaskarray(value)
+            return _hash(head, printer._feed(value.filled(), depth), bytes(mask.tobytes()))
+        if value.dtype.names:  # there may be anything between the fields
+            fields = [printer._feed(value[name], depth) for name in value.dtype.names]
+            return _hash(head, repr(value.dtype.descr).encode(), *fields)
+        return _hash(head, _elements(value))
     if isinstance(value, np.generic):
         return _hash(_name(type(value)), repr(value).encode())
     if isinstance(value, np.dtype):
@@ -259,6 +367,21 @@ def _numpy(printer: Fingerprinter, value: Any, depth: int) -> bytes | None:
     if isinstance(value, np.ufunc):
         return _hash(b"ufunc", value.__name__.encode())
     return None
+
+
+def _elements(value: Any) -> memoryview | bytes:
+    """The bytes of an array's elements in order, every NaN alike."""
+    import numpy as np
+
+    if not value.size:
+        return b""
+    flat = np.ascontiguousarray(value).reshape(-1)
+    if flat.dtype.kind in "fc" and np.isnan(flat).any():
+        flat = np.where(np.isnan(flat), np.nan, flat)
+    if flat.dtype.char in "gG" and np.finfo(flat.dtype).nmant == _X87:
+        wide = flat.view(np.uint8).reshape(-1, flat.real.dtype.itemsize)
+        return wide[:, :10].tobytes()  # the rest of each number is not set
+    return flat.view(np.uint8).data
 
 
 def _pandas(printer: Fingerprinter, value: Any, depth: int) -> bytes | None:
@@ -306,14 +429,46 @@ def _arrow(printer: Fingerprinter, value: Any, depth: int) -> bytes | None:
     import pyarrow as pa
 
     if isinstance(value, (pa.Table, pa.RecordBatch)):
-        sink = pa.BufferOutputStream()
-        table = value.combine_chunks() if isinstance(value, pa.Table) else value
-        with pa.ipc.new_stream(sink, table.schema) as stream:
-            stream.write(table)
-        return _hash(b"arrow", memoryview(sink.getvalue()))
+        columns = [_arrow_column(printer, column, depth) for column in value.columns]
+        schema = value.schema.to_string(show_schema_metadata=True, truncate_metadata=False)
+        return _hash(b"arrow", schema.encode(), *columns)
     if isinstance(value, (pa.Array, pa.ChunkedArray)):
-        return _hash(b"arrow", repr(value.type).encode(), printer._feed(value.to_pylist(), depth))
+        return _arrow_column(printer, value, depth)
+    if isinstance(value, (pa.Schema, pa.DataType, pa.Field)):
+        return _hash(b"arrow type", str(value).encode())
+    if isinstance(value, pa.Scalar):
+        return _hash(b"arrow scalar", str(value.type).encode(), printer._feed(value.as_py(), depth))
     return None
+
+
+def _arrow_column(printer: Fingerprinter, column: Any, depth: int) -> bytes:
+    """The elements of an Arrow array, whatever its chunks, and whatever lies below its nulls."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    head = _hash(b"arrow", str(kind).encode())
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+        if isinstance(column, pa.ChunkedArray):  # of none, or too long for one
+            return _hash(head, *(_arrow_column(printer, chunk, depth) for chunk in column.chunks))
+    numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_temporal(kind)
+    if numbers and not pa.types.is_interval(kind):
+        nulls = b""
+        if column.null_count:
+            nulls = bytes(pc.is_null(column).to_numpy(zero_copy_only=False).tobytes())
+            column = pc.fill_null(column, pa.scalar(0, pa.int64()).cast(kind, safe=False))
+        return _hash(head, nulls, _elements(column.to_numpy(zero_copy_only=False)))
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        lengths = pc.fill_null(pc.binary_length(column), -1).to_numpy(zero_copy_only=False)
+        joined = pc.binary_join(
+            pa.LargeListArray.from_arrays(
+                [0, len(column)], pc.fill_null(column.cast(pa.large_string()), "")
+            ),
+            pa.scalar("", pa.large_string()),
+        )
+        return _hash(head, _elements(lengths), memoryview(joined[0].as_buffer()))
+    return _hash(head, printer._feed(column.to_pylist(), depth))
 
 
 def _polars(printer: Fingerprinter, value: Any, depth: int) -> bytes | None:
@@ -324,6 +479,20 @@ def _polars(printer: Fingerprinter, value: Any, depth: int) -> bytes | None:
     if isinstance(value, pl.Series):
         name = value.name.encode()
         return _hash(b"polars", name, printer._feed(value.to_arrow(), depth))
+    if isinstance(value, pl.DataType) or (
+        isinstance(value, type) and issubclass(value, pl.DataType)
+    ):
+        return _hash(b"polars type", repr(value).encode())
+    return None
+
+
+def _torch(printer: Fingerprinter, value: Any, depth: int) -> bytes | None:
+    import torch
+
+    if type(value) in (torch.Tensor, torch.nn.Parameter) and value.device.type == "cpu":
+        head = repr((str(value.dtype), tuple(value.shape), value.requires_grad)).encode()
+        plain = value.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
+        return _hash(b"torch", _name(type(value)), head, printer._feed(plain, depth))
     return None
 
 
@@ -355,4 +524,5 @@ _LIBRARIES: dict[str, Callable[[Fingerprinter, Any, int], bytes | None]] = {
     "pandas": _pandas,
     "pyarrow": _arrow,
     "polars": _polars,
+    "torch": _torch,
 }
