@@ -130,7 +130,6 @@ class TaskRun:
     error_value: str | None = None
     error_line: int | None = None
     source_hash: str = ""  # of the cell as it was run
-    recipe: str = ""  # of the cell and of all that it was made from
     map_index: int | None = None  # which item, for a task that runs once per item
 
     @property

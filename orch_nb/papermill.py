@@ -8,7 +8,8 @@ from typing import Any, TextIO
 
 from papermill.engines import Engine
 
-from orch_nb.app.running import Control, RunRequest, run_notebook_document
+from orch_nb.app.requests import Control, RunRequest
+from orch_nb.app.running import run_notebook_document
 from orch_nb.engine.events import Event, Logged, Printed, TaskChanged
 from orch_nb.errors import SessionError
 from orch_nb.notebook.binding import bind_parameters

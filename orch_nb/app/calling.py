@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orch_nb.app.running import Control, RunRequest, RunResult, run
+from orch_nb.app.requests import Control, RunRequest, RunResult
+from orch_nb.app.running import run
 from orch_nb.errors import NotFoundError
 from orch_nb.execution.outputs import Output
 from orch_nb.model import FlowRun, TaskRun

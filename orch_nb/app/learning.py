@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orch_nb.app.preparing import Prepared, source_hash
+from orch_nb.app.preparing import Prepared
+from orch_nb.app.recipes import source_hash
 from orch_nb.engine.recording import Recording
 from orch_nb.execution.job import Outcome
 
@@ -17,7 +18,7 @@ def new_hints(
     cells = {cell.number: cell for cell in prepared.notebook.cells}
     hints: dict[str, dict[str, Any]] = {}
     for number, outcome in outcomes.items():
-        if outcome.ok:
+        if outcome.ok and number not in prepared.plan.known and not outcome.cached:
             hints[source_hash(cells[number])] = {"seconds": round(outcome.seconds, 4)}
     for edge in prepared.graph.edges:
         if edge.kind == "learned" and edge.target in cells:

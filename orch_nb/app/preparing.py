@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from orch_nb.app.naming import name_tasks
+from orch_nb.app.recipes import recipes, source_hash
 from orch_nb.engine.plan import Plan, Policy
 from orch_nb.errors import GraphError, InputError, NotebookError
 from orch_nb.execution.ambient import AMBIENT
 from orch_nb.graph.build import build_graph
 from orch_nb.graph.model import Edge, EdgeKind, FlowGraph
-from orch_nb.model import Cell, CellKind, CellsMode
+from orch_nb.model import Cell, CellKind, CellsMode, Json
 from orch_nb.notebook.document import Notebook
 from orch_nb.options import FlowOptions
 
@@ -34,6 +34,7 @@ class Prepared:
     plan: Plan
     counts: Mapping[int, int]  # execution counts of a serial run, by cell number
     names: Mapping[int, str]  # what the record calls each cell, by cell number
+    recipes: Mapping[int, str]  # see orch_nb.app.recipes
 
     @property
     def graph(self) -> FlowGraph:
@@ -47,10 +48,17 @@ class Prepared:
 
 
 def prepare(
-    notebook: Notebook, options: FlowOptions, *, workers: int, hints: Hints, foreign: str = ""
+    notebook: Notebook,
+    options: FlowOptions,
+    *,
+    parameters: Mapping[str, Json],
+    workers: int,
+    hints: Hints,
+    foreign: str = "",
 ) -> Prepared:
-    """Plan the run of ``notebook``. ``foreign`` says why every cell must run, one after the
-    other, in the notebook's own kernel; empty when it need not.
+    """Plan the run of ``notebook``, whose parameters are in place and have these values.
+    ``foreign`` says why every cell must run, one after the other, in the notebook's own kernel;
+    empty when it need not.
 
     Raises GraphError for cells whose order can't be satisfied.
     """
@@ -82,7 +90,14 @@ def prepare(
         },
         at_home=at_home,
     )
-    return Prepared(notebook, options, plan, _serial_counts(plan), name_tasks(graph))
+    return Prepared(
+        notebook,
+        options,
+        plan,
+        _serial_counts(plan),
+        name_tasks(graph),
+        recipes(graph, parameters),
+    )
 
 
 def _unsendable(graph: FlowGraph) -> dict[int, str]:
@@ -101,11 +116,6 @@ def merge_options(declared: FlowOptions, given: Mapping[str, Any]) -> FlowOption
         return dataclasses.replace(declared, **given)
     except TypeError as error:
         raise InputError(f"unknown option: {error}") from None
-
-
-def source_hash(cell: Cell) -> str:
-    """What a cell's hints are kept under."""
-    return hashlib.sha256(cell.source.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def check_folder(path: str | None, notebook: Notebook) -> str:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orch_nb.app.running import RunRequest, RunResult, run
+from orch_nb.app.requests import RunRequest, RunResult
+from orch_nb.app.running import run
 from orch_nb.engine.events import Listener
 from orch_nb.errors import NotebookError
 from orch_nb.model import TaskRun

@@ -19,6 +19,7 @@ class Phase(enum.Enum):
 
     WAITING = enum.auto()
     DELAYED = enum.auto()  # before its next attempt
+    QUEUED = enum.auto()  # waits for a place in a limit
     RUNNING = enum.auto()
     ENDED = enum.auto()  # well, not yet retired
     SUSPECT = enum.auto()  # badly; final when its turn comes and its inputs prove true
@@ -49,6 +50,7 @@ class Slot:
     allowed: bool = False
     facts: Facts = field(default_factory=Facts)
     home_reason: str = ""
+    known: bool = False  # its outcome was there before the run began
 
     @property
     def number(self) -> int:
@@ -168,8 +170,9 @@ class Buffer:
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything runs, or waits for a time to come."""
-        return bool(self._phases[Phase.RUNNING] or self._phases[Phase.DELAYED])
+        """Whether anything runs, or waits for something outside of the run."""
+        waits = self._phases[Phase.DELAYED] or self._phases[Phase.QUEUED]
+        return bool(self._phases[Phase.RUNNING] or waits)
 
     @property
     def is_done(self) -> bool:

@@ -7,14 +7,17 @@ follow. The model is that of a processor's reorder buffer:
   changes of ended cells it depends on, and none of the names that unended cells may write;
 - cells retire in document order: their changes are applied to the home process, so that home
   always holds what a serial run would hold at that point;
+- a cell whose outcome is known from before (a resume, the cache) counts as ended from the start;
 - when a cell ends, what it was *seen* to change is compared with what later cells that started
   without it may have read; those that are stale are dropped and run again.
 """
 
 from __future__ import annotations
 
+from orch_nb.engine.admission import Admission
 from orch_nb.engine.buffer import FINAL, STARTED, Buffer, Phase, Slot
 from orch_nb.engine.messages import (
+    Admitted,
     Answer,
     Begin,
     CancelAsked,
@@ -27,21 +30,23 @@ from orch_nb.engine.messages import (
     Fork,
     HomeLost,
     Learn,
+    NotAdmitted,
     Note,
     Promote,
+    Replan,
     Retire,
     Retired,
     RetryDue,
     RunAtHome,
     Wait,
 )
+from orch_nb.engine.placing import IMPORTS, acts_in_order, why_at_home
 from orch_nb.engine.plan import Facts, Plan
+from orch_nb.engine.retry import CRASHED, TIMED_OUT, may_follow
 from orch_nb.engine.staleness import why_stale
 from orch_nb.engine.views import choose_view, missed_by, names_to_hide, rebound_since
 from orch_nb.model import CellKind
 from orch_nb.states import StateName
-
-_IMPORTS = "imports"
 
 
 class Core:
@@ -50,6 +55,7 @@ class Core:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.buffer = Buffer(plan)
+        self._admission = Admission(plan, self.buffer)
         self._retiring = False
         self._begun = False
         self._over = False
@@ -75,12 +81,15 @@ class Core:
                 slot = self.buffer.slot(cell)
                 if slot.phase is Phase.DELAYED:
                     self.buffer.move(slot, Phase.WAITING)
+            case Admitted() | NotAdmitted():
+                self._commands += self._admission.hear(event)
             case CancelAsked():
                 self._cancel_asked(event)
             case HomeLost():
                 self._home_lost(event)
         while not self._over and self._advance():
             continue  # cells were passed over: others may have their turn now
+        self._commands += self._admission.sweep()
         if self._begun and not self._over and not (self._retiring or self.buffer.is_busy):
             head = self.buffer.slots[self.buffer.head]
             raise RuntimeError(f"nothing runs, and {head.label} waits")
@@ -95,6 +104,13 @@ class Core:
                 self.buffer.move(slot, Phase.PASSED)
                 if slot.node.cell.kind is CellKind.SKIP:
                     self._note(slot, StateName.SKIPPED, "tagged skip")
+            elif slot.number in self.plan.known:
+                slot.known = True
+                slot.facts = self.plan.known[slot.number]
+                slot.view = self.plan.trusted
+                self.buffer.move(slot, Phase.ENDED)
+                if slot.facts.cached:
+                    self._note(slot, StateName.CACHED)
 
     def _ended(self, event: Ended) -> None:
         slot = self.buffer.slot(event.cell)
@@ -106,13 +122,17 @@ class Core:
             self._stop(slot)
         elif facts.unshippable and not facts.held and not slot.at_home:
             self._bring_home(slot, facts.unshippable)
+        elif facts.missing and self._is_withheld(slot, facts.missing):
+            return
         elif facts.missing and facts.missing in slot.hidden:
             self._reread(slot, facts.missing)
         else:
             slot.facts = facts
             if facts.ok:
                 self.buffer.move(slot, Phase.ENDED)
-                self._note(slot, StateName.COMPLETED)
+                if facts.cached:
+                    slot.at_home = False  # home does not hold its changes yet
+                self._note(slot, StateName.CACHED if facts.cached else StateName.COMPLETED)
                 for later in list(self.buffer.started()):
                     if later.position > slot.position and later.phase in STARTED:
                         self._compare(slot, later)
@@ -126,7 +146,9 @@ class Core:
     def _retired(self, event: Retired) -> None:
         self._retiring = False
         slot = self.buffer.slot(event.cell)
-        if event.reason:
+        if event.reason and (slot.known or slot.facts.cached):
+            self._replan(slot, f"its kept result can't be used: {event.reason}")
+        elif event.reason:
             self._bring_home(slot, event.reason)
         else:
             self.buffer.move(slot, Phase.RETIRED)
@@ -145,7 +167,7 @@ class Core:
                 self._commands.append(Drop(slot.number, slot.attempt))
                 if not slot.at_home:
                     self._stop(slot)
-            elif slot.phase in (Phase.WAITING, Phase.DELAYED, Phase.SUSPECT):
+            elif slot.phase in (Phase.WAITING, Phase.DELAYED, Phase.QUEUED, Phase.SUSPECT):
                 self._stop(slot)
 
     def _stop(self, slot: Slot) -> None:
@@ -166,8 +188,11 @@ class Core:
     # -- what ends mean
 
     def _may_retry(self, slot: Slot) -> bool:
-        delays = self.plan.policy(slot.number).delays
-        return slot.failures < len(delays) and not slot.facts.exits
+        policy, facts = self.plan.policy(slot.number), slot.facts
+        if facts.exits or slot.failures >= len(policy.delays):
+            return False
+        types = CRASHED if facts.crashed else TIMED_OUT if facts.timed_out else facts.error_types
+        return may_follow(policy.retry_on, types)
 
     def _delay(self, slot: Slot) -> None:
         seconds = self.plan.policy(slot.number).delays[slot.failures]
@@ -181,6 +206,16 @@ class Core:
         slot.home_reason = reason
         self._commands.append(Learn(slot.number, 0, (), reason))
         self._again(slot, f"runs again in the flow's own process: {reason}")
+
+    def _is_withheld(self, slot: Slot, name: str) -> bool:
+        """Whether a name that the cell misses is one that home was never given."""
+        for earlier in reversed(self.buffer.slots[: slot.position]):
+            if name in earlier.facts.writes or name in earlier.node.binds:
+                if earlier.known and not earlier.facts.shipped:
+                    self._replan(earlier, f"{slot.label} reads '{name}'", apply=True)
+                    return True
+                return False
+        return False
 
     def _reread(self, slot: Slot, name: str) -> None:
         """The cell asked for a name that an unended earlier cell may write."""
@@ -225,6 +260,9 @@ class Core:
 
     def _again(self, slot: Slot, reason: str) -> None:
         """Forget what the cell did, and what was built on it, and let it start anew."""
+        if slot.known:
+            self._replan(slot, reason)
+            return
         if self._cancel is not None:
             self.buffer.move(slot, Phase.PASSED)  # nothing starts any more
             return
@@ -350,51 +388,36 @@ class Core:
         running = self.buffer.running()
         if self._retiring or any(slot.at_home for slot in running):
             return  # home obeys in order: whatever is sent now would wait
+        self._commands += self._admission.sweep()  # first: an attempt that is over has to give back
         # One that waits for permission uses no worker: else the cell it waits for may get none.
         busy = sum(not slot.waits for slot in running)
         ready = self.buffer.ready()
         for slot in ready:
             if not self.plan.overlap and slot.position != self.buffer.head:
                 return
-            why = self._why_at_home(slot, others=bool(busy) or len(ready) > 1)
+            others = bool(busy) or len(ready) > 1
+            why = why_at_home(self.plan, self.buffer, slot, others=others)
             if why is None or (why and slot.node.alone and running):
                 continue  # must wait for its turn at home
-            if why and self.buffer.failed_at is not None and why != _IMPORTS:
+            if why and self.buffer.failed_at is not None and why != IMPORTS:
                 # at home nothing holds back what it may do to the outside
                 self._pass(slot, "it runs in the flow's own process, and an earlier cell failed")
                 self._lose_dependents(slot)
+            elif not why and busy >= self.plan.workers:
+                return
+            elif not self._is_admitted(slot):
+                continue
             elif why:
                 self._start_at_home(slot, why)
-                return
-            elif busy >= self.plan.workers:
                 return
             else:
                 self._start_fork(slot)
                 busy += 1
 
-    def _why_at_home(self, slot: Slot, *, others: bool) -> str | None:
-        """Why the cell runs at home; "" to fork it; None when it has to wait for its turn."""
-        node = slot.node
-        if node.imports_only and not node.barrier:
-            return _IMPORTS
-        is_head = slot.position == self.buffer.head
-        reason = slot.home_reason or node.barrier
-        if node.cell.kind in (CellKind.PARAMETERS, CellKind.INJECTED, CellKind.SETUP):
-            reason = reason or f"{node.cell.kind} cell"
-        if node.alone:
-            reason = reason or "runs alone"
-        if reason:
-            return reason if is_head else None
-        policy = self.plan.policy(slot.number)
-        if node.cell.kind is CellKind.TASK or policy.timeout is not None or policy.delays:
-            return ""
-        if not is_head or self.buffer.failed_at is not None:
-            return ""
-        if not self.plan.overlap:
-            return "one after the other"
-        if self.plan.is_light(node):
-            return "light"
-        return "" if others else "nothing else could run beside it"
+    def _is_admitted(self, slot: Slot) -> bool:
+        admitted, commands = self._admission.ask(slot)
+        self._commands += commands
+        return admitted
 
     def _start_at_home(self, slot: Slot, why: str) -> None:
         # Seen where others started without its changes; shipped as well, since another process
@@ -417,7 +440,7 @@ class Core:
                 slot.attempt,
                 apply=tuple(self.buffer.slots[position].number for position in positions),
                 hide=tuple(sorted(slot.hidden)),
-                in_order=_acts_in_order(slot),
+                in_order=acts_in_order(slot),
             )
         )
 
@@ -441,6 +464,15 @@ class Core:
             state = StateName.CRASHED if failed.facts.crashed else StateName.FAILED
             self._finish(state, f"{failed.label}: {failed.facts.error}")
 
+    def _replan(self, slot: Slot, reason: str, *, apply: bool = False) -> None:
+        """Home was not given what the cell would need to run: start over, knowing this."""
+        if self._over:
+            return
+        self._over = True
+        for other in self.buffer.running():
+            self._note(other, StateName.SCHEDULED, "planned anew")
+        self._commands.append(Replan(slot.number, reason, apply))
+
     def _finish(self, state: StateName, message: str = "") -> None:
         self._over = True
         self._commands.append(Finish(state, message))
@@ -449,11 +481,3 @@ class Core:
         failed = state is StateName.AWAITING_RETRY
         attempt = slot.failures if failed else slot.failures + 1
         self._commands.append(Note(slot.number, state, message, attempt))
-
-
-def _acts_in_order(slot: Slot) -> bool:
-    """Whether the cell's effects wait until every earlier cell has ended well."""
-    options = slot.node.cell.options
-    if slot.node.cell.kind is CellKind.TASK:
-        return options.in_order
-    return not options.independent

@@ -6,11 +6,8 @@ All of it happens in one event loop, in a thread of its own; the pure decisions 
 from __future__ import annotations
 
 import asyncio
-import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from orch_nb.durations import format_duration
@@ -30,6 +27,7 @@ from orch_nb.engine.messages import (
     Learn,
     Note,
     Promote,
+    Replan,
     Retire,
     Retired,
     RetryDue,
@@ -38,6 +36,7 @@ from orch_nb.engine.messages import (
 )
 from orch_nb.engine.plan import Facts, Plan
 from orch_nb.engine.recording import Recording
+from orch_nb.engine.seen import facts_of
 from orch_nb.errors import OutputError
 from orch_nb.execution.job import Gate, Job, Message, Outcome, SessionSpec
 from orch_nb.model import CellKind
@@ -57,7 +56,18 @@ from orch_nb.runners.base import (
 from orch_nb.states import StateName
 
 _BEAT = 2.0  # seconds between heartbeats, looks at the store, and saves of the output
-_MISSING = re.compile(r"name '(\w+)' is not defined")
+
+
+# States that say what became of an attempt.
+_TELLING = frozenset(
+    {
+        StateName.COMPLETED,
+        StateName.CACHED,
+        StateName.FAILED,
+        StateName.TIMED_OUT,
+        StateName.AWAITING_RETRY,
+    }
+)
 
 
 class OutputNotebook(Protocol):
@@ -87,6 +97,8 @@ class DriveRequest:
     keep_out: bool = False  # some cell names `_` or `Out`
     collect: Collect = Collect.NOTHING
     cancel_requested: Callable[[], str | None] = lambda: None
+    known: Mapping[int, Outcome] = field(default_factory=dict)  # see Plan.known
+    recall: Callable[[int], Outcome | None] = lambda cell: None  # asked before a cell starts
 
 
 class Driver:
@@ -106,13 +118,14 @@ class Driver:
         self._recording = recording
         self._output = output
         self._core = Core(plan)
-        self._outcomes: dict[int, Outcome] = {}
+        self._outcomes: dict[int, Outcome] = dict(request.known)
         self._where: dict[int, str] = {}
         self._jobs: dict[int, Job] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._finish: Finish | None = None
         self._broken: Exception | None = None
         self.values: FinalValues | None = None
+        self.replan: Replan | None = None  # the run is not over: it is to be planned anew
 
     def bind_loop(self) -> None:
         """Take the running loop, in which ``drive`` will be awaited; ``cancel`` works from now."""
@@ -125,6 +138,9 @@ class Driver:
         """
         self._over = asyncio.Event()
         self._recording.set_run_state(StateName.RUNNING)
+        for cell, outcome in self._request.known.items():
+            self._output.started(cell, self._request.counts[cell])
+            self._output.ended(cell, outcome)
         try:
             await self._runner.open(self._request.spec, self._hear)
             if self._request.timeout is not None:
@@ -214,47 +230,19 @@ class Driver:
         self._outcomes[cell] = outcome
         if not outcome.refused:
             self._output.ended(cell, outcome)
-        self._feed(Ended(cell, outcome.attempt, self._facts(outcome)))
-
-    def _facts(self, outcome: Outcome) -> Facts:
-        slot = self._core.buffer.slot(outcome.cell)
-        node = slot.node
-        may_fail = self._plan.policy(outcome.cell).may_fail
-        error = outcome.error
-        missing = None
-        if error is not None and error.name == "NameError":
-            missing = _MISSING.search(error.value)
-        writes = {*outcome.bound, *outcome.deleted, *outcome.changed}
-        if not outcome.observed:
-            writes |= node.writes | node.changes
-        return Facts(
-            ok=outcome.ok or may_fail,
-            shipped=outcome.blob is not None,
-            unshippable=outcome.unshippable,
-            held=bool(outcome.unshippable) and not outcome.refused and not slot.at_home,
-            writes=frozenset(writes),
-            changed=frozenset(outcome.changed if outcome.observed else node.changes),
-            ambient=frozenset(outcome.ambient),
-            files_read=frozenset(outcome.files_read) | self._paths(node.files_read),
-            files_written=frozenset(outcome.files_written) | self._paths(node.files_written),
-            acted=outcome.acted,
-            missing=missing.group(1) if missing else "",
-            error="" if error is None else f"{error.name}: {error.value}",
-            exits=outcome.exits and not may_fail,
+        facts = facts_of(
+            outcome,
+            slot.node,
+            self._request.spec.folder,
+            may_fail=self._plan.policy(cell).may_fail,
+            at_home=slot.at_home,
         )
-
-    def _paths(self, named: Iterable[str]) -> frozenset[str]:
-        """Paths that the source names, absolute: native code reads and writes unseen."""
-        return frozenset(
-            os.path.abspath(Path(self._request.spec.folder, path))  # noqa: PTH100 - keeps links
-            for path in named
-            if "://" not in path
-        )
+        self._feed(Ended(cell, outcome.attempt, facts))
 
     # -- what is done
 
     def _feed(self, event: Event) -> None:
-        if self._finish is not None:
+        if self._over.is_set():
             return
         try:
             for command in self._core.handle(event):
@@ -292,16 +280,26 @@ class Driver:
             case Wait(cell, seconds):
                 self._loop.call_later(seconds, lambda: self._feed(RetryDue(cell)))
             case Note(cell, state, _message, _attempt):
-                told = self._outcomes.get(cell) if state is not StateName.RUNNING else None
+                told = self._outcomes.get(cell) if state in _TELLING else None
                 self._recording.note(command, told, self._where.get(cell, ""))
             case Learn():
                 self._learned(command)
+            case Replan():
+                self.replan = command
+                self._over.set()
             case Finish():
                 self._finish = command
                 self._over.set()
 
     def _start(self, job: Job, run: Callable[[Job], None]) -> None:
         self._outcomes.pop(job.cell, None)
+        recalled = self._request.recall(job.cell)
+        if recalled is not None:
+            self._where[job.cell] = ""
+            self._output.started(job.cell, job.count)
+            again = replace(recalled, cell=job.cell, attempt=job.attempt, cached=True)
+            self._loop.call_soon(self._done, again)
+            return
         self._jobs[job.cell] = job
         self._output.started(job.cell, job.count)
         limit = self._plan.policy(job.cell).timeout
@@ -381,16 +379,3 @@ class Driver:
 
 def _gate(in_order: bool) -> Gate:
     return Gate.IN_ORDER if in_order else Gate.OPEN
-
-
-def relative_files(outcomes: Mapping[int, Outcome], folder: str) -> tuple[str, ...]:
-    """The files that a run was seen to write, relative to its folder where they are in it."""
-    written = {path for outcome in outcomes.values() for path in outcome.files_written}
-    base = Path(folder)
-    return tuple(
-        sorted(
-            str(Path(path).relative_to(base)) if Path(path).is_relative_to(base) else path
-            for path in written
-            if Path(path).exists()
-        )
-    )

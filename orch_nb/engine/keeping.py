@@ -52,6 +52,11 @@ class Keeping:
             passed = self._queue.submit(pass_on)
             passed.add_done_callback(lambda passed: passed.result().add_done_callback(done))
 
+    def drain(self) -> None:
+        """Wait until all that was submitted so far is with the writer."""
+        if self._queue is not None:
+            self._queue.submit(lambda: None).result()
+
     def close(self) -> None:
         """Wait until all that was submitted is with the writer."""
         if self._queue is not None:

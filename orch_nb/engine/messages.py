@@ -49,6 +49,21 @@ class RetryDue:
 
 
 @dataclass(frozen=True, slots=True)
+class Admitted:
+    """A cell has the places in limits that were asked for."""
+
+    cell: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotAdmitted:
+    """A cell has to wait for a place in a limit; it goes on waiting."""
+
+    cell: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CancelAsked:
     """Someone wants the run to end now."""
 
@@ -63,7 +78,17 @@ class HomeLost:
     reason: str
 
 
-Event = Begin | Ended | Retired | EffectAsked | RetryDue | CancelAsked | HomeLost
+Event = (
+    Begin
+    | Ended
+    | Retired
+    | EffectAsked
+    | RetryDue
+    | Admitted
+    | NotAdmitted
+    | CancelAsked
+    | HomeLost
+)
 
 # -- asked for
 
@@ -138,6 +163,22 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Acquire:
+    """Get the cell a number of places in each of these limits, all at once, as soon as they are
+    to be had. Answered by Admitted, and by NotAdmitted as long as it waits."""
+
+    cell: int
+    uses: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give back the places that the cell has or waits for."""
+
+    cell: int
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """The cell has a new state, to be recorded and shown."""
 
@@ -159,6 +200,16 @@ class Learn:
 
 
 @dataclass(frozen=True, slots=True)
+class Replan:
+    """A known outcome does not do: the cell must run again; or, with ``apply``, home needs its
+    changes after all. The run is to be planned anew. Nothing more is asked for."""
+
+    cell: int
+    reason: str
+    apply: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The run is over."""
 
@@ -166,4 +217,18 @@ class Finish:
     message: str = ""
 
 
-Command = RunAtHome | Fork | Retire | Promote | Drop | Answer | Wait | Note | Learn | Finish
+Command = (
+    RunAtHome
+    | Fork
+    | Retire
+    | Promote
+    | Drop
+    | Answer
+    | Wait
+    | Acquire
+    | Release
+    | Note
+    | Learn
+    | Replan
+    | Finish
+)

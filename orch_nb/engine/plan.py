@@ -12,12 +12,39 @@ LIGHT_SECONDS = 0.05  # below this a cell is cheaper to run in place than to for
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What an attempt was seen to do, as far as other cells are concerned."""
+
+    ok: bool = True
+    shipped: bool = False  # its changes are in a blob, to be applied elsewhere
+    unshippable: str = ""
+    held: bool = False  # unshippable, and its process still holds what it changed
+    writes: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
+    ambient: frozenset[str] = frozenset()
+    files_read: frozenset[str] = frozenset()
+    files_written: frozenset[str] = frozenset()
+    acted: str = ""
+    missing: str = ""  # the name of a NameError
+    error: str = ""  # "KeyError: 'month'"
+    error_types: tuple[str, ...] = ()  # its class and bases, as `execution.outputs` names them
+    exits: bool = False  # SystemExit(0): the notebook ends here, well
+    crashed: bool = False
+    timed_out: bool = False
+    cached: bool = False  # not run: an earlier outcome of equal work was taken
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """How one cell may fail. ``delays`` has one entry for each retry, in seconds."""
+    """How one cell may fail, and what it takes to start. ``delays`` has one entry for each retry,
+    in seconds; ``retry_on`` the errors that are worth one (see `engine.retry`)."""
 
     delays: tuple[float, ...] = ()
     timeout: float | None = None
     may_fail: bool = False  # its error is kept as output and the run goes on
+    retry_on: tuple[str, ...] = ()
+    uses: tuple[tuple[str, int], ...] = ()  # places in limits that all runs share
+    resources: tuple[tuple[str, float], ...] = ()  # of the plan's
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +52,10 @@ class Plan:
     """The graph to run and the rules of the run.
 
     ``expected`` has seconds learned from earlier runs, ``at_home`` the cells that are known to
-    need the home process, each with the reason in words.
+    need the home process, each with the reason in words. ``known`` are cells whose outcome is
+    there already, each with what it was seen to do; their changes are applied to home where the
+    facts say ``shipped``, and home is never asked for the others'. The known outcomes stand for
+    what all of the ``trusted`` cells do in this run, too.
     """
 
     graph: FlowGraph
@@ -35,6 +65,18 @@ class Plan:
     policies: Mapping[int, Policy] = field(default_factory=dict)
     expected: Mapping[int, float] = field(default_factory=dict)
     at_home: Mapping[int, str] = field(default_factory=dict)
+    resources: Mapping[str, float] = field(default_factory=dict)  # that this machine has
+    known: Mapping[int, Facts] = field(default_factory=dict)
+    trusted: frozenset[int] = frozenset()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing to run, and nothing to apply."""
+        return all(
+            (facts := self.known.get(node.cell.number)) is not None and not facts.shipped
+            for node in self.graph.nodes
+            if self.runs(node)
+        )
 
     def policy(self, number: int) -> Policy:
         """The policy of a cell."""
@@ -53,24 +95,3 @@ class Plan:
 
 
 _DEFAULT_POLICY = Policy()
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What an attempt was seen to do, as far as other cells are concerned."""
-
-    ok: bool = True
-    shipped: bool = False  # its changes are in a blob, to be applied elsewhere
-    unshippable: str = ""
-    held: bool = False  # unshippable, and its process still holds what it changed
-    writes: frozenset[str] = frozenset()
-    changed: frozenset[str] = frozenset()
-    ambient: frozenset[str] = frozenset()
-    files_read: frozenset[str] = frozenset()
-    files_written: frozenset[str] = frozenset()
-    acted: str = ""
-    missing: str = ""  # the name of a NameError
-    error: str = ""  # "KeyError: 'month'"
-    exits: bool = False  # SystemExit(0): the notebook ends here, well
-    crashed: bool = False
-    timed_out: bool = False

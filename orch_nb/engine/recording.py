@@ -46,11 +46,13 @@ class Recording:
     keyring: KeyRing
     listener: Listener
     location: Location | None = None  # where values are kept, if not just where they are written
+    recipes: Mapping[int, str] = field(default_factory=dict)  # by cell number, for the results
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     learned: list[Learn] = field(default_factory=list)
     _failed: Callable[[BaseException], None] | None = None
     _changes: list[TaskChange] = field(default_factory=list)
     _results: list[ResultRecord] = field(default_factory=list)
+    _void: list[str] = field(default_factory=list)
     _logs: list[LogRecord] = field(default_factory=list)
     _keeping: Keeping = field(init=False)
 
@@ -88,9 +90,12 @@ class Recording:
         self._submit(lambda t, _: t.set_flow_state(run, expected=expected, by=_BY))
         self.tell(RunChanged(run))
 
-    def note(self, note: Note, outcome: Outcome | None, where: str) -> None:
-        """Record a task's new state; ``outcome`` is what its latest attempt told, if it did."""
+    def note(self, note: Note, outcome: Outcome | None, where: str, *, void: bool = True) -> None:
+        """Record a task's new state; ``outcome`` is what its latest attempt told, if it did.
+        With ``void``, the result of a cell that runs again was made from wrong inputs."""
         old = self.tasks[note.cell]
+        if note.state is old.state_name and old.state_type.is_terminal:
+            return  # as in the attempt before
         now = self.clock()
         task = replace(
             old,
@@ -109,10 +114,24 @@ class Recording:
             elif task.start_time is not None:
                 task = replace(task, seconds=(now - task.start_time).total_seconds())
         self.tasks[note.cell] = task
-        if note.state is StateName.COMPLETED and outcome is not None:
+        if outcome is not None:
             self._results.append(self._result(task, outcome))
+        elif note.state is StateName.RESUMING and void:
+            self.flush()  # its result is recorded before it is taken back
+            self._void.append(task.id)
         self._changes.append(TaskChange(task, old.state_name))
         self.tell(TaskChanged(task))
+
+    def reschedule(self, note: Note) -> None:
+        """Record that a cell which had ended is to run in this attempt; what it made before
+        may still serve when its recipe comes back."""
+        self.note(note, None, "", void=False)
+
+    def settle(self) -> None:
+        """Wait until everything so far is stored."""
+        self.flush()
+        self._keeping.drain()
+        self.writer.flush()
 
     def log(self, cell: int | None, level: int, logger: str, text: str, time: float) -> None:
         """Record something that a cell logged."""
@@ -150,11 +169,13 @@ class Recording:
         changes, self._changes = self._changes, []
         results, self._results = self._results, []
         logs, self._logs = self._logs, []
-        if not (changes or results or logs):
+        void, self._void = self._void, []
+        if not (changes or results or logs or void):
             return
         epoch = self.run.epoch
 
         def write(transaction: Transaction, kept: Sequence[ResultRecord]) -> None:
+            transaction.void_results(void, "made from inputs that were not final")
             for result in kept:
                 transaction.record_result(result, epoch=epoch)
             for change in changes:
@@ -195,22 +216,27 @@ class Recording:
         self._failed = failed
 
     def _result(self, task: TaskRun, outcome: Outcome) -> ResultRecord:
-        names = outcome.bound
+        result = ResultRecord(
+            self.run.id,
+            task.id,
+            outcome.bound,
+            kept=False,
+            attempt=task.attempt,
+            recipe=self.recipes.get(task.cell_number, ""),
+            outcome=outcome.to_record(),
+        )
         if outcome.blob is None:
             reason = outcome.unshippable or "it ran in the flow's own process"
             if outcome.no_room:
                 self._keeping.not_kept(reason)
-            return ResultRecord(
-                self.run.id, task.id, names, kept=False, reason=reason, attempt=task.attempt
-            )
+            if task.state_type is not StateType.COMPLETED:
+                reason = "it did not end well"
+            return replace(result, reason=reason)
         manifest = Manifest.from_json(outcome.blob)
         signature = self.keyring.sign(manifest)
-        return ResultRecord(
-            self.run.id,
-            task.id,
-            names,
+        return replace(
+            result,
             kept=True,
-            attempt=task.attempt,
             digest=manifest.digest,
             manifest=outcome.blob,
             size=manifest.size,

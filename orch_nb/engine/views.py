@@ -26,7 +26,8 @@ def choose_view(buffer: Buffer, slot: Slot) -> frozenset[int]:
         if number in unretired and number not in view:
             view.add(number)
             todo += unretired[number].needs
-            todo += unretired[number].view
+            if not unretired[number].known:
+                todo += unretired[number].view
     return frozenset(view)
 
 

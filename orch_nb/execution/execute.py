@@ -58,7 +58,7 @@ def execute(
     watch: _NamespaceWatch | None = None
     if job.observe:
         try:
-            watch = _NamespaceWatch(job, shell)
+            watch = _NamespaceWatch(job, shell, tolerant=not may_refuse)
         except Pinned as pin:
             if may_refuse:
                 return Outcome(job.cell, job.attempt, unshippable=str(pin.args[0]), refused=True)
@@ -137,14 +137,14 @@ def adopt(
 class _NamespaceWatch:
     """The namespace and the ambient state as they were before a cell."""
 
-    def __init__(self, job: Job, shell: CellShell) -> None:
+    def __init__(self, job: Job, shell: CellShell, *, tolerant: bool) -> None:
         self._job = job
         self._shell = shell
         namespace = shell.user_ns
         self._before = shell.variables()
         results = [name for name in namespace if _RESULT.fullmatch(name)] if job.keep_out else []
         self._index = Index((*job.reads, *results), namespace)
-        self._watch = Watch(job.changes, self._index, namespace)
+        self._watch = Watch(job.changes, self._index, namespace, tolerated=tolerant)
         self._ambient = shell.within(AmbientWatch)
         self._warned = WarnedWatch()
 
@@ -163,10 +163,7 @@ class _NamespaceWatch:
         deleted = tuple(sorted(name for name in before if name not in after))
         ambient, fresh = self._shell.within(self._ambient.changed)
         shown = self._warned.changed()
-        try:
-            changed = self._watch.changed()
-        except Pinned as pin:
-            return replace(outcome, unshippable=str(pin.args[0]))
+        changed = self._watch.changed()
         names = {name for obj, _ in changed for name in self._index.names_of(obj)}
         if changed:
             others = set(before) - set(self._job.reads)
@@ -181,6 +178,8 @@ class _NamespaceWatch:
         )
         if not ship:
             return outcome
+        if self._watch.pinned:
+            return replace(outcome, unshippable=self._watch.pinned)
         if outcome.leftovers:
             return replace(outcome, unshippable=f"it left {outcome.leftovers} running")
         out = (result.value,) if self._job.keep_out and result.has_value else ()
@@ -194,7 +193,7 @@ class _NamespaceWatch:
             return replace(outcome, unshippable=error.message, no_room=True)
         except Exception as error:  # the values' own code runs here, and may fail in any way
             return replace(outcome, unshippable=_why_unshippable(error, bound, namespace))
-        return replace(outcome, blob=manifest.to_json())
+        return replace(outcome, blob=manifest.to_json(), refs=tuple(sorted(changes.refs)))
 
 
 def _why_unshippable(error: Exception, bound: dict[str, Any], namespace: Namespace) -> str:

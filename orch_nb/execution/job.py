@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orch_nb.execution.outputs import ErrorInfo
+from orch_nb.execution.outputs import ErrorInfo, error_from
 
 _LENGTH = struct.Struct(">I")
 
@@ -85,6 +85,8 @@ class Outcome:
     display_ids: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     display_updates: tuple[Message, ...] = ()
     widgets: Mapping[str, Any] = field(default_factory=dict)
+    refs: tuple[str, ...] = ()  # names whose objects the changes speak of
+    cached: bool = False  # not run: the outcome of equal work, recorded before
     leftovers: str = ""  # threads or asyncio tasks left alive, in words
     seconds: float = 0.0
     peak_memory: int = 0  # bytes
@@ -93,6 +95,12 @@ class Outcome:
     def ok(self) -> bool:
         """Whether the cell ended without error, or by SystemExit(0)."""
         return self.error is None or self.exits
+
+    def to_record(self) -> Message:
+        """As plain JSON, but for the changes' manifest, which is kept apart and signed."""
+        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        plain["error"] = None if self.error is None else dataclasses.asdict(self.error)
+        return {**plain, "blob": None}
 
     @property
     def exits(self) -> bool:
@@ -131,12 +139,13 @@ def outcome_from(message: Mapping[str, Any]) -> Outcome:
     fields = dict(message)
     error = fields.get("error")
     if error is not None:
-        fields["error"] = ErrorInfo(**{**error, "traceback": tuple(error["traceback"])})
+        fields["error"] = error_from(error)
     for name in (
         "outputs",
         "bound",
         "deleted",
         "changed",
+        "refs",
         "ambient",
         "files_read",
         "files_written",

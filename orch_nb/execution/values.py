@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import importlib
 import io
 import os
 import pickle
@@ -35,6 +36,7 @@ from orch_nb.execution.warned import Warned
 _PANDAS_INSIDE = frozenset(
     {"pandas._libs.internals", "pandas.core.internals.blocks", "pandas.core.internals.managers"}
 )
+_NO_LIBRARY = frozenset({"builtins", "__main__"})
 _MADE = 6  # parts of what cloudpickle tells of a class that it makes anew
 LARGE = 1 << 20  # bytes from which a buffer travels beside the pickle
 
@@ -53,6 +55,7 @@ class Changes:
     ambient: dict[str, Any] = field(default_factory=dict)
     warned: Warned = field(default_factory=Warned)
     out: tuple[Any, ...] = ()  # the cell's result, if a later cell may name it
+    refs: set[str] = field(default_factory=set)  # filled by `pack`: names that it speaks of
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -62,12 +65,15 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         index: Index,
         namespace: Namespace,
         buffer_callback: Callable[[pickle.PickleBuffer], Any],
+        refs: set[str],
     ) -> None:
         super().__init__(file, protocol=5, buffer_callback=buffer_callback)
         self._index = index
         self._namespace = namespace
+        self._refs = refs
         self._shared_owners: set[int] = set()
         self._copies: list[Any] = []
+        self._libraries: dict[str, dict[int, str]] = {}
 
     def share(self, owners: set[int]) -> None:
         """Arrays (ids) whose memory several new views show: it must stay one memory."""
@@ -79,6 +85,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         reference = self._index.reference(obj)
         if reference is None:
             return None
+        self._refs.add(reference.name)
         return reference.name, reference.position, type(obj).__qualname__
 
     def reducer_override(self, obj: Any) -> Any:
@@ -98,10 +105,22 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return super().reducer_override(obj)
         if cls.__module__ in _PANDAS_INSIDE:
             return self._reduce_inside(obj)
+        known = self._library_names(cls.__module__).get(id(obj))
+        if known is not None and not isinstance(obj, (type, types.FunctionType)):
+            return _find_in_library, (cls.__module__, known, cls.__qualname__)
         reduced = super().reducer_override(obj)
         if isinstance(obj, type) and isinstance(reduced, tuple) and len(reduced) == _MADE:
             return reduced if issubclass(obj, enum.Enum) else _whole_class(obj, reduced)
         return reduced
+
+    def _library_names(self, module: str) -> dict[int, str]:
+        """The names, by id, of what a library's module holds: there is one of each in a process
+        (a sentinel, the global random state), and it must stay one."""
+        names = self._libraries.get(module)
+        if names is None:
+            own = {} if module in _NO_LIBRARY else vars(sys.modules.get(module, types))
+            names = self._libraries[module] = {id(value): name for name, value in own.items()}
+        return names
 
     def _reduce_inside(self, obj: Any) -> Any:
         """Blocks, with the references by which pandas knows that memory is shared."""
@@ -179,6 +198,13 @@ def _whole_class(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     return make, arguments, (state, slots), *rest
 
 
+def _find_in_library(module: str, name: str, kind: str) -> Any:
+    found = getattr(importlib.import_module(module), name, None)
+    if type(found).__qualname__ != kind:
+        raise ApplyError(f"{module} has no {name} yet")
+    return found
+
+
 def _make_block(cls: Any, values: Any, places: Any, ndim: int, refs: Any) -> Any:
     from pandas._libs.internals import BlockPlacement
 
@@ -253,7 +279,7 @@ def pack(
 
     contents = [(obj, anatomy.content(obj)) for obj, anatomy in changes.changed]
     stream = io.BytesIO()
-    pickler = _Pickler(stream, index, namespace, keep_beside)
+    pickler = _Pickler(stream, index, namespace, keep_beside, changes.refs)
     pickler.share(_shared_owners((changes.bound, contents, changes.out), index, namespace))
     pickler.dump(
         {

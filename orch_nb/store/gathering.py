@@ -120,6 +120,12 @@ class Gathering:
             results, self._results = self._results, []
             _ADD_RESULTS.run(self._connection, results)
 
+    @property
+    def connection(self) -> Connection:
+        """The transaction's connection, with all that was gathered sent; for this package."""
+        self.flush()
+        return self._connection
+
     def _execute(self, statement: Any, values: Any = None) -> CursorResult[Any]:
         """Run a statement after everything gathered so far."""
         self.flush()

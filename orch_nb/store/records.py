@@ -52,7 +52,8 @@ class ResultRecord:
 
     A kept result has a ``manifest`` (plain JSON, as `results.blob` made it) with its signature.
     One that was not kept says why in ``reason``. ``size`` is in bytes. ``outcome`` is the
-    attempt's Outcome as plain JSON, without the values' manifest.
+    attempt's Outcome as plain JSON, without the values' manifest. ``recipe`` is a digest of the
+    cell and of all that it was made from: of equal recipes, one result serves for both.
     """
 
     flow_run_id: FlowRunId
@@ -61,6 +62,7 @@ class ResultRecord:
     kept: bool
     reason: str = ""
     attempt: int = 1
+    recipe: str = ""
     cache_key: str | None = None
     digest: str | None = None
     manifest: Mapping[str, Json] | None = None

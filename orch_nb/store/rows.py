@@ -93,11 +93,13 @@ def _options(stored: dict[str, Json]) -> FlowOptions:
     # A store outlives versions: options that are gone are left out, new ones have defaults.
     known = {f.name for f in dataclasses.fields(FlowOptions)}
     fitting: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in stored.items()
-        if name in known
+        name: _as_tuple(value) for name, value in stored.items() if name in known
     }
     return FlowOptions(**fitting)
+
+
+def _as_tuple(value: Json) -> Any:
+    return tuple(_as_tuple(item) for item in value) if isinstance(value, list) else value
 
 
 def task_run_row(task: TaskRun) -> dict[str, Any]:
@@ -123,7 +125,6 @@ def task_run_row(task: TaskRun) -> dict[str, Any]:
         "error_value": _optional_text(task.error_value),
         "error_line": task.error_line,
         "source_hash": task.source_hash,
-        "recipe": task.recipe,
     }
 
 
@@ -150,7 +151,6 @@ def task_run(row: RowMapping) -> TaskRun:
         error_value=row["error_value"],
         error_line=row["error_line"],
         source_hash=row["source_hash"],
-        recipe=row["recipe"],
     )
 
 
@@ -200,6 +200,7 @@ def result_row(record: ResultRecord, now: int) -> dict[str, Any]:
         "flow_run_id": record.flow_run_id,
         "task_run_id": record.task_run_id,
         "attempt": record.attempt,
+        "recipe": record.recipe,
         "cache_key": record.cache_key,
         "names": to_json([text(name) for name in record.names]),
         "kept": record.kept,
@@ -224,6 +225,7 @@ def result_record(row: RowMapping) -> ResultRecord:
         kept=row["kept"],
         reason=row["reason"],
         attempt=row["attempt"],
+        recipe=row["recipe"],
         cache_key=row["cache_key"],
         digest=row["digest"],
         manifest=None if row["manifest"] is None else json.loads(row["manifest"]),

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from orch_nb.errors import StoreError, StoreVersionError
 from orch_nb.store.backends import Backend, Database
-from orch_nb.store.tables import METADATA
+from orch_nb.store.deployment_tables import METADATA
 
 HEAD = "0001"  # the newest revision in migrations/versions; revisions are counted
 VERSION_TABLE = "orch_nb_version"

@@ -298,6 +298,10 @@ class Store:
 
     # -- how reads are done ----------------------------------------------------------------
 
+    def query(self, statement: Select[Any]) -> list[RowMapping]:
+        """The rows of a statement; for the modules of this package."""
+        return self._rows(statement)
+
     def _rows(self, statement: Select[Any]) -> list[RowMapping]:
         return self._read(lambda connection: list(connection.execute(statement).mappings()))
 

@@ -111,7 +111,6 @@ TASK_RUNS = Table(
     Column("error_value", Text),
     Column("error_line", Integer),
     Column("source_hash", String(32), nullable=False),
-    Column("recipe", String(32), nullable=False),
     Index(None, "flow_run_id", "cell_number", "map_index"),
 )
 
@@ -164,6 +163,7 @@ RESULTS = Table(
     _run_column(),
     Column("task_run_id", _ID, nullable=False),
     Column("attempt", Integer, nullable=False),
+    Column("recipe", String(32), nullable=False),
     Column("cache_key", Text, index=True),
     Column("names", Text, nullable=False),
     Column("kept", Boolean, nullable=False),

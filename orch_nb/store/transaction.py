@@ -46,7 +46,6 @@ _REVISED = (
     "kind",
     "max_attempts",
     "source_hash",
-    "recipe",
 )
 
 _SET_FLOW = update(FLOW_RUNS).where(
@@ -88,6 +87,15 @@ class Transaction(Gathering):
         self._note_run(run, None, by)
         self.add_task_runs(run.id, tasks, epoch=run.epoch, by=by)
         return run
+
+    def note_new_run(self, run: FlowRun, by: str) -> None:
+        """Begin the history of an unclaimed run whose row was written beside this class."""
+        self._claims[run.id] = run.epoch
+        self._note_run(run, None, by)
+
+    def note_claim(self, run_id: FlowRunId, epoch: int) -> None:
+        """Know of a claim that was made beside this class, in this transaction."""
+        self._claims[run_id] = epoch
 
     def add_task_runs(
         self, run_id: FlowRunId, tasks: Sequence[TaskRun], *, epoch: int, by: str
@@ -251,6 +259,15 @@ class Transaction(Gathering):
         """
         self.check_claim(result.flow_run_id, epoch)
         self._add_result(result)
+
+    def void_results(self, task_ids: Sequence[str], reason: str) -> None:
+        """Note that what tasks made was made from wrong inputs, and serves for nothing."""
+        if task_ids:
+            self._execute(
+                update(RESULTS)
+                .where(RESULTS.c.task_run_id.in_(task_ids))
+                .values(kept=False, reason=rows.text(reason), outcome=None, cache_key=None)
+            )
 
     def touch_results(self, digests: Sequence[str]) -> None:
         """Note that blobs were used now: the least recently used are the first to go."""

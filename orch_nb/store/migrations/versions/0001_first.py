@@ -101,6 +101,7 @@ def upgrade() -> None:
         sa.Column("flow_run_id", _ID, nullable=False),
         sa.Column("task_run_id", _ID, nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("recipe", sa.String(length=32), nullable=False),
         sa.Column("cache_key", sa.Text()),
         sa.Column("names", sa.Text(), nullable=False),
         sa.Column("kept", sa.Boolean(), nullable=False),
@@ -187,7 +188,6 @@ def upgrade() -> None:
         sa.Column("error_value", sa.Text()),
         sa.Column("error_line", sa.Integer()),
         sa.Column("source_hash", sa.String(length=32), nullable=False),
-        sa.Column("recipe", sa.String(length=32), nullable=False),
         sa.ForeignKeyConstraint(
             ["flow_run_id"],
             ["flow_runs.id"],
@@ -202,3 +202,188 @@ def upgrade() -> None:
         ["flow_run_id", "cell_number", "map_index"],
         unique=False,
     )
+    _create_deployments()
+
+
+def _create_deployments() -> None:
+    op.create_table(
+        "deployments",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("paused", sa.Boolean(), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.Column("updated", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deployments")),
+        sa.UniqueConstraint("name", name=op.f("uq_deployments_name")),
+    )
+    op.create_table(
+        "deployment_versions",
+        sa.Column("deployment_id", _ID, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.Column("spec", sa.Text(), nullable=False),
+        sa.Column("files", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["deployment_id"],
+            ["deployments.id"],
+            name=op.f("fk_deployment_versions_deployment_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("deployment_id", "version", name=op.f("pk_deployment_versions")),
+    )
+    op.create_table(
+        "snapshot_blobs",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_snapshot_blobs")),
+    )
+    op.create_table(
+        "schedules",
+        sa.Column("deployment_id", _ID, nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("next_time", sa.BigInteger()),
+        sa.Column("last_time", sa.BigInteger()),
+        sa.ForeignKeyConstraint(
+            ["deployment_id"],
+            ["deployments.id"],
+            name=op.f("fk_schedules_deployment_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("deployment_id", "position", name=op.f("pk_schedules")),
+    )
+    op.create_index(op.f("ix_schedules_next_time"), "schedules", ["next_time"], unique=False)
+    op.create_table(
+        "ticks",
+        sa.Column("deployment_id", _ID, nullable=False),
+        sa.Column("scheduled_time", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("flow_run_id", _ID),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("decided", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["deployment_id"],
+            ["deployments.id"],
+            name=op.f("fk_ticks_deployment_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("deployment_id", "scheduled_time", name=op.f("pk_ticks")),
+    )
+    op.create_table(
+        "deployed_runs",
+        sa.Column("flow_run_id", _ID, nullable=False),
+        sa.Column("deployment_id", _ID, nullable=False),
+        sa.Column("deployment", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("pool", sa.Text(), nullable=False),
+        sa.Column("origin", sa.String(length=16), nullable=False),
+        sa.Column("due", sa.BigInteger(), nullable=False),
+        sa.Column("phase", sa.Integer(), nullable=False),
+        sa.Column("overlap", sa.String(length=16), nullable=False),
+        sa.Column("interval_start", sa.BigInteger()),
+        sa.Column("interval_end", sa.BigInteger()),
+        sa.Column("deadline", sa.BigInteger()),
+        sa.Column("idempotency_key", sa.Text()),
+        sa.Column("batch", sa.Text()),
+        sa.Column("max_active", sa.Integer()),
+        sa.Column("resumed", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["flow_run_id"],
+            ["flow_runs.id"],
+            name=op.f("fk_deployed_runs_flow_run_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("flow_run_id", name=op.f("pk_deployed_runs")),
+    )
+    op.create_index(
+        op.f("ix_deployed_runs_batch_phase"), "deployed_runs", ["batch", "phase"], unique=False
+    )
+    op.create_index(
+        op.f("ix_deployed_runs_deployment_id_phase_due"),
+        "deployed_runs",
+        ["deployment_id", "phase", "due"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("uq_deployed_runs_idempotency"),
+        "deployed_runs",
+        ["deployment_id", "idempotency_key"],
+        unique=True,
+    )
+    op.create_index(
+        op.f("ix_deployed_runs_pool_phase_due"),
+        "deployed_runs",
+        ["pool", "phase", "due"],
+        unique=False,
+    )
+    op.create_table(
+        "workers",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("pool", sa.Text(), nullable=False),
+        sa.Column("limit", sa.Integer(), nullable=False),
+        sa.Column("running", sa.Integer(), nullable=False),
+        sa.Column("holder", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("counter", sa.BigInteger(), nullable=False),
+        sa.Column("started", sa.BigInteger(), nullable=False),
+        sa.Column("seen", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
+    )
+    op.create_table(
+        "notify_rules",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("deployment_id", _ID),
+        sa.Column("tag", sa.Text()),
+        sa.Column("states", sa.Text(), nullable=False),
+        sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["deployment_id"],
+            ["deployments.id"],
+            name=op.f("fk_notify_rules_deployment_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notify_rules")),
+    )
+    op.create_table(
+        "notifications",
+        sa.Column("rule_id", _ID, nullable=False),
+        sa.Column("event_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("flow_run_id", _ID, nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt", sa.BigInteger(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["rule_id"],
+            ["notify_rules.id"],
+            name=op.f("fk_notifications_rule_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("rule_id", "event_id", name=op.f("pk_notifications")),
+    )
+    op.create_index(
+        op.f("ix_notifications_status_next_attempt"),
+        "notifications",
+        ["status", "next_attempt"],
+        unique=False,
+    )
+    op.create_table(
+        "triggers",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("deployment_id", _ID, nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("spec", sa.Text(), nullable=False),
+        sa.Column("seen", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["deployment_id"],
+            ["deployments.id"],
+            name=op.f("fk_triggers_deployment_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_triggers")),
+    )
+    op.create_index(op.f("ix_triggers_deployment_id"), "triggers", ["deployment_id"], unique=False)

@@ -1,0 +1,287 @@
+"""Drive a claimed run to its end: plan it, run what is left, plan anew where that proves wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from orch_nb.app.destination import lasting_path
+from orch_nb.app.earlier import decide_soundly, read_made
+from orch_nb.app.learning import new_hints
+from orch_nb.app.output import RunOutput
+from orch_nb.app.preparing import Prepared, setup_cells
+from orch_nb.app.requests import Control, RunRequest, RunResult
+from orch_nb.app.reusing import Decision, Made, Use, Wishes, with_known
+from orch_nb.app.sessions import Session
+from orch_nb.engine.driver import Driver, DriveRequest
+from orch_nb.engine.events import Listener, RunStarted
+from orch_nb.engine.messages import Note, Replan
+from orch_nb.engine.recording import Recording
+from orch_nb.engine.seen import relative_files
+from orch_nb.errors import OutputError
+from orch_nb.execution.job import Outcome, SessionSpec
+from orch_nb.model import FlowRun, TaskRun
+from orch_nb.notebook.writer import OutputWriter
+from orch_nb.results.location import Location
+from orch_nb.runners.base import Collect
+from orch_nb.runners.idle import IdleRunner
+from orch_nb.states import StateName
+from orch_nb.store import Store, StoreWriter
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedRun:
+    """A run that this process has claimed, with all that driving it takes.
+
+    ``decisions`` are what becomes of the cells in the first pass, and ``made`` what is on record
+    of them; both are empty for a run that is new.
+    """
+
+    prepared: Prepared
+    request: RunRequest
+    record: FlowRun
+    tasks: dict[int, TaskRun]
+    output: str | None  # as it was given
+    folder: str
+    workers: int
+    location: Location
+    made: Mapping[int, Made] = field(default_factory=dict)
+    decisions: Sequence[Decision] = ()
+    mark_errors: bool = True
+
+
+def drive_run(
+    run: ClaimedRun,
+    store: Store,
+    writer: StoreWriter,
+    session: Session,
+    listener: Listener,
+    control: Control,
+) -> RunResult:
+    """Drive ``run`` until it has ended; its record is complete then."""
+    return _Driving(run, store, writer, session, listener, control).to_the_end()
+
+
+class _Driving:
+    def __init__(
+        self,
+        run: ClaimedRun,
+        store: Store,
+        writer: StoreWriter,
+        session: Session,
+        listener: Listener,
+        control: Control,
+    ) -> None:
+        self._run = run
+        self._store = store
+        self._writer = writer
+        self._session = session
+        self._control = control
+        self._document = OutputWriter(
+            run.prepared.notebook, run.output, report_mode=run.request.report_mode
+        )
+        self._recording = Recording(
+            run.record,
+            run.tasks,
+            writer,
+            store.keyring(),
+            listener,
+            location=run.location,
+            recipes=run.prepared.recipes,
+        )
+        self._output = RunOutput(self._document, self._recording)
+        self._prepared = run.prepared
+        self._wishes = wishes_of(run.request)
+        self._outcomes: dict[int, Outcome] = {}
+
+    def to_the_end(self) -> RunResult:
+        """Pass after pass, until none is wanted."""
+        made, decisions = self._run.made, self._run.decisions
+        self._recording.tell(_run_started(self._run))
+        try:
+            while True:
+                driver = self._pass(made, decisions)
+                if driver.replan is None:
+                    return self._finish(driver)
+                self._wish(driver.replan)
+                made, decisions = self._look_again()
+        except BaseException as error:
+            recording = self._recording
+            if not recording.run.state_type.is_terminal:
+                why = f"{type(error).__name__}: {error}"
+                recording.end(recording.in_state(StateName.CRASHED, why))
+            raise
+
+    def _pass(self, made: Mapping[int, Made], decisions: Sequence[Decision]) -> Driver:
+        """Run what the decisions leave to be run."""
+        run, recording = self._run, self._recording
+        plan, known = with_known(run.prepared.plan, made, decisions, run.folder)
+        self._prepared = replace(run.prepared, plan=plan)
+        for decision in decisions:
+            task = recording.tasks[decision.cell]
+            if decision.use is not Use.REUSE and task.state_type.is_terminal:
+                note = Note(decision.cell, StateName.RESUMING, decision.reason)
+                recording.reschedule(note)
+        request = DriveRequest(
+            spec=_session_spec(run, self._session),
+            counts=run.prepared.counts,
+            setups=setup_cells(plan.graph),
+            timeout=run.prepared.options.timeout,
+            keep_out=run.prepared.names_results,
+            collect=run.request.collect,
+            cancel_requested=partial(self._store.cancel_requested, run.record.id),
+            known=known,
+        )
+        runner = IdleRunner() if plan.is_settled else self._session.runner()
+        driver = Driver(plan, request, runner, recording, self._output)
+        recording.on_failure(driver.store_failed)
+        self._outcomes |= _in_thread(driver, self._control)
+        return driver
+
+    def _wish(self, replan: Replan) -> None:
+        """Take a surprise into account in the passes that follow."""
+        cell = self._prepared.graph.node(replan.cell).cell
+        if replan.apply:
+            values = self._wishes.values | {replan.cell}
+            self._wishes = replace(self._wishes, values=values)
+        else:
+            self._wishes = replace(
+                self._wishes, run={**self._wishes.run, replan.cell: replan.reason}
+            )
+        self._recording.notice(f"planned anew: {cell.label}: {replan.reason}")
+
+    def _look_again(self) -> tuple[Mapping[int, Made], Sequence[Decision]]:
+        """What is on record by now, and what becomes of the cells."""
+        run = self._run
+        self._recording.settle()
+        tasks = self._recording.tasks
+        made = read_made(self._store, run.record, tasks, run.prepared)
+        decisions, notices = decide_soundly(
+            run.prepared, made, self._wishes, run.folder, self._store.keyring(), run.location
+        )
+        for notice in notices:
+            self._recording.notice(notice)
+        return made, decisions
+
+    def _finish(self, driver: Driver) -> RunResult:
+        run, recording = self._run, self._recording
+        files = relative_files(self._outcomes, run.folder)
+        recording.keep_hints(
+            lasting_path(run.prepared.notebook.path),
+            new_hints(self._prepared, recording, self._outcomes),
+        )
+        final = recording.in_state(driver.state, driver.message)
+        try:
+            self._output.finish(final)
+        except OutputError as error:
+            recording.end(recording.in_state(StateName.FAILED, error.message))
+            raise
+        recording.end(final)
+        recording.tell(ended := recording.ended_event(files))
+        values, reasons = _read_values(driver, run.location.staging)
+        return RunResult(
+            final,
+            ended.tasks,
+            ended.seconds,
+            files,
+            final.output,
+            self._document.document(with_markers=run.mark_errors),
+            values,
+            reasons,
+            {} if driver.values is None else driver.values.fingerprints,
+        )
+
+
+def wishes_of(request: RunRequest, run: Mapping[int, str] | None = None) -> Wishes:
+    """What a request asks of a plan, and the cells that shall ``run``, each with the reason."""
+    return Wishes(run=run or {}, all_values=request.collect is not Collect.NOTHING)
+
+
+def _in_thread(driver: Driver, control: Control) -> Mapping[int, Outcome]:
+    """Drive in a thread of its own, so that no loop of the caller's is in the way."""
+    result: list[Mapping[int, Outcome]] = []
+    failure: list[BaseException] = []
+    ended = threading.Event()
+
+    async def drive() -> None:
+        driver.bind_loop()
+        control.attach(driver)
+        result.append(await driver.drive())
+
+    def work() -> None:
+        try:
+            asyncio.run(drive())
+        except BaseException as error:
+            failure.append(error)
+        finally:
+            ended.set()
+
+    thread = threading.Thread(target=work, name="orch_nb driver")
+    thread.start()
+    while not ended.is_set():
+        try:
+            ended.wait()  # an interrupted join would take the thread for ended
+        except KeyboardInterrupt:  # a script, or a kernel's cell, is interrupted
+            control.cancel(kill=control.interrupted)
+            control.interrupted = True
+    thread.join()
+    if failure:
+        raise failure[0]
+    return result[0]
+
+
+def _run_started(run: ClaimedRun) -> RunStarted:
+    plan = run.prepared.plan
+    waits: dict[int, list[tuple[str, int]]] = {}
+    for edge in plan.graph.edges:
+        waits.setdefault(edge.target, []).extend((name, edge.source) for name in edge.names)
+    return RunStarted(
+        run=run.record,
+        tasks=tuple(run.tasks.values()),
+        cells_total=len(run.prepared.notebook.cells),
+        tasks_total=sum(node.task for node in plan.graph.nodes),
+        workers=plan.workers,
+        waits={target: tuple(pairs) for target, pairs in waits.items()},
+        expected=plan.expected,
+        counted=frozenset(node.cell.number for node in plan.graph.nodes if node.task),
+    )
+
+
+def _session_spec(run: ClaimedRun, session: Session) -> SessionSpec:
+    record = run.record
+    return SessionSpec(
+        folder=run.folder,
+        results=str(run.location.staging),
+        run={
+            "id": record.id,
+            "name": record.name,
+            "flow": record.flow,
+            "parameters": dict(record.parameters),
+        },
+        environment=dict(session.kernel.env),
+        sources={
+            str(run.prepared.counts[cell.number]): cell.source
+            for cell in run.prepared.notebook.cells
+            if cell.number in run.prepared.counts
+        },
+    )
+
+
+def _read_values(driver: Driver, staging: Path) -> tuple[Mapping[str, bytes], Mapping[str, str]]:
+    """The pickles of the final values. The blob came from this run's own processes."""
+    if driver.values is None:
+        return {}, {}
+    if driver.values.manifest is None:
+        return {}, driver.values.reasons
+    import pickle
+
+    from orch_nb.results.blob import Manifest, blob_path, read_blob
+
+    manifest = Manifest.from_json(driver.values.manifest)
+    path = blob_path(staging, manifest.digest)
+    data, _ = read_blob(path, manifest)
+    return pickle.loads(data), driver.values.reasons

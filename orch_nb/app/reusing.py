@@ -1,0 +1,215 @@
+"""Which cells of a run must run again, and which recorded outcomes serve as they are. Pure."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from orch_nb.engine.plan import Facts, Plan
+from orch_nb.engine.seen import facts_of
+from orch_nb.execution.job import Outcome
+from orch_nb.graph.model import Node
+from orch_nb.results.signing import Signature
+
+
+class Use(enum.Enum):
+    """What becomes of one cell."""
+
+    REUSE = "reuse"  # its recorded outcome serves
+    RUN = "run"
+    AGAIN = "again"  # only for its values, which were not kept; what was made from them serves
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What is on record of a cell: the outcome of equal work, with its values if they are kept
+    and sound; else why not, in words. ``why_run`` says why there is no such outcome; it is empty
+    when all that is known is that the cell was made from other inputs."""
+
+    outcome: Outcome | None = None
+    signature: Signature | None = None
+    not_kept: str = ""
+    why_run: str = "not run"
+    cached: bool = False  # another run's
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One cell's part in a plan; ``apply``: its kept values are brought into the session."""
+
+    cell: int
+    use: Use
+    reason: str
+    apply: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What is asked of a plan beside the record: cells that must run, by number, each with the
+    reason; cells whose values must be there; or all values."""
+
+    run: Mapping[int, str] = field(default_factory=dict)
+    values: frozenset[int] = frozenset()
+    all_values: bool = False
+
+
+def decide(
+    plan: Plan, made: Mapping[int, Made], wishes: Wishes, folder: str
+) -> tuple[Decision, ...]:
+    """What becomes of each cell that the plan runs, in document order.
+
+    A cell runs when it has no outcome of equal work, when it is asked for, and when it needs one
+    that runs. Of the others, those whose values are needed are applied; not kept, they run again.
+    """
+    return _Decider(plan, made, wishes, folder).decide()
+
+
+class _Decider:
+    def __init__(self, plan: Plan, made: Mapping[int, Made], wishes: Wishes, folder: str) -> None:
+        self._plan = plan
+        self._made = made
+        self._wishes = wishes
+        self._nodes = [node for node in plan.graph.nodes if plan.runs(node)]
+        self._place = {node.cell.number: place for place, node in enumerate(self._nodes)}
+        self._facts = {
+            node.cell.number: _facts(plan, node, outcome, folder)
+            for node in self._nodes
+            if (outcome := self._record(node).outcome) is not None
+        }
+        self._why_run: dict[int, str] = {}
+        self._again: dict[int, str] = {}
+        self._apply: set[int] = set()
+
+    def decide(self) -> tuple[Decision, ...]:
+        for node in self._nodes:
+            why = self._why(node)
+            if why:
+                self._why_run[node.cell.number] = why
+        self._follow(self._why_run)
+        return tuple(self._decision(node.cell.number) for node in self._nodes)
+
+    def _record(self, node: Node) -> Made:
+        return self._made.get(node.cell.number, Made())
+
+    def _why(self, node: Node) -> str:
+        """Why the cell must run; empty if its outcome serves."""
+        number = node.cell.number
+        asked = self._wishes.run.get(number)
+        if asked is not None:
+            return asked
+        if number not in self._facts and self._record(node).why_run:
+            return self._record(node).why_run
+        lost = self._plan.graph.predecessors.get(number, frozenset()) & self._why_run.keys()
+        if lost:
+            return f"needs {self._label(max(lost))}"
+        return "" if number in self._facts else "its inputs are others now"
+
+    def _label(self, number: int) -> str:
+        cell = self._plan.graph.node(number).cell
+        return cell.name if cell.named else f"cell {number}"
+
+    def _follow(self, start: Iterable[int]) -> None:
+        """Find the values that are needed, from the cells that run upwards."""
+        todo = list(start)
+        for number in self._wishes.values:
+            self._want(number, todo, "its values are asked for")
+        if self._wishes.all_values:
+            for node in self._nodes:
+                self._want(node.cell.number, todo, "all values are asked for")
+        while todo:
+            number = todo.pop()
+            for source in self._sources(number):
+                self._want(source, todo, f"needed by {self._label(number)}")
+
+    def _want(self, number: int, todo: list[int], why: str) -> None:
+        if number in self._why_run or number in self._again or number in self._apply:
+            return
+        outcome = self._made[number].outcome
+        if outcome is None or _is_empty(outcome, self._facts[number]):
+            return
+        if outcome.blob is not None:
+            self._apply.add(number)
+        else:
+            self._again[number] = f"{why}, and not kept: {self._made[number].not_kept}"
+        todo.append(number)
+
+    def _sources(self, number: int) -> Iterator[int]:
+        """The cells whose values a cell needs: to run, or for its kept values to be applied."""
+        node = self._plan.graph.node(number)
+        place = self._place[number]
+        if number in self._apply:
+            outcome = self._made[number].outcome
+            for name in outcome.refs if outcome is not None else ():
+                yield from self._writers(name, place)
+            return
+        if node.barrier:
+            yield from (other.cell.number for other in self._nodes[:place])
+            return
+        for source in self._plan.graph.predecessors.get(number, ()):
+            if source in self._place:
+                yield source
+        for name in node.reads | node.changes:
+            yield from self._writers(name, place)
+        ambient: set[str] = set()
+        for other in reversed(self._nodes[:place]):
+            facts = self._facts.get(other.cell.number)
+            if facts is not None and not facts.ambient <= ambient:
+                ambient |= facts.ambient
+                yield other.cell.number
+
+    def _writers(self, name: str, place: int) -> Iterator[int]:
+        """The cells above that made what the name means there: who bound it, who changed it."""
+        for node in reversed(self._nodes[:place]):
+            facts = self._facts.get(node.cell.number)
+            outcome = self._record(node).outcome
+            if name in (node.writes if facts is None else facts.writes | node.writes):
+                yield node.cell.number
+            bound = outcome is not None and outcome.observed and name in outcome.bound
+            if bound or name in node.binds:
+                return
+
+    def _decision(self, number: int) -> Decision:
+        if number in self._why_run:
+            return Decision(number, Use.RUN, self._why_run[number])
+        if number in self._again:
+            reason = self._again[number]
+            acted = self._facts[number].acted
+            return Decision(number, Use.AGAIN, f"{reason}; {acted}" if acted else reason)
+        same = "as in an earlier run" if self._made[number].cached else "unchanged"
+        return Decision(number, Use.REUSE, same, apply=number in self._apply)
+
+
+def with_known(
+    plan: Plan, made: Mapping[int, Made], decisions: Iterable[Decision], folder: str
+) -> tuple[Plan, dict[int, Outcome]]:
+    """``plan`` with the outcomes that serve, and those outcomes by cell number."""
+    known: dict[int, Facts] = {}
+    outcomes: dict[int, Outcome] = {}
+    trusted: set[int] = set()
+    for decision in decisions:
+        if decision.use is Use.RUN:
+            continue
+        trusted.add(decision.cell)
+        if decision.use is Use.AGAIN:
+            continue
+        record = made[decision.cell]
+        if record.outcome is None:
+            raise ValueError(f"cell {decision.cell} has no outcome to reuse")
+        outcomes[decision.cell] = replace(record.outcome, cached=record.cached)
+        facts = _facts(plan, plan.graph.node(decision.cell), record.outcome, folder)
+        known[decision.cell] = replace(
+            facts, shipped=decision.apply and facts.shipped, cached=record.cached
+        )
+    return replace(plan, known=known, trusted=frozenset(trusted)), outcomes
+
+
+def _facts(plan: Plan, node: Node, outcome: Outcome, folder: str) -> Facts:
+    may_fail = plan.policy(node.cell.number).may_fail
+    facts = facts_of(outcome, node, folder, may_fail=may_fail)
+    return replace(facts, unshippable="", held=False, missing="", cached=False)
+
+
+def _is_empty(outcome: Outcome, facts: Facts) -> bool:
+    """Whether the cell left nothing behind that another process could lack."""
+    return outcome.observed and not (facts.writes or facts.ambient)
