@@ -32,6 +32,7 @@ class Made:
     not_kept: str = ""
     why_run: str = "not run"
     cached: bool = False  # another run's
+    present: bool = False  # the session has its values from the start: they are a kernel's
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,8 @@ class _Decider:
         if number in self._why_run or number in self._again or number in self._apply:
             return
         outcome = self._made[number].outcome
+        if self._made[number].present:
+            return
         if outcome is None or _is_empty(outcome, self._facts[number]):
             return
         if outcome.blob is not None:
@@ -199,7 +202,11 @@ def with_known(
         outcomes[decision.cell] = replace(record.outcome, cached=record.cached)
         facts = _facts(plan, plan.graph.node(decision.cell), record.outcome, folder)
         known[decision.cell] = replace(
-            facts, shipped=decision.apply and facts.shipped, cached=record.cached
+            facts,
+            shipped=decision.apply and facts.shipped,
+            cached=record.cached,
+            present=record.present,
+            why=decision.reason if record.present else "",
         )
     return replace(plan, known=known, trusted=frozenset(trusted)), outcomes
 

@@ -110,7 +110,7 @@ class Core:
                 slot.view = self.plan.trusted
                 self.buffer.move(slot, Phase.ENDED)
                 if slot.facts.cached:
-                    self._note(slot, StateName.CACHED)
+                    self._note(slot, StateName.CACHED, slot.facts.why)
 
     def _ended(self, event: Ended) -> None:
         slot = self.buffer.slot(event.cell)
@@ -235,6 +235,8 @@ class Core:
 
     def _compare(self, earlier: Slot, later: Slot) -> None:
         if earlier.position < later.base or earlier.number in later.view or later.at_home:
+            return
+        if earlier.facts.present:
             return
         between = self.buffer.between(earlier, later)
         rebound = frozenset[str]().union(

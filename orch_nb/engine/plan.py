@@ -32,6 +32,8 @@ class Facts:
     crashed: bool = False
     timed_out: bool = False
     cached: bool = False  # not run: an earlier outcome of equal work was taken
+    present: bool = False  # not run: home has held what it makes from the start
+    why: str = ""  # why it need not run, in words
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def names_to_hide(buffer: Buffer, slot: Slot, view: frozenset[int]) -> frozenset
     for other in buffer.slots[buffer.head : slot.position]:
         if other.phase is Phase.PASSED:
             continue
-        if other.number in view or other.phase is Phase.RETIRED:
+        if other.number in view or other.phase is Phase.RETIRED or other.facts.present:
             hidden_by.update(dict.fromkeys(other.facts.writes, False))
         else:
             names = other.node.writes | other.facts.writes
@@ -65,6 +65,7 @@ def missed_by(buffer: Buffer, slot: Slot) -> list[Slot] | None:
         for other in buffer.slots[slot.base :]
         if (other.phase is Phase.RETIRED or (other.at_home and other.phase is Phase.ENDED))
         and other.number not in slot.view
+        and not other.facts.present
     ]
     fits = all(
         other.facts.shipped and other.node.reads.isdisjoint(_changed_since(buffer, other, slot))
