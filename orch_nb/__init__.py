@@ -1,13 +1,34 @@
 """orch_nb: run the notebook you already have as a flow.
 
 ``orch_nb.run_notebook(path, **params)`` runs a notebook and gives its state, outputs and values;
-``orch_nb.run`` tells a cell about the run it is in.
+``orch_nb.run`` tells a cell about the run it is in. In a notebook, ``%load_ext orch_nb`` brings the
+magics; in a script, ``import orch_nb`` gives just these two names.
 """
 
 from typing import Any
 
 __version__ = "0.1.0"
 __all__ = ["run", "run_notebook"]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext orch_nb`: the magics %%task, %%setup, %%flow and %flow.
+
+    Inside a flow run, where the flow itself reads the cells, nothing happens.
+    """
+    from orch_nb.execution import context
+
+    if not context.current:
+        from orch_nb.magics import load
+
+        load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """`%unload_ext orch_nb`."""
+    from orch_nb.magics import unload
+
+    unload(shell)
 
 
 def __getattr__(name: str) -> Any:

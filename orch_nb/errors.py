@@ -42,6 +42,10 @@ class OrchError(Exception):
         self.where = where
         self.hint = hint
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback: the sentence says it all."""
+        return [f"{type(self).__name__}: {self}"]
+
     def __str__(self) -> str:
         text = self.message
         if self.where:

@@ -1,0 +1,25 @@
+"""What a user sets for all of orch_nb: `%config OrchNb.tasks = "defer"`, or ORCH_NB_TASKS."""
+
+from __future__ import annotations
+
+import os
+
+from traitlets import Enum, default
+from traitlets.config import Configurable
+
+RUN, DEFER = "run", "defer"
+
+
+class OrchNb(Configurable):  # type: ignore[misc]  # traitlets ships no types for its metaclass
+    """orch_nb in a kernel."""
+
+    tasks = Enum(
+        (RUN, DEFER),
+        help="What a %%task cell does by hand: run, or only register, to be run by %%flow.",
+    ).tag(config=True)
+
+    @default("tasks")
+    def _tasks_default(self) -> str:
+        """``ORCH_NB_TASKS``, where it says something that is known."""
+        said = os.environ.get("ORCH_NB_TASKS", RUN)
+        return said if said in (RUN, DEFER) else RUN
