@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from orch_nb.graph.model import FlowGraph
 from orch_nb.model import FlowRun, LogRecord, TaskRun
 
 
@@ -16,7 +17,7 @@ class RunStarted:
     """First event. ``tasks`` has one entry for each cell that will run, in document order;
     ``waits`` maps a cell number to its inputs' ``(name, cell number)`` pairs;
     ``expected`` maps a cell number to seconds learned from earlier runs;
-    ``counted`` are the numbers of the cells that count as tasks.
+    ``counted`` are the numbers of the cells that count as tasks; ``graph`` is what is run.
     """
 
     run: FlowRun
@@ -27,6 +28,7 @@ class RunStarted:
     waits: Mapping[int, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     expected: Mapping[int, float] = field(default_factory=dict)
     counted: frozenset[int] | None = None
+    graph: FlowGraph | None = None
 
 
 @dataclass(frozen=True, slots=True)
