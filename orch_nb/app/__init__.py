@@ -3,6 +3,8 @@
 from orch_nb.app.machine import Check, doctor, where
 from orch_nb.app.records import RunDetails, cancel, logs, runs, show
 from orch_nb.app.requests import Control, RunRequest, RunResult
+from orch_nb.app.resuming import ResumePlan, ResumeRequest, plan_resume, resume
+from orch_nb.app.reusing import Use
 from orch_nb.app.running import run
 from orch_nb.app.verifying import Difference, Verdict, verify
 
@@ -10,13 +12,18 @@ __all__ = [
     "Check",
     "Control",
     "Difference",
+    "ResumePlan",
+    "ResumeRequest",
     "RunDetails",
     "RunRequest",
     "RunResult",
+    "Use",
     "Verdict",
     "cancel",
     "doctor",
     "logs",
+    "plan_resume",
+    "resume",
     "run",
     "runs",
     "show",

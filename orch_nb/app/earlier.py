@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from orch_nb.app.preparing import Prepared
 from orch_nb.app.recipes import source_hash
-from orch_nb.app.reusing import Decision, Made, Use, Wishes, decide
+from orch_nb.app.reusing import NOT_RUN, Decision, Made, Use, Wishes, decide
 from orch_nb.errors import ResultError
 from orch_nb.execution.job import outcome_from
 from orch_nb.model import FlowRun, TaskRun
@@ -86,7 +86,7 @@ def _why_run(task: TaskRun) -> str:
         return f"failed: {task.error_name}" if task.error_name else "failed"
     if task.state_type is StateType.COMPLETED:
         return ""  # its inputs are others now
-    return _WHY_RUN.get(task.state_name, "not run")
+    return _WHY_RUN.get(task.state_name, NOT_RUN)
 
 
 def _first_difference(old: str, new: str) -> int:

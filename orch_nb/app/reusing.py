@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from orch_nb.engine.plan import Facts, Plan
 from orch_nb.engine.seen import facts_of
 from orch_nb.execution.job import Outcome
-from orch_nb.graph.model import Node
+from orch_nb.graph.model import EdgeKind, Node
 from orch_nb.results.signing import Signature
+
+NOT_RUN = "not run"
 
 
 class Use(enum.Enum):
@@ -30,7 +32,7 @@ class Made:
     outcome: Outcome | None = None
     signature: Signature | None = None
     not_kept: str = ""
-    why_run: str = "not run"
+    why_run: str = NOT_RUN
     cached: bool = False  # another run's
     present: bool = False  # the session has its values from the start: they are a kernel's
 
@@ -99,12 +101,20 @@ class _Decider:
         asked = self._wishes.run.get(number)
         if asked is not None:
             return asked
-        if number not in self._facts and self._record(node).why_run:
-            return self._record(node).why_run
+        why = "" if number in self._facts else self._record(node).why_run
+        if why and why != NOT_RUN:
+            return why
         lost = self._plan.graph.predecessors.get(number, frozenset()) & self._why_run.keys()
         if lost:
-            return f"needs {self._label(max(lost))}"
-        return "" if number in self._facts else "its inputs are others now"
+            return f"needs {self._handed_over(max(lost), number)}"
+        return why or ("" if number in self._facts else "its inputs are others now")
+
+    def _handed_over(self, source: int, target: int) -> str:
+        """What one cell has from another: names, where the graph knows them."""
+        for edge in self._plan.graph.edges:
+            if (edge.source, edge.target) == (source, target) and edge.kind is EdgeKind.VALUE:
+                return ", ".join(edge.names)
+        return self._label(source)
 
     def _label(self, number: int) -> str:
         cell = self._plan.graph.node(number).cell

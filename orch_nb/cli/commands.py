@@ -27,6 +27,8 @@ COMMANDS: dict[str, Entry] = {
     "show": Entry("orch_nb.cli.runs:show", "Show one run: its tasks, history and files."),
     "logs": Entry("orch_nb.cli.logs:logs", "Print what a run, or one of its tasks, logged."),
     "cancel": Entry("orch_nb.cli.runs:cancel", "Cancel a run."),
+    "resume": Entry("orch_nb.cli.resume:resume", "Go on with a run that failed or crashed."),
+    "retry": Entry("orch_nb.cli.resume:retry", "Run tasks of a run again, and what needs them."),
     "where": Entry("orch_nb.cli.environment:where", "Print where orch_nb keeps things."),
     "doctor": Entry("orch_nb.cli.environment:doctor", "Check what works here, and what is off."),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import click
 from orch_nb.cli.failure import CANCELLED, DONE, RUN_FAILED
 from orch_nb.cli.flow_options import add_flow_options, take_flow_options
 from orch_nb.cli.records import print_json, run_record, task_record
-from orch_nb.engine.events import Event, RunEnded
+from orch_nb.engine.events import Event, Listener, RunEnded
 from orch_nb.states import StateType
 
 if TYPE_CHECKING:
@@ -81,15 +81,7 @@ def run(**values: Any) -> None:
     )
     result = follow(request, screen, summary=not values["as_json"])
     if values["as_json"]:
-        print_json(
-            {
-                **run_record(result.run),
-                "output": result.output,
-                "seconds": result.seconds,
-                "files": list(result.files),
-                "tasks": [task_record(task) for task in result.tasks],
-            }
-        )
+        print_json(result_record(result))
     raise click.exceptions.Exit(exit_code(result.run.state_type))
 
 
@@ -124,8 +116,32 @@ def build_request(values: dict[str, Any]) -> RunRequest:
     )
 
 
+def result_record(result: RunResult) -> dict[str, Any]:
+    """What ``--json`` prints of a run that has ended."""
+    return {
+        **run_record(result.run),
+        "output": result.output,
+        "seconds": result.seconds,
+        "files": list(result.files),
+        "tasks": [task_record(task) for task in result.tasks],
+    }
+
+
 def follow(request: RunRequest, screen: Screen, *, summary: bool = True) -> RunResult:
     """Run the request with its events on the screen; the first Ctrl-C cancels, the next kills."""
+    from orch_nb import app
+
+    return follow_events(
+        lambda listener, control: app.run(request, listener=listener, control=control),
+        screen,
+        summary=summary,
+    )
+
+
+def follow_events(
+    drive: Callable[[Listener, Control], RunResult], screen: Screen, *, summary: bool
+) -> RunResult:
+    """Drive a run with its events on the screen; the first Ctrl-C cancels, the next kills."""
     from orch_nb import app
 
     control = app.Control()
@@ -137,7 +153,7 @@ def follow(request: RunRequest, screen: Screen, *, summary: bool = True) -> RunR
         screen.show(event)
 
     with screen, interrupts_cancel(control, screen):
-        result = app.run(request, listener=listen, control=control)
+        result = drive(listen, control)
     if summary:
         last = RunEnded(result.run, result.tasks, result.seconds, result.files)
         screen.close_run(ended[-1] if ended else last, result.output)

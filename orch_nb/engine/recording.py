@@ -104,8 +104,9 @@ class Recording:
             attempt=note.attempt,
             where=where,
         )
-        if task.state_type is StateType.RUNNING:
-            task = replace(task, start_time=now, end_time=None, seconds=None)
+        if task.state_type is StateType.RUNNING or note.state is StateName.RESUMING:
+            start = now if task.state_type is StateType.RUNNING else None
+            task = replace(task, start_time=start, end_time=None, seconds=None)
             task = replace(task, error_name=None, error_value=None, error_line=None)
         elif task.state_type.is_terminal or note.state is StateName.AWAITING_RETRY:
             task = replace(task, end_time=now)
