@@ -248,6 +248,7 @@ def _run_started(run: ClaimedRun) -> RunStarted:
         waits={target: tuple(pairs) for target, pairs in waits.items()},
         expected=plan.expected,
         counted=frozenset(node.cell.number for node in plan.graph.nodes if node.task),
+        graph=plan.graph,
     )
 
 
