@@ -17,7 +17,7 @@ class CatchUp(enum.StrEnum):
     """What is done about ticks that came while no scheduler ran."""
 
     SKIP = "skip"  # none of them runs
-    LATEST = "latest"  # the newest runs
+    LATEST = "latest"  # the newest runs, unless one that is due now is newer still
     ALL = "all"  # the newest ``max_catch_up`` run, oldest first
 
 
@@ -67,11 +67,11 @@ def decide(
     ``running`` are ids and names of the deployment's runs that have not ended.
     """
     missed = [tick for tick in due if (now - tick).total_seconds() > policy.grace]
-    kept = frozenset(_kept(missed, policy))
+    kept = frozenset(_kept(due, missed, policy))
     decisions: list[Decision] = []
     active = [*running]
     for tick in due:
-        reason = "" if tick not in missed or tick in kept else _why_missed(tick, policy, missed)
+        reason = "" if tick not in missed or tick in kept else _why_missed(policy, due)
         reason = reason or _too_late(tick, policy, now)
         if reason:
             decisions.append(Decision(tick, False, reason))
@@ -88,22 +88,24 @@ def is_past_deadline(tick: datetime, policy: Policy, now: datetime) -> bool:
     return bool(_too_late(tick, policy, now))
 
 
-def _kept(missed: Sequence[datetime], policy: Policy) -> Sequence[datetime]:
+def _kept(
+    due: Sequence[datetime], missed: Sequence[datetime], policy: Policy
+) -> Sequence[datetime]:
     match policy.catch_up:
         case CatchUp.SKIP:
             return ()
         case CatchUp.LATEST:
-            return missed[-1:]
+            return missed[-1:] if len(missed) == len(due) else ()
         case CatchUp.ALL:
             return missed[-policy.max_catch_up :] if policy.max_catch_up else ()
 
 
-def _why_missed(tick: datetime, policy: Policy, missed: Sequence[datetime]) -> str:
+def _why_missed(policy: Policy, due: Sequence[datetime]) -> str:
     match policy.catch_up:
         case CatchUp.SKIP:
             return "missed: no scheduler ran (catch-up skip)"
         case CatchUp.LATEST:
-            return f"missed: no scheduler ran, and {missed[-1]:%Y-%m-%d %H:%M}Z is later (latest)"
+            return f"missed: no scheduler ran, and {due[-1]:%Y-%m-%d %H:%M}Z is later (latest)"
         case CatchUp.ALL:
             return f"missed: no scheduler ran, and {policy.max_catch_up} later ones were (all)"
 

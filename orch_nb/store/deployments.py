@@ -54,7 +54,7 @@ def save_deployment(
         .on_conflict_do_nothing(index_elements=["name"])
     )
     found = connection.execute(
-        select(DEPLOYMENTS).where(DEPLOYMENTS.c.name == wanted.name).with_for_update()
+        select(DEPLOYMENTS).where(DEPLOYMENTS.c.name == wanted.name).with_for_update(key_share=True)
     ).one()
     spec = to_json(wanted.spec.to_json())
     files = rows.files_json(wanted.files)
@@ -76,9 +76,7 @@ def save_deployment(
                 deployment_id=found.id, version=version, created=now, spec=spec, files=files
             )
         )
-    saved = replace(
-        wanted, id=DeploymentId(found.id), version=version, paused=bool(found.paused)
-    )
+    saved = replace(wanted, id=DeploymentId(found.id), version=version, paused=bool(found.paused))
     use_version(transaction, saved, version, cursors)
     return saved
 
@@ -211,9 +209,7 @@ def read_snapshot(store: Store, digest: str) -> bytes:
     raise ResultError("a file of the deployment's snapshot is missing", hint="deploy it again")
 
 
-def list_ticks(
-    store: Store, deployment_id: DeploymentId, *, limit: int = 100
-) -> tuple[Tick, ...]:
+def list_ticks(store: Store, deployment_id: DeploymentId, *, limit: int = 100) -> tuple[Tick, ...]:
     """What became of a deployment's ticks, the newest first."""
     ticks = TICKS.c
     statement = (

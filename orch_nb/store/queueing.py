@@ -1,0 +1,361 @@
+"""The queue of deployments' runs: who takes which, what waits, what is late and what is dropped.
+
+Locks are taken in one order: the runs' rows, then, without waiting, their deployments'.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, or_, select, update
+
+from orch_nb.errors import StaleClaimError
+from orch_nb.model import FlowRun, FlowRunId
+from orch_nb.schedules.deployment import DeployedRun
+from orch_nb.schedules.policy import Overlap
+from orch_nb.states import StateName, StateType
+from orch_nb.store import claims, deployment_rows, rows
+from orch_nb.store.deployment_rows import ENDED, TAKEN, WAITING
+from orch_nb.store.deployment_tables import DEPLOYED_RUNS, DEPLOYMENTS, TICKS
+from orch_nb.store.store import Store
+from orch_nb.store.tables import FLOW_RUNS, LEASES
+from orch_nb.store.times import micros, moment
+from orch_nb.store.transaction import Transaction
+
+_WAITS_ITS_TURN = (Overlap.QUEUE.value, Overlap.CANCEL_RUNNING.value, Overlap.SKIP.value)
+_NOT_STARTED = (StateName.SCHEDULED.value, StateName.LATE.value)
+_TERMINAL = tuple(state.value for state in StateType if state.is_terminal)
+_SWEEP = 500  # rows that one sweep looks at
+
+
+@dataclass(frozen=True, slots=True)
+class TakenRun:
+    """A run that a worker has claimed, with the claim's epoch in ``run``."""
+
+    run: FlowRun
+    given: DeployedRun
+
+
+def take_due(
+    transaction: Transaction, holder: str, *, pool: str, limit: int, now: datetime, worker: str
+) -> tuple[TakenRun, ...]:
+    """Claim up to ``limit`` runs of a pool whose time has come and whose turn it is.
+
+    They become Pending. However many workers ask, each run goes to one of them; of a
+    deployment that does not allow overlap one runs at a time, of a backfill ``max_active``.
+    """
+    connection = transaction.connection
+    given, earlier, active, batch = (
+        DEPLOYED_RUNS.c,
+        DEPLOYED_RUNS.alias("earlier"),
+        DEPLOYED_RUNS.alias("active"),
+        DEPLOYED_RUNS.alias("batch"),
+    )
+    # Of one deployment the run that is first in the queue, and only when none is active.
+    blocked = (
+        select(active.c.flow_run_id)
+        .where(active.c.deployment_id == given.deployment_id, active.c.phase == TAKEN)
+        .exists()
+    )
+    not_first = (
+        select(earlier.c.flow_run_id)
+        .where(
+            earlier.c.deployment_id == given.deployment_id,
+            earlier.c.phase == WAITING,
+            earlier.c.overlap.in_(_WAITS_ITS_TURN),
+            or_(
+                earlier.c.due < given.due,
+                (earlier.c.due == given.due) & (earlier.c.flow_run_id < given.flow_run_id),
+            ),
+        )
+        .exists()
+    )
+    in_batch = (
+        select(func.count())
+        .where(batch.c.batch == given.batch, batch.c.phase == TAKEN)
+        .scalar_subquery()
+    )
+    candidates = connection.execute(
+        select(DEPLOYED_RUNS)
+        .join(FLOW_RUNS, FLOW_RUNS.c.id == given.flow_run_id)
+        .where(
+            given.pool == pool,
+            given.phase == WAITING,
+            given.due <= micros(now),
+            or_(given.deadline.is_(None), given.deadline >= micros(now)),
+            FLOW_RUNS.c.state_name.in_(_NOT_STARTED),
+            FLOW_RUNS.c.cancel_requested.is_(None),
+            or_(given.overlap == Overlap.ALLOW.value, ~blocked & ~not_first),
+            or_(given.max_active.is_(None), in_batch < given.max_active),
+        )
+        .order_by(given.due, given.flow_run_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).mappings()
+    wanted = [deployment_rows.deployed_run(row) for row in candidates]
+    fitting = _whose_turn(transaction, wanted)
+    return tuple(_take(transaction, run, holder, worker) for run in fitting)
+
+
+def _whose_turn(transaction: Transaction, wanted: list[DeployedRun]) -> list[DeployedRun]:
+    """Of locked candidates those that may start now, looked at again under the deployments'
+    locks: another worker may have taken a run between our look and our lock."""
+    if not wanted:
+        return []
+    connection = transaction.connection
+    given = DEPLOYED_RUNS.c
+    ids = sorted({run.deployment_id for run in wanted})
+    locked = set(
+        connection.execute(
+            select(DEPLOYMENTS.c.id)
+            .where(DEPLOYMENTS.c.id.in_(ids))
+            .with_for_update(skip_locked=True, key_share=True)
+        ).scalars()
+    )
+    busy = set(
+        connection.execute(
+            select(given.deployment_id).where(given.deployment_id.in_(ids), given.phase == TAKEN)
+        ).scalars()
+    )
+    batches = sorted({run.batch for run in wanted if run.batch is not None})
+    counts: Counter[str | None] = Counter(
+        dict(
+            connection.execute(
+                select(given.batch, func.count())
+                .where(given.batch.in_(batches), given.phase == TAKEN)
+                .group_by(given.batch)
+            ).all()
+        )
+        if batches
+        else {}
+    )
+    fitting = []
+    for run in wanted:
+        if run.deployment_id not in locked:
+            continue
+        if run.overlap is not Overlap.ALLOW and run.deployment_id in busy:
+            continue
+        if run.max_active is not None and counts[run.batch] >= run.max_active:
+            continue
+        fitting.append(run)
+        counts[run.batch] += 1
+        if run.overlap is not Overlap.ALLOW:
+            busy.add(run.deployment_id)
+    return fitting
+
+
+def _take(transaction: Transaction, given: DeployedRun, holder: str, worker: str) -> TakenRun:
+    connection = transaction.connection
+    runs = FLOW_RUNS.c
+    row = (
+        connection.execute(select(FLOW_RUNS).where(runs.id == given.flow_run_id).with_for_update())
+        .mappings()
+        .one()
+    )
+    old = rows.flow_run(row)
+    epoch = old.epoch + 1
+    connection.execute(update(FLOW_RUNS).where(runs.id == old.id).values(epoch=epoch))
+    claims.insert_claim(connection, old.id, holder, epoch)
+    transaction.note_claim(old.id, epoch)
+    run = replace(
+        old, epoch=epoch, state_name=StateName.PENDING, state_message=f"taken by {worker}"
+    )
+    transaction.set_flow_state(run, expected=old.state_name, by="worker")
+    set_phase(transaction, run.id, TAKEN)
+    return TakenRun(run, given)
+
+
+def hand_over(transaction: Transaction, run_id: FlowRunId, epoch: int, holder: str) -> None:
+    """Let another process hold a claim, with the same epoch: the one that does the work.
+
+    Raises StaleClaimError when the claim is no longer that epoch's.
+    """
+    transaction.check_claim(run_id, epoch)
+    leases = LEASES.c
+    done = transaction.connection.execute(
+        update(LEASES)
+        .where(leases.resource == claims.run_resource(run_id), leases.epoch == epoch)
+        .values(holder=rows.text(holder), counter=leases.counter + 1)
+    )
+    if done.rowcount != 1:
+        raise StaleClaimError("the run was taken over before it began")
+
+
+def put_back(transaction: Transaction, taken: TakenRun, why: str) -> None:
+    """Give a taken run that was not begun back to the queue."""
+    waiting = replace(taken.run, state_name=StateName.SCHEDULED, state_message=why)
+    transaction.set_flow_state(waiting, expected=taken.run.state_name, by="worker")
+    transaction.release(taken.run.id, taken.run.epoch)
+    set_phase(transaction, taken.run.id, WAITING)
+
+
+def set_phase(transaction: Transaction, run_id: FlowRunId, phase: int) -> None:
+    """Note where in the queue a run is."""
+    transaction.connection.execute(
+        update(DEPLOYED_RUNS).where(DEPLOYED_RUNS.c.flow_run_id == run_id).values(phase=phase)
+    )
+
+
+def sweep_ended(transaction: Transaction) -> int:
+    """Note which taken or waiting runs have ended; how many."""
+    given, runs = DEPLOYED_RUNS.c, FLOW_RUNS.c
+    ended = (
+        transaction.connection.execute(
+            select(given.flow_run_id)
+            .join(FLOW_RUNS, runs.id == given.flow_run_id)
+            .where(given.phase.in_((TAKEN, WAITING)), runs.state_type.in_(_TERMINAL))
+            .limit(_SWEEP)
+            .with_for_update(of=DEPLOYED_RUNS, skip_locked=True)
+        )
+        .scalars()
+        .all()
+    )
+    if ended:
+        transaction.connection.execute(
+            update(DEPLOYED_RUNS).where(given.flow_run_id.in_(ended)).values(phase=ENDED)
+        )
+    return len(ended)
+
+
+def mark_late(transaction: Transaction, now: datetime, after: float) -> int:
+    """Runs not taken ``after`` seconds past their time become Late; how many."""
+    given, runs = DEPLOYED_RUNS.c, FLOW_RUNS.c
+    found = _waiting(
+        transaction,
+        given.due < micros(now - timedelta(seconds=after)),
+        runs.state_name == StateName.SCHEDULED.value,
+    )
+    for run in found:
+        message = "not started at its time; `orch-nb why` says what it waits for"
+        late = replace(run, state_name=StateName.LATE, state_message=message)
+        transaction.set_flow_state(late, expected=run.state_name, by="scheduler")
+    return len(found)
+
+
+def drop_overdue(transaction: Transaction, now: datetime) -> int:
+    """Cancel waiting runs whose start deadline has passed, and those that shall be cancelled."""
+    given, runs = DEPLOYED_RUNS.c, FLOW_RUNS.c
+    overdue = _waiting(transaction, given.deadline < micros(now))
+    for run in overdue:
+        _cancel(transaction, run, "not started in time (start deadline)", now)
+    unwanted = _waiting(transaction, runs.cancel_requested.is_not(None))
+    for run in unwanted:
+        _cancel(transaction, run, "cancelled before it began", now)
+    return len(overdue) + len(unwanted)
+
+
+def drop_waiting(transaction: Transaction, run_ids: Mapping[str, str], why: str) -> None:
+    """Cancel runs: at once those that wait, by a request those that run."""
+    if not run_ids:
+        return
+    waiting = {
+        run.id: run
+        for run in _waiting(transaction, DEPLOYED_RUNS.c.flow_run_id.in_(sorted(run_ids)))
+    }
+    for run_id in run_ids:
+        if run_id in waiting:
+            _cancel(transaction, waiting[FlowRunId(run_id)], why, None)
+        else:
+            transaction.request_cancel(FlowRunId(run_id), by=why)
+
+
+def waiting_runs_of(store: Store, deployment_id: str) -> tuple[FlowRunId, ...]:
+    """The runs of a deployment that have not been taken."""
+    given = DEPLOYED_RUNS.c
+    statement = select(given.flow_run_id).where(
+        given.deployment_id == deployment_id, given.phase == WAITING
+    )
+    return tuple(FlowRunId(row["flow_run_id"]) for row in store.query(statement))
+
+
+def _waiting(transaction: Transaction, *conditions: object) -> list[FlowRun]:
+    """Runs that wait to be taken, locked."""
+    given, runs = DEPLOYED_RUNS.c, FLOW_RUNS.c
+    statement = (
+        select(FLOW_RUNS)
+        .join(DEPLOYED_RUNS, runs.id == given.flow_run_id)
+        .where(given.phase == WAITING, runs.state_name.in_(_NOT_STARTED))
+        .where(*conditions)  # type: ignore[arg-type]  # SQL expressions
+        .order_by(given.due)
+        .limit(_SWEEP)
+        .with_for_update(skip_locked=True)
+    )
+    return [rows.flow_run(row) for row in transaction.connection.execute(statement).mappings()]
+
+
+def _cancel(transaction: Transaction, run: FlowRun, why: str, now: datetime | None) -> None:
+    cancelled = replace(run, state_name=StateName.CANCELLED, state_message=why, end_time=now)
+    transaction.set_flow_state(cancelled, expected=run.state_name, by="scheduler")
+    set_phase(transaction, run.id, ENDED)
+    transaction.connection.execute(
+        update(TICKS).where(TICKS.c.flow_run_id == run.id).values(reason=rows.text(why))
+    )
+
+
+# -- looking -------------------------------------------------------------------------------
+
+
+def deployed_run_of(store: Store, run_id: FlowRunId) -> DeployedRun | None:
+    """What a deployment gave a run; None for a run of no deployment."""
+    found = store.query(select(DEPLOYED_RUNS).where(DEPLOYED_RUNS.c.flow_run_id == run_id))
+    return deployment_rows.deployed_run(found[0]) if found else None
+
+
+def active_runs(
+    store: Store, *, pool: str | None = None, deployment_id: str | None = None
+) -> tuple[tuple[FlowRun, DeployedRun], ...]:
+    """The runs that a worker has taken and that have not ended, the oldest first."""
+    return _with_given(store, TAKEN, pool, deployment_id)
+
+
+def queued_runs(
+    store: Store, *, pool: str | None = None, deployment_id: str | None = None
+) -> tuple[tuple[FlowRun, DeployedRun], ...]:
+    """The runs that wait, in the order of the queue."""
+    return _with_given(store, WAITING, pool, deployment_id)
+
+
+def _with_given(
+    store: Store, phase: int, pool: str | None, deployment_id: str | None
+) -> tuple[tuple[FlowRun, DeployedRun], ...]:
+    given = DEPLOYED_RUNS.c
+    statement = select(DEPLOYED_RUNS).where(given.phase == phase)
+    if pool is not None:
+        statement = statement.where(given.pool == pool)
+    if deployment_id is not None:
+        statement = statement.where(given.deployment_id == deployment_id)
+    found = [
+        deployment_rows.deployed_run(row)
+        for row in store.query(statement.order_by(given.due, given.flow_run_id).limit(_SWEEP))
+    ]
+    ids = [run.flow_run_id for run in found]
+    runs = {
+        row["id"]: rows.flow_run(row)
+        for row in store.query(select(FLOW_RUNS).where(FLOW_RUNS.c.id.in_(ids)))
+    }
+    return tuple((runs[run.flow_run_id], run) for run in found if run.flow_run_id in runs)
+
+
+def runs_of_deployment(store: Store, deployment_id: str, *, limit: int = 20) -> tuple[FlowRun, ...]:
+    """A deployment's runs, the newest first."""
+    statement = (
+        select(FLOW_RUNS)
+        .join(DEPLOYED_RUNS, DEPLOYED_RUNS.c.flow_run_id == FLOW_RUNS.c.id)
+        .where(DEPLOYED_RUNS.c.deployment_id == deployment_id)
+        .order_by(FLOW_RUNS.c.id.desc())
+        .limit(limit)
+    )
+    return tuple(rows.flow_run(row) for row in store.query(statement))
+
+
+def next_waiting(store: Store, pool: str) -> datetime | None:
+    """When the first of a pool's waiting runs is due."""
+    given = DEPLOYED_RUNS.c
+    statement = select(func.min(given.due).label("due")).where(
+        given.pool == pool, given.phase == WAITING
+    )
+    due: int | None = store.query(statement)[0]["due"]
+    return moment(due)
