@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from orch_nb.amounts import format_amount
 from orch_nb.engine.buffer import Buffer, Phase, Slot
 from orch_nb.engine.messages import Acquire, Admitted, Command, NotAdmitted, Note, Release
+from orch_nb.engine.placing import acts_in_order
 from orch_nb.engine.plan import Plan
 from orch_nb.states import StateName
 
@@ -49,6 +50,11 @@ class Admission:
     def ask(self, slot: Slot) -> tuple[bool, list[Command]]:
         """Whether the cell may start at once, which it then must, and what is to be done."""
         policy = self._plan.policy(slot.number)
+        if not policy.uses and not policy.resources:
+            return True, []
+        if slot.position != self._buffer.head and acts_in_order(slot):
+            # It would wait for its turn to act, holding what an earlier cell may need.
+            return False, self._wait(slot, "waits for its turn: it holds limits or resources")
         running = self._buffer.running()
         taken = [self._plan.policy(other.number).resources for other in running]
         short = find_shortage(self._plan.resources, taken, policy.resources)
