@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from orch_nb.execution.ambient import AmbientWatch, set_ambient
 from orch_nb.execution.anatomy import Pinned
 from orch_nb.execution.anatomy_arrays import register_loaded
 from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
+from orch_nb.execution.marks import Marker, mark_ambient
 from orch_nb.execution.outputs import CellResult
 from orch_nb.execution.shell import CellShell
+from orch_nb.execution.trace import Trace, declared_files, keep_files
 from orch_nb.execution.values import ApplyError, Changes, pack, unpack
 from orch_nb.execution.walk import Index, Namespace, Watch, names_reaching
 from orch_nb.execution.warned import WarnedWatch
@@ -77,6 +79,7 @@ def execute(
         files_read=tuple(sorted(observer.read - observer.written)),
         files_written=tuple(sorted(observer.written)),
         acted=observer.acted,
+        effects=tuple(sorted(observer.effects)),
         display_ids=result.display_ids,
         display_updates=tuple(dict(update) for update in result.display_updates),
         widgets=result.widgets,
@@ -87,7 +90,8 @@ def execute(
     if watch is None:
         return outcome
     failed = not outcome.ok and job.stop_on_error
-    return watch.describe(outcome, result, spec, ship=job.ship and not failed)
+    ship = job.ship and not failed
+    return watch.describe(outcome, result, spec, observer, ship=ship)
 
 
 def apply_blob(shell: CellShell, count: int, manifest: Message, spec: SessionSpec) -> None:
@@ -147,9 +151,16 @@ class _NamespaceWatch:
         self._watch = Watch(job.changes, self._index, namespace, tolerated=tolerant)
         self._ambient = shell.within(AmbientWatch)
         self._warned = WarnedWatch()
+        self._trace = None if job.trace is None else Trace(job, self._index, namespace)
 
     def describe(
-        self, outcome: Outcome, result: CellResult, spec: SessionSpec, *, ship: bool
+        self,
+        outcome: Outcome,
+        result: CellResult,
+        spec: SessionSpec,
+        observer: observe.Observer,
+        *,
+        ship: bool,
     ) -> Outcome:
         """``outcome`` with what was bound, deleted and changed, and with the changes' blob."""
         namespace: Namespace = self._shell.user_ns
@@ -176,6 +187,8 @@ class _NamespaceWatch:
             changed=tuple(sorted(names)),
             ambient=tuple(sorted([*ambient.keys() - fresh, *self._warned.names(shown)])),
         )
+        if self._job.mark is not None:
+            outcome = self._mark(outcome, bound, {} if self._job.imports else ambient, observer)
         if not ship:
             return outcome
         if self._watch.pinned:
@@ -193,7 +206,40 @@ class _NamespaceWatch:
             return replace(outcome, unshippable=error.message, no_room=True)
         except Exception as error:  # the values' own code runs here, and may fail in any way
             return replace(outcome, unshippable=_why_unshippable(error, bound, namespace))
-        return replace(outcome, blob=manifest.to_json(), refs=tuple(sorted(changes.refs)))
+        outcome = replace(outcome, blob=manifest.to_json(), refs=tuple(sorted(changes.refs)))
+        return self._with_files(outcome, spec)
+
+    def _mark(
+        self,
+        outcome: Outcome,
+        bound: Mapping[str, Any],
+        ambient: Mapping[str, Any],
+        observer: observe.Observer,
+    ) -> Outcome:
+        """``outcome`` with the versions that it made, and what it depended on."""
+        marker = Marker(self._shell.user_ns, self._index)
+        wanted = {*outcome.bound, *outcome.changed}.intersection(self._job.mark or ())
+        marks = marker.mark_all(wanted)
+        traced = None
+        if self._trace is not None:
+            traced = self._trace.tell(observer, bound, marker.modules)
+        states = mark_ambient(ambient)
+        return replace(outcome, marks=marks, ambient_marks=states, traced=traced)
+
+    def _with_files(self, outcome: Outcome, spec: SessionSpec) -> Outcome:
+        """``outcome`` with what the cell wrote, where it was declared."""
+        paths = [
+            path
+            for path in declared_files(self._job.writes, spec.folder, outcome.files_written)
+            if Path(path).exists()
+        ]
+        if not self._job.writes:
+            return outcome
+        try:
+            return replace(outcome, kept_files=keep_files(paths, Path(spec.results), spec.folder))
+        except (ResultError, OSError) as error:
+            why = f"the files it wrote can't be kept: {error}"
+            return replace(outcome, traced={**(outcome.traced or {}), "why": why})
 
 
 def _why_unshippable(error: Exception, bound: dict[str, Any], namespace: Namespace) -> str:

@@ -53,8 +53,8 @@ class Fingerprinter:
 
     After ``digest``, ``partial`` says that something was passed over, and ``unknown`` of what
     type it was; ``late`` are the global names that functions in the value read when they are
-    called, ``modules`` where its types and functions come from, and ``met`` the ids of the
-    objects in it that can be changed.
+    called, ``modules`` where its types and functions come from, and ``met`` the objects in it
+    that can be changed.
     """
 
     def __init__(self, namespace: Namespace) -> None:
@@ -68,7 +68,7 @@ class Fingerprinter:
         self._done: dict[int, bytes] = {}  # others: whether one is shared can't be noticed
         self._alive: list[Any] = []
         self._left = BUDGET
-        self._owners: set[int] = set()
+        self._owners: dict[int, Any] = {}
         self.partial = False
         self.unknown = ""
         self.late = set()
@@ -76,9 +76,9 @@ class Fingerprinter:
         return self._feed(value).hex()
 
     @property
-    def met(self) -> set[int]:
-        """The ids of what can be changed in the value, and of arrays whose memory it shows."""
-        return self._seen.keys() | self._owners
+    def met(self) -> dict[int, Any]:
+        """What can be changed in the value, and arrays whose memory it shows, by their ids."""
+        return {id(part): part for part in self._alive if id(part) in self._seen} | self._owners
 
     def _pass_over(self, cls: type, why: str = "") -> None:
         self.partial = True
@@ -177,7 +177,7 @@ class Fingerprinter:
             # made by a call: what it was made with is part of it
             made = value.__closure__, value.__defaults__, value.__kwdefaults__
             return _hash(b"function", *named, *(self._feed(part, depth) for part in made))
-        self.late |= _global_names(value.__code__)
+        self.late |= global_names(value.__code__)
         parts = (value.__defaults__, value.__kwdefaults__, value.__closure__, value.__dict__)
         return _hash(b"function", _code(value.__code__), *(self._feed(p, depth) for p in parts))
 
@@ -291,7 +291,7 @@ def _constant(value: Any) -> bytes:
 
 
 @functools.lru_cache(maxsize=4096)
-def _global_names(code: types.CodeType) -> frozenset[str]:
+def global_names(code: types.CodeType) -> frozenset[str]:
     """The names that a function's code, with what is nested in it, looks up as globals."""
     found = {
         str(step.argval)
@@ -300,7 +300,7 @@ def _global_names(code: types.CodeType) -> frozenset[str]:
     }
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            found |= _global_names(constant)
+            found |= global_names(constant)
     return frozenset(found)
 
 
@@ -344,7 +344,8 @@ def _numpy(printer: Fingerprinter, value: Any, depth: int) -> bytes | None:
 
     if isinstance(value, np.ndarray):
         head = _hash(_name(type(value)), repr((value.dtype.str, value.shape)).encode())
-        printer._owners.add(id(owner_of(value)))
+        owner = owner_of(value)
+        printer._owners[id(owner)] = owner
         if value.dtype.hasobject:
             return _hash(head, printer._feed(value.tolist(), depth))
         if isinstance(value, np.ma.MaskedArray):
@@ -416,6 +417,8 @@ def _array(printer: Fingerprinter, array: Any, depth: int) -> bytes:
     import pandas as pd
 
     dtype = repr(array.dtype).encode()
+    if hasattr(array, "_pa_array"):
+        return _hash(dtype, printer._feed(array._pa_array, depth))
     if isinstance(array, pd.Categorical):
         parts = printer._feed(array.codes, depth), printer._feed(array.categories, depth)
         return _hash(dtype, *parts)

@@ -57,6 +57,9 @@ class Job:
     keep_out: bool = False  # a later cell names `_` or `Out`
     stop_on_error: bool = True  # False: a failed cell's changes are kept as well
     task: str = ""  # the task's name, for `orch_nb.run` and log records
+    mark: tuple[str, ...] | None = None  # variables whose versions are to be told, if written
+    trace: tuple[str, ...] | None = None  # tell what it depends on; paths that its source names
+    writes: tuple[str, ...] = ()  # files, patterns and folders to be kept when it has written them
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,11 @@ class Outcome:
     display_ids: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     display_updates: tuple[Message, ...] = ()
     widgets: Mapping[str, Any] = field(default_factory=dict)
+    effects: tuple[str, ...] = ()  # every kind of effect on the outside, in words
+    marks: Mapping[str, Any] = field(default_factory=dict)  # name → its version, see `Mark`
+    ambient_marks: Mapping[str, str] = field(default_factory=dict)  # state → its digest
+    traced: Message | None = None  # files, modules and packages that it used, see `trace`
+    kept_files: Message | None = None  # the manifest of the blob with the files it wrote
     refs: tuple[str, ...] = ()  # names whose objects the changes speak of
     cached: bool = False  # not run: the outcome of equal work, recorded before
     leftovers: str = ""  # threads or asyncio tasks left alive, in words
@@ -127,8 +135,10 @@ def to_message(record: Any) -> Message:
 def job_from(message: Mapping[str, Any]) -> Job:
     """The inverse of ``to_message`` for a job."""
     fields = dict(message)
-    for name in ("reads", "changes", "hide", "setups"):
+    for name in ("reads", "changes", "hide", "setups", "writes"):
         fields[name] = tuple(fields[name])
+    for name in ("mark", "trace"):
+        fields[name] = None if fields[name] is None else tuple(fields[name])
     fields["apply"] = tuple((number, manifest) for number, manifest in fields["apply"])
     fields["gate"] = Gate(fields["gate"])
     return Job(**fields)
@@ -145,6 +155,7 @@ def outcome_from(message: Mapping[str, Any]) -> Outcome:
         "bound",
         "deleted",
         "changed",
+        "effects",
         "refs",
         "ambient",
         "files_read",

@@ -63,6 +63,7 @@ class Observer:
         self.read: set[str] = set()
         self.written: set[str] = set()
         self.acted = ""
+        self.effects: set[str] = set()  # all of them, in words
         self._permit = permit
         self._asking = False
 
@@ -81,6 +82,7 @@ class Observer:
         """The cell is about to act; waits for permission the first time."""
         if self._asking:
             return
+        self.effects.add(words)
         if not self.acted:
             self.acted = words
             if self._permit is not None:
