@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import hashlib
 import itertools
+import json
 import random
 import re
 import shutil
@@ -21,7 +22,7 @@ from typing import Any
 
 from orch_nb.app.output import RunOutput
 from orch_nb.app.preparing import Prepared, prepare, setup_cells
-from orch_nb.app.verifying import visible
+from orch_nb.app.verifying import mask, visible
 from orch_nb.engine.driver import Driver, DriveRequest
 from orch_nb.engine.plan import Plan
 from orch_nb.engine.recording import Recording
@@ -75,7 +76,7 @@ _LIBRARIES = ("numpy", "pandas")  # imported once, in the template
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What one run gave: state, message, each cell's count and visible outputs, the files, and
-    each variable's digest and type."""
+    each variable's digest and type, the widgets' states without their random ids."""
 
     state: StateName
     message: str
@@ -86,6 +87,7 @@ class Seen:
     values: Mapping[str, tuple[str, ...]]
     where: tuple[str, ...]  # where each cell ran, for those who read a failure
     learned: tuple[str, ...]
+    widgets: tuple[str, ...]
 
 
 class _Borrowed:
@@ -259,7 +261,8 @@ class _Session:
         tasks = [self._recording.tasks[number] for number in sorted(self._recording.tasks)]
         bad = (StateName.FAILED, StateName.TIMED_OUT, StateName.CRASHED)
         failed = next((task.cell_number for task in tasks if task.state_name in bad), None)
-        cells = [c for c in self._document.document()["cells"] if "source" in c]
+        document = self._document.document()
+        cells = [c for c in document["cells"] if "source" in c]
         code = [c for c in cells if c["cell_type"] == "code"][-len(tasks) :]
         values = self._driver.values
         return Seen(
@@ -272,11 +275,18 @@ class _Session:
             {} if values is None else {k: tuple(v[:2]) for k, v in values.fingerprints.items()},
             tuple(f"{task.cell_number} {task.state_name} {task.where}" for task in tasks),
             tuple(f"{one.source}→{one.target} {one.reason}" for one in self._recording.learned),
+            _models(document["metadata"].get("widgets", {})),
         )
 
     async def _drive(self) -> Mapping[int, Outcome]:
         self._driver.bind_loop()
         return await self._driver.drive()
+
+
+def _models(widgets: Mapping[str, Any]) -> tuple[str, ...]:
+    """Every widget model as text, in an order that does not depend on their random ids."""
+    models = [model for bundle in widgets.values() for model in bundle["state"].values()]
+    return tuple(sorted(mask(json.dumps(model, sort_keys=True)) for model in models))
 
 
 def _digests(folder: Path) -> dict[str, str]:
