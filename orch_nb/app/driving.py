@@ -140,6 +140,8 @@ class _Driving:
         driver = Driver(plan, request, runner, recording, self._output)
         recording.on_failure(driver.store_failed)
         self._outcomes |= _in_thread(driver, self._control)
+        if runner.language_info:
+            self._document.set_language_info(runner.language_info)
         return driver
 
     def _wish(self, replan: Replan) -> None:

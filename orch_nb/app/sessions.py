@@ -20,7 +20,7 @@ class Session:
         if self._template is None and self.kernel.mode is not KernelMode.FOREIGN:
             from orch_nb.runners.local import Template
 
-            self._template = Template(self.kernel.python, self._folder)
+            self._template = Template(self.kernel.python, self._folder, self.kernel.env)
 
     def runner(self) -> Any:
         """A runner for the whole run, or for what is left of it."""

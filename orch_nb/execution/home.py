@@ -30,6 +30,7 @@ from orch_nb.execution.job import (
     job_from,
     to_message,
 )
+from orch_nb.execution.kernel import describe_language
 from orch_nb.execution.logs import capture_logs
 from orch_nb.execution.outputs import OutputEvent
 from orch_nb.execution.shell import CellShell
@@ -71,7 +72,8 @@ class _Home:
         os.chdir(spec.folder)
         context.set_run(spec.run)
         self.shell.set_sources({int(number): text for number, text in spec.sources.items()})
-        self.channel.send({"op": "opened", "pid": os.getpid(), "why_no_fork": forking.why_not()})
+        opened = {"op": "opened", "pid": os.getpid(), "language": describe_language()}
+        self.channel.send(opened)
 
     def run(self, message: Message) -> None:
         """Run a cell here."""

@@ -44,6 +44,19 @@ class CellFiles:
         return name
 
 
+def describe_language() -> dict[str, Json]:
+    """What an IPython kernel tells of its language, and a notebook keeps as language_info."""
+    return {
+        "codemirror_mode": {"name": "ipython", "version": sys.version_info.major},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": f"ipython{sys.version_info.major}",
+        "version": ".".join(map(str, sys.version_info[:3])),
+    }
+
+
 @dataclass(frozen=True)
 class KernelShell:
     """An IPython shell, the kernel it believes in (None in a browser), and how to undo both."""

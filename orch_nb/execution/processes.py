@@ -60,6 +60,17 @@ def children_of(pid: int) -> list[int]:
     return [int(line) for line in listed.stdout.split()]
 
 
+def how_it_ended(code: int) -> str:
+    """An exit code, or a negated signal number, in words: "exit code 3", "SIGSEGV"."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"{name} (out of memory?)" if -code == signal.SIGKILL else name
+
+
 def memory_of(pid: int) -> int | None:
     """A process's resident memory in bytes, or None when it can't be told."""
     try:

@@ -16,7 +16,7 @@ from orch_nb.execution.blame import describe_error
 from orch_nb.execution.history import SerialHistory
 from orch_nb.execution.kernel import create_kernel_shell, create_loop
 from orch_nb.execution.leftovers import Leftovers
-from orch_nb.execution.outputs import CellResult, Json, Sink
+from orch_nb.execution.outputs import CellResult, Sink
 from orch_nb.execution.recorder import OutputRecorder, current_request
 from orch_nb.execution.stdin import no_input
 from orch_nb.execution.streams import (
@@ -25,7 +25,6 @@ from orch_nb.execution.streams import (
     capture_descriptors,
     flush_originals,
 )
-from orch_nb.execution.widgets import widgets_metadata
 
 T = TypeVar("T")
 
@@ -181,10 +180,6 @@ class CellShell:
         Cells after it find it in `Out` and `_`.
         """
         self._history.set_out(count, value)
-
-    def widget_state(self) -> Json:
-        """Return `metadata.widgets` for all models of this process, or None if there are none."""
-        return widgets_metadata(self._recorder.widgets.all())
 
     def handle_interrupt(self, signum: int, frame: FrameType | None) -> None:
         """Signal handler that ends the running cell as a kernel's interrupt does.

@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from orch_nb.execution.outputs import Json, Output
-
-MIME = "application/vnd.jupyter.widget-state+json"
-
-
-def widgets_metadata(models: Mapping[str, Json]) -> Json:
-    """Return a notebook's `metadata.widgets` for ``models`` (by model id), or None without any."""
-    if not models:
-        return None
-    return {MIME: {"state": dict(models), "version_major": 2, "version_minor": 0}}
 
 
 class OutputMirror:
@@ -102,10 +93,6 @@ class WidgetModels:
         """Return the models opened or changed since `begin`, in a notebook's form."""
         changed = {model for model, mirror in self._mirrors.items() if mirror.changed}
         return self._serialise(m for m in self._states if m in self._touched | changed)
-
-    def all(self) -> dict[str, Json]:
-        """Return every model ever opened, in a notebook's form; a closed one stays."""
-        return self._serialise(self._states)
 
     def take_synced(self) -> dict[str, list[Output]]:
         """Return, once, the Output widgets whose outputs the kernel side has yet to learn."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
 
@@ -100,7 +100,12 @@ MissedBlob = tuple[int, Message, Sequence[str]]
 
 
 class Runner(Protocol):
-    """Runs jobs for one flow run. All methods are called in the driver's event loop."""
+    """Runs jobs for one flow run. All methods are called in the driver's event loop.
+
+    ``language_info`` is what a notebook's metadata tell under that name; empty until opened.
+    """
+
+    language_info: Mapping[str, Any]
 
     async def open(self, spec: SessionSpec, listener: Listener) -> None:
         """Start the session. Raises SessionError when it can't be had."""

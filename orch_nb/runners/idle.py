@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from orch_nb.execution.job import Job, Message, SessionSpec
 from orch_nb.runners.base import Collect, FinalValues, Listener, MissedBlob
@@ -10,6 +11,8 @@ from orch_nb.runners.base import Collect, FinalValues, Listener, MissedBlob
 
 class IdleRunner:
     """See orch_nb.runners.base.Runner; it can't be asked to run anything."""
+
+    language_info: Mapping[str, Any] = {}
 
     async def open(self, spec: SessionSpec, listener: Listener) -> None:
         """Nothing is to be opened."""

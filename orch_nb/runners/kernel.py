@@ -6,6 +6,7 @@ import asyncio
 import collections
 import contextlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from orch_nb.errors import SessionError
 from orch_nb.execution import processes
@@ -37,6 +38,7 @@ class KernelRunner:
     """See orch_nb.runners.base.Runner. The kernel holds the values; nothing can be shipped."""
 
     def __init__(self, kernel: KernelChoice, *, patience: float = _START_SECONDS) -> None:
+        self.language_info: Mapping[str, Any] = {}
         self._kernel = kernel
         self._patience = patience
         self._process: KernelProcess | None = None
@@ -55,6 +57,7 @@ class KernelRunner:
         self._process = process  # known before it has started, so that it can be killed
         await process.start(spec.folder, spec.environment, self._patience)
         python = self._kernel.language.lower() == "python"
+        self.language_info = process.language_info
         self._cells = CellClient(process, self._show, python=python)
         self._working = asyncio.create_task(self._work(process))
         self._working.add_done_callback(self._worked)

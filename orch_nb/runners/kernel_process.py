@@ -25,7 +25,8 @@ _POLITE = 3.0  # seconds that an idle kernel has to end by itself, half of it be
 
 
 class KernelProcess:
-    """One kernel, from start to close. ``manager`` and ``client`` are jupyter_client's."""
+    """One kernel, from start to close. ``manager`` and ``client`` are jupyter_client's;
+    ``language_info`` is what it tells of its language, once started."""
 
     def __init__(self, name: str, arguments: Sequence[str] = ()) -> None:
         self._name = name
@@ -36,6 +37,7 @@ class KernelProcess:
         self.manager: Any = AsyncKernelManager(kernel_name=name, log=log)
         self.manager.shutdown_wait_time = _POLITE
         self.client: Any = None
+        self.language_info: Mapping[str, Any] = {}
 
     async def start(self, folder: str, environment: Mapping[str, str], patience: float) -> None:
         """Start the kernel and wait ``patience`` seconds for its first answer.
@@ -48,7 +50,9 @@ class KernelProcess:
             # no stdin: a cell that asks for input gets an error; no heartbeat: the process is ours
             self.client.start_channels(stdin=False, hb=False)
             await self.client.wait_for_ready(timeout=patience)
-        except (OSError, RuntimeError) as error:
+            reply = await self.client.kernel_info(reply=True, timeout=patience)
+            self.language_info = reply["content"].get("language_info", {})
+        except (OSError, RuntimeError, TimeoutError) as error:
             words = await self._why_not_started(error, patience)
             await self.close(politely=False)
             raise SessionError(f"kernel '{self._name}' {words}") from error
@@ -80,12 +84,11 @@ class KernelProcess:
         code = await self.manager.provisioner.poll() if self.manager.provisioner else None
         if code is None:
             return ""
+        words = processes.how_it_ended(code)
         if code < 0:
-            with contextlib.suppress(ValueError):
-                extra = " (out of memory?)" if -code == signal.SIGKILL else ""
-                return f"ended by {signal.Signals(-code).name}{extra}"
+            return f"ended by {words}"
         said = self._last_line()
-        return f"exit code {code}" + (f": {said}" if said else "")
+        return words + (f": {said}" if said else "")
 
     async def close(self, *, politely: bool) -> None:
         """End the kernel, once; ``politely`` lets it finish its own affairs first."""

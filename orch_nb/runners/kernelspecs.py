@@ -159,17 +159,16 @@ def _why_foreign(spec: Any, python: str | None, env: Mapping[str, str]) -> tuple
         return f"its language is {spec.language}", False
     if python is None:
         return "it is no IPython kernel of this machine", False
-    early = sorted(key for key in env if key.startswith(("PYTHON", "LD_", "DYLD_")))
-    if early:
-        return f"it sets {early[0]} for its interpreter", False
-    if _identity(python) == _identity(sys.executable):
+    early = any(key.startswith(("PYTHON", "LD_", "DYLD_")) for key in env)
+    ours = _identity(python) == _identity(sys.executable)
+    if ours and not early:
         return "", True
     version = _ask_version(python, tuple(sorted(env.items())))
     if version is None:
-        return "its Python has no orch_nb", False
+        return "its Python has no orch_nb", False  # or none that the kernel's variables let it find
     if _series(version) != _series(__version__):
         return f"its Python has orch_nb {version}, and this is {__version__}", False
-    return "", False
+    return "", ours
 
 
 def _is_local(spec: Any) -> bool:

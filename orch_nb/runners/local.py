@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from orch_nb.errors import SessionError
 from orch_nb.execution import processes
@@ -37,9 +38,17 @@ _INTERRUPT_GRACE = 3.0  # seconds that a cell in the home process has to end whe
 
 
 class Template:
-    """The template process of one interpreter, exec'd and never forked from this process."""
+    """The template process of one interpreter, exec'd and never forked from this process.
 
-    def __init__(self, python: str | None = None, folder: str | Path | None = None) -> None:
+    ``environment`` is added to this process's; it counts from the interpreter's first moment.
+    """
+
+    def __init__(
+        self,
+        python: str | None = None,
+        folder: str | Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         ours, theirs = socket.socketpair()
         self.sock = ours
         self._process = subprocess.Popen(
@@ -55,6 +64,7 @@ class Template:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             cwd=folder,
+            env={**os.environ, **(environment or {})},
             start_new_session=True,  # a Ctrl-C in the terminal is the driver's to handle
         )
         theirs.close()
@@ -98,6 +108,7 @@ class LocalRunner:
     """See orch_nb.runners.base.Runner."""
 
     def __init__(self, template: Template) -> None:
+        self.language_info: Mapping[str, Any] = {}
         self._template = template
         self._children: dict[tuple[int, int], _Child] = {}
         self._reaping: dict[int, tuple[int, int]] = {}
@@ -121,6 +132,7 @@ class LocalRunner:
         self._home.send({"op": "open", "spec": to_message(spec)})
         opened = await self._opened
         self._home_pid = opened["pid"]
+        self.language_info = opened["language"]
 
     def run_at_home(self, job: Job) -> None:
         self._at_home = job
@@ -266,7 +278,9 @@ class LocalRunner:
         child = self._children.pop(key)
         child.wire.close()
         if not child.dropped and message["code"] != 0:
-            self._report(Lost(*key, _how_it_ended(message["code"])))
+            words = processes.how_it_ended(message["code"])
+            with_or_by = "with" if message["code"] > 0 else "by"
+            self._report(Lost(*key, f"its process ended {with_or_by} {words}"))
 
     def _kill(self, child: _Child) -> None:
         if child.pid is not None and child.pid not in self._reaping:
@@ -309,15 +323,3 @@ class LocalRunner:
     def _report(self, report: Report) -> None:
         if not self._closing:
             self._tell(report)
-
-
-def _how_it_ended(code: int) -> str:
-    """An exit code, or a negated signal number, in words."""
-    if code >= 0:
-        return f"its process ended with exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    extra = " (out of memory?)" if -code == signal.SIGKILL else ""
-    return f"its process was ended by {name}{extra}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +64,7 @@ def test_the_output_notebook_tells_states_per_cell(bench: Bench, sales: Path) ->
         assert cell.metadata.orch_nb.state == "Completed"
         assert cell.metadata.papermill.status == "completed"
     assert notebook.metadata.papermill.output_path is not None
+    assert notebook.metadata.language_info.version == platform.python_version()
 
 
 def test_the_result_for_scripts(bench: Bench, sales: Path) -> None:

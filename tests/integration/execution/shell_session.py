@@ -21,8 +21,10 @@ def main(sources: Path, results: Path) -> None:
                     earlier["outputs"][position]["data"] = update["data"]
                     earlier["outputs"][position]["metadata"] = update["metadata"]
         cells.append(dataclasses.asdict(dataclasses.replace(result, value=None)))
-    widgets = shell.widget_state()
     shell.close()
+    widgets = {}
+    for cell in cells:
+        widgets |= cell["widgets"]
     results.write_text(json.dumps({"cells": cells, "widgets": widgets}))
 
 

@@ -49,7 +49,7 @@ CASES = read_cases()
 
 @dataclass(frozen=True)
 class Run:
-    """Outputs by cell, and `metadata.widgets`."""
+    """Outputs by cell, and the widgets' models by id."""
 
     outputs: list[list[dict]]
     widgets: dict
@@ -77,7 +77,8 @@ def run_in_kernel(sources: list[str], folder: Path) -> Run:
     ).execute(env=environment)
     plain = json.loads(nbformat.writes(notebook))
     outputs = [[joined(output) for output in cell["outputs"]] for cell in plain["cells"]]
-    return Run(outputs, plain["metadata"].get("widgets") or {})
+    bundle = plain["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]
+    return Run(outputs, bundle["state"])
 
 
 def joined(output: dict) -> dict:
@@ -101,7 +102,7 @@ def run_in_shell(sources: list[str], folder: Path) -> Run:
     environment = {**os.environ, "PYTHONPATH": str(Path(orch_nb.__file__).parents[1])}
     subprocess.run(command, check=True, cwd=folder, env=environment, timeout=120)
     told = json.loads(results.read_text())
-    return Run([cell["outputs"] for cell in told["cells"]], told["widgets"] or {})
+    return Run([cell["outputs"] for cell in told["cells"]], told["widgets"])
 
 
 MASKS = [
@@ -162,5 +163,4 @@ def test_widget_state_is_what_nbclient_keeps(runs) -> None:
 
 def states(widgets: dict) -> list[str]:
     """The models in an order that does not depend on their random ids."""
-    models = widgets["application/vnd.jupyter.widget-state+json"]["state"]
-    return sorted(json.dumps(masked(model), sort_keys=True) for model in models.values())
+    return sorted(json.dumps(masked(model), sort_keys=True) for model in widgets.values())

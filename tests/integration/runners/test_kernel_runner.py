@@ -27,11 +27,10 @@ BASH = {
     "display_name": "Bash",
     "language": "bash",
 }
-PYTHON = {  # a variable of the interpreter's own makes it foreign
-    "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+PYTHON = {  # an option of its own makes it foreign
+    "argv": [sys.executable, "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
     "display_name": "Elsewhere",
     "language": "python",
-    "env": {"PYTHONSAFEPATH": "1"},
 }
 BROKEN = {
     "argv": [sys.executable, "-c", "raise SystemExit('no kernel in here')"],

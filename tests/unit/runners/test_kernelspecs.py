@@ -143,7 +143,7 @@ def test_an_interpreter_is_asked_once_and_not_for_long(
         (IPYKERNEL, {"language": "bash"}, "its language is bash"),
         (["-m", "other_kernel", "-f", "{connection_file}"], {}, "it is no IPython kernel"),
         ([*IPYKERNEL, "--profile=mine"], {}, "it is no IPython kernel"),
-        (IPYKERNEL, {"env": {"PYTHONPATH": "/lib"}}, "it sets PYTHONPATH for its interpreter"),
+        (IPYKERNEL, {"env": {"PYTHONHOME": "/nowhere"}}, "its Python has no orch_nb"),
     ],
 )
 def test_what_only_the_kernel_itself_can_do_is_left_to_it(
@@ -153,6 +153,13 @@ def test_what_only_the_kernel_itself_can_do_is_left_to_it(
     choice = find_kernel("own", "python")
     assert choice.mode is KernelMode.FOREIGN
     assert choice.why.startswith(why)
+
+
+def test_variables_for_the_interpreter_are_given_to_its_process(jupyter: Path) -> None:
+    variables = {"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"}
+    install(jupyter, "fixed", [sys.executable, *IPYKERNEL], env=variables)
+    choice = find_kernel("fixed", "python")
+    assert (choice.mode, choice.env, choice.why) == (KernelMode.OURS, variables, "")
 
 
 def test_without_a_name_the_language_decides(jupyter: Path) -> None:
