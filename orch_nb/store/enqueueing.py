@@ -120,9 +120,7 @@ def _insert_named(transaction: Transaction, runs: Sequence[FlowRun]) -> list[Flo
     attempt = 0
     while left:
         plain = attempt == 0 and len(runs) <= _FEW
-        trying = {
-            run.id: dataclasses.replace(run, name=_name(run, plain), epoch=0) for run in left
-        }
+        trying = {run.id: dataclasses.replace(run, name=_name(run, plain), epoch=0) for run in left}
         added = connection.execute(statement, [rows.flow_run_row(run) for run in trying.values()])
         done = {FlowRunId(row[0]) for row in added}
         named |= {run_id: trying[run_id] for run_id in done}
