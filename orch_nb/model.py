@@ -100,6 +100,7 @@ class FlowRun:
     start_time: datetime | None = None
     end_time: datetime | None = None
     epoch: int = 0
+    pinned: bool = False  # kept when old runs are deleted; given by the store
 
     @property
     def state_type(self) -> StateType:

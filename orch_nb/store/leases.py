@@ -33,13 +33,21 @@ class LeaseObserver:
         return tuple(lease for lease, since in watched.values() if now - since >= self.length)
 
 
-def new_holder() -> str:
-    """A name for a holder in this process: ``HOST/PID/BIRTH/RANDOM``.
+def new_holder(label: str = "") -> str:
+    """A name for a holder in this process: ``HOST/PID/BIRTH/RANDOM``, or ``…/RANDOM:LABEL``.
 
     The host is this boot of this machine (or container), and the birth is the process's, so
     that a number used again is not taken for the same process.
     """
-    return f"{_host()}/{os.getpid()}/{_birth(os.getpid())}/{uuid.uuid4().hex[:8]}"
+    last = uuid.uuid4().hex[:8] + (f":{label.replace('/', '-')}" if label else "")
+    return f"{_host()}/{os.getpid()}/{_birth(os.getpid())}/{last}"
+
+
+def holder_label(holder: str) -> str:
+    """The label that the holder was given, or else its process in words."""
+    host, _, rest = holder.partition("/")
+    label = rest.rpartition("/")[2].partition(":")[2]
+    return label or f"process {rest.partition('/')[0]} on {host.partition('.')[0]}"
 
 
 def is_gone(holder: str) -> bool:

@@ -86,6 +86,7 @@ def flow_run(row: RowMapping) -> FlowRun:
         start_time=moment(row["start_time"]),
         end_time=moment(row["end_time"]),
         epoch=row["epoch"],
+        pinned=row["pinned"],
     )
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 METADATA = MetaData(
@@ -68,6 +69,7 @@ FLOW_RUNS = Table(
     Column("end_time", BigInteger),
     Column("cancel_requested", BigInteger),
     Column("cancel_requested_by", Text),
+    Column("pinned", Boolean, nullable=False, server_default=false()),
     Index(None, "state_type", "id"),
     Index(None, "state_name", "id"),
     Index(None, "flow", "state_type", "id"),

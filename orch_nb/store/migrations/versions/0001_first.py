@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("end_time", sa.BigInteger()),
         sa.Column("cancel_requested", sa.BigInteger()),
         sa.Column("cancel_requested_by", sa.Text()),
+        sa.Column("pinned", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_flow_runs")),
         sa.UniqueConstraint("name", name=op.f("uq_flow_runs_name")),
     )
