@@ -26,7 +26,7 @@ def json_schema(options: type[TaskOptions] | type[FlowOptions]) -> dict[str, Any
         elif spec.kind in PAIRS:
             number = {"type": "integer", "minimum": 1} if spec.kind == "counts" else {}
             schema |= {"type": "object", "additionalProperties": number or {"type": "number"}}
-        elif spec.kind == "names":
+        elif spec.kind in {"names", "paths"}:
             schema |= {"type": "array", "items": {"type": "string", "minLength": 1}}
         elif spec.kind == "choice":
             schema |= {"type": "string", "enum": list(spec.choices)}

@@ -142,7 +142,7 @@ def to_json_value(spec: OptionSpec, value: Any) -> Any:
     match spec.kind:
         case "duration" | "durations":
             return value_text(spec, value)
-        case "names":
+        case "names" | "paths":
             return list(value)
         case "counts" | "amounts":
             return dict(value)
@@ -181,6 +181,8 @@ def parse_value(spec: OptionSpec, text: str, *, where: str | None = None) -> Any
         case "names":
             parts = [part.strip() for part in text.split(",")]
             return tuple(check_name(part, where=where) for part in parts if part)
+        case "paths":
+            return tuple(_path(spec, part.strip(), where) for part in text.split(","))
         case _:
             return text
 
@@ -222,7 +224,7 @@ def _build(options: type[Options], given: dict[str, Any], where: str | None) -> 
 def _put(given: dict[str, Any], spec: OptionSpec, value: Any, where: str | None) -> None:
     if spec.field not in given:
         given[spec.field] = value
-    elif spec.kind == "names":
+    elif spec.kind in {"names", "paths"}:
         given[spec.field] += value
     elif spec.kind in PAIRS:
         given[spec.field] = merge_pairs(spec, [given[spec.field], value], where=where)
@@ -282,6 +284,8 @@ def _native(spec: OptionSpec, value: Any, where: str | None) -> Any:
             return tuple(_duration(spec, item, where) for item in items)
         case "names" if items is not None:
             return tuple(check_name(item, where=where) for item in items)
+        case "paths" if items is not None:
+            return tuple(_path(spec, item, where) for item in items)
         case "number" if number:
             return _at_least(spec, round(float(value), 9), where)
         case "counts" | "amounts" if isinstance(value, Mapping):
@@ -296,6 +300,7 @@ def _native(spec: OptionSpec, value: Any, where: str | None) -> Any:
         "duration": "a duration",
         "durations": "a duration or a list of durations",
         "names": "a list of names",
+        "paths": "a list of paths",
         "number": "a number",
         "counts": "names with whole numbers",
         "amounts": "names with amounts",
@@ -371,6 +376,16 @@ def _pairs(spec: OptionSpec, pairs: Sequence[Any], where: str | None) -> amounts
     return tuple(found.items())
 
 
+def _path(spec: OptionSpec, path: object, where: str | None) -> str:
+    """A path in the run's folder, or an absolute one."""
+    fits = isinstance(path, str) and path.isprintable() and path.strip(" .") and "," not in path
+    if not isinstance(path, str) or not fits:
+        raise _misfit(spec, path, "paths", where)
+    if "://" in path or ".." in path.split("/"):
+        raise _misfit(spec, path, "paths of local files in the run's folder", where)
+    return path
+
+
 def _misfit(
     spec: OptionSpec, value: object, wanted: str, where: str | None, hint: str | None = None
 ) -> OptionError:
@@ -398,7 +413,7 @@ def value_text(spec: OptionSpec, value: Any) -> str:
             return format_duration(value)
         case "durations":
             return ",".join(format_duration(seconds) for seconds in value)
-        case "names":
+        case "names" | "paths":
             return ",".join(value)
         case "number":
             return amounts.format_number(value)

@@ -18,7 +18,7 @@ def option(
     """A dataclass field that carries its option's kind and help.
 
     ``kind`` is one of: flag, int and number (not below ``minimum``), str, duration (seconds as
-    float, above 0), durations (tuple of seconds), names (tuple of str, comma separated), counts
+    float, above 0), durations (tuple of seconds), names and paths (tuples of str, comma separated), counts
     and amounts (tuple of (name, whole number above 0) and (name, number)), choice.
     """
     return dataclasses.field(
@@ -56,6 +56,19 @@ class TaskOptions:
         False, kind="flag", help="effects wait until every earlier cell has ended well"
     )
     independent: bool = option(False, kind="flag", help="effects never wait for another cell")
+    cache: bool = option(
+        False, kind="flag", help="take the outcome of equal work on equal inputs, if there is one"
+    )
+    cache_ttl: float | None = option(
+        None, kind="duration", help="an outcome that is older is not taken"
+    )
+    cache_extra: str | None = option(
+        None, kind="str", help="a text that the outcome depends on, such as a version"
+    )
+    refresh: bool = option(False, kind="flag", help="run even if an outcome could be taken")
+    writes: tuple[str, ...] = option(
+        (), kind="paths", help="files, patterns or folders it writes: kept and brought back"
+    )
     uses: tuple[tuple[str, int], ...] = option(
         (), kind="counts", help="places it takes in limits that all runs share, such as db"
     )
@@ -83,11 +96,33 @@ class FlowOptions:
     fail_fast: bool = option(False, kind="flag", help="cancel what still runs when a task fails")
     allow_errors: bool = option(False, kind="flag", help="keep a failed cell's output and go on")
     timeout: float | None = option(None, kind="duration", help="longest time of the whole run")
+    cache: bool = option(False, kind="flag", help="--cache for every task and plain cell")
+    cache_ttl: float | None = option(
+        None, kind="duration", help="outcomes that are older are not taken"
+    )
+    cache_extra: str | None = option(
+        None, kind="str", help="a text that all outcomes depend on, such as a version"
+    )
+    refresh: bool = option(
+        False, kind="flag", help="run all, and let what is cached be overwritten"
+    )
     flow_retries: int = option(
         0, kind="int", help="how often a failed run is resumed; what is done is not run again"
     )
     flow_retry_delay: tuple[float, ...] = option(
         (0.0,), kind="durations", help="wait before a run is retried; a list gives each its own"
+    )
+    on_crash: str = option(
+        "fail",
+        kind="choice",
+        choices=("fail", "resume"),
+        help="what a crash does: end the run, or go on from what is done, up to three times",
+    )
+    keep: str = option(
+        "auto",
+        kind="choice",
+        choices=("auto", "all"),
+        help="which plain cells' values are kept: those quickly written, or all; tasks' always are",
     )
     limit: tuple[tuple[str, int], ...] = option(
         (), kind="counts", help="how many tasks of all runs may hold a name at once, such as db=4"
@@ -151,6 +186,7 @@ class OptionSpec:
             "duration": "TIME",
             "durations": "TIME[,TIME…]",
             "names": "NAME[,NAME…]",
+            "paths": "PATH[,PATH…]",
             "number": "X",
             "counts": "NAME[=N][,…]",
             "amounts": "NAME=AMOUNT[,…]",

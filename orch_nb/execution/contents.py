@@ -14,6 +14,7 @@ from typing import Any, Self
 import xxhash
 
 ABSENT = "absent"
+_OURS = ".run.ipynb"
 _PIECE = 1 << 22
 _SETTLED = 2_000_000_000  # nanoseconds after which a file's time tells of every later change
 _PATTERN = frozenset("*?[")
@@ -57,9 +58,9 @@ def content_of(path: str, now: int, known: Content | None = None) -> Content:
             return Content(_listing(path))
         if not stat.S_ISREG(found.st_mode):
             return Content("no plain file")
-        if known is not None and known.settled:
-            if (known.size, known.modified) == (found.st_size, found.st_mtime_ns):
-                return known
+        same = known and (known.size, known.modified) == (found.st_size, found.st_mtime_ns)
+        if known is not None and known.settled and same:
+            return known
         settled = now - found.st_mtime_ns > _SETTLED
         return Content(_digest(path), found.st_size, found.st_mtime_ns, settled)
     except FileNotFoundError:
@@ -94,6 +95,8 @@ def _listing(path: str) -> str:
     digest = xxhash.xxh3_128()
     with os.scandir(path) as entries:
         for name in sorted(entry.name for entry in entries):
+            if name.endswith(_OURS) or name.startswith("."):
+                continue  # a run's own output
             digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
     return digest.hexdigest()
 

@@ -128,6 +128,8 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         path, _mode, flags = arguments
         observer.see_open(path, flags)
     elif event in ("os.listdir", "os.scandir"):
+        if sys._getframe(1).f_code.co_filename.startswith("<frozen importlib"):
+            return  # looks for a module; which one it finds is known by other means
         folder = _path_text(arguments[0] if arguments[0] is not None else ".")
         if folder is not None:
             observer.read.add(f"{folder}/")

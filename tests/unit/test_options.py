@@ -73,7 +73,8 @@ def test_quotes_spaces_underscores_and_repeated_names() -> None:
             "--zzz",
             "unknown option --zzz",
             "known are --needs, --retries, --retry-delay, --retry-backoff, --retry-jitter, "
-            "--retry-max-delay, --retry-on, --timeout, --in-order, --independent, --uses, "
+            "--retry-max-delay, --retry-on, --timeout, --in-order, --independent, --cache, "
+            "--cache-ttl, --cache-extra, --refresh, --writes, --uses, "
             "--resources",
         ),
         ("-r 3", "unknown option -r", None),

@@ -117,9 +117,8 @@ def _rules(node: Node, circumstances: Circumstances) -> Field:
 def _environment(number: int, versions: Versions, circumstances: Circumstances) -> list[Field]:
     names: set[str] = set()
     for node in versions.nodes:
-        if (node.cell.number <= number and ENVIRONMENT in node.ambient_reads) or (
-            node.cell.number <= number and "environ" in node.cell.source
-        ):
+        asks = ENVIRONMENT in node.ambient_reads or "environ" in node.cell.source
+        if asks and node.cell.number <= number:
             names |= literals(node.cell.source)
     environment = circumstances.environment
     known = sorted(name for name in names if name in environment or name.isupper())
