@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from orch_nb.app.destination import lasting_path
 from orch_nb.app.earlier import decide_soundly, read_made
@@ -16,6 +17,7 @@ from orch_nb.app.output import RunOutput
 from orch_nb.app.preparing import Prepared, setup_cells
 from orch_nb.app.requests import Control, RunRequest, RunResult
 from orch_nb.app.reusing import Decision, Made, Use, Wishes, with_known
+from orch_nb.app.secrets import resolve_references
 from orch_nb.app.sessions import Session
 from orch_nb.engine.driver import Driver, DriveRequest
 from orch_nb.engine.events import Listener, RunStarted
@@ -29,8 +31,11 @@ from orch_nb.notebook.writer import OutputWriter
 from orch_nb.results.location import Location
 from orch_nb.runners.base import Collect
 from orch_nb.runners.idle import IdleRunner
+from orch_nb.runners.redacting import RedactingRunner, Redactor
 from orch_nb.states import StateName
 from orch_nb.store import Store, StoreWriter
+
+_MOST_CRASHES = 3  # after which `--on-crash resume` gives up
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,8 @@ class _Driving:
         self._prepared = run.prepared
         self._wishes = wishes_of(run.request)
         self._outcomes: dict[int, Outcome] = {}
+        self._retries = 0
+        self._crashes = 0
 
     def to_the_end(self) -> RunResult:
         """Pass after pass, until none is wanted."""
@@ -105,9 +112,10 @@ class _Driving:
         try:
             while True:
                 driver = self._pass(made, decisions)
-                if driver.replan is None:
+                if driver.replan is not None:
+                    self._wish(driver.replan)
+                elif not self._goes_on(driver):
                     return self._finish(driver)
-                self._wish(driver.replan)
                 made, decisions = self._look_again()
         except BaseException as error:
             recording = self._recording
@@ -136,13 +144,42 @@ class _Driving:
             cancel_requested=partial(self._store.cancel_requested, run.record.id),
             known=known,
         )
-        runner = IdleRunner() if plan.is_settled else self._session.runner()
+        runner = IdleRunner() if plan.is_settled else self._redacting(self._session.runner())
         driver = Driver(plan, request, runner, recording, self._output)
         recording.on_failure(driver.store_failed)
         self._outcomes |= _in_thread(driver, self._control)
         if runner.language_info:
             self._document.set_language_info(runner.language_info)
         return driver
+
+    def _goes_on(self, driver: Driver) -> bool:
+        """Whether a run that went wrong is tried once more; the wait is over then."""
+        options, recording = self._run.prepared.options, self._recording
+        if driver.state in (StateName.FAILED, StateName.TIMED_OUT):
+            if self._retries >= options.flow_retries:
+                return False
+            delays = options.flow_retry_delay
+            delay = delays[min(self._retries, len(delays) - 1)]
+            self._retries += 1
+        elif driver.state is StateName.CRASHED and options.on_crash == "resume":
+            if self._crashes >= _MOST_CRASHES:
+                return False
+            delay = 0.0
+            self._crashes += 1
+        else:
+            return False
+        recording.set_run_state(StateName.AWAITING_RETRY, driver.message)
+        if not self._control.wait(delay, recording.beat):
+            driver.state, driver.message = StateName.CANCELLED, "cancelled by the user"
+            return False
+        recording.next_attempt()
+        return True
+
+    def _redacting(self, runner: Any) -> Any:
+        """The runner, whose reports hold none of the run's secrets."""
+        own = resolve_references(self._run.record.parameters.values()).values()
+        redactor = Redactor([*own, *self._run.request.secrets])
+        return RedactingRunner(runner, redactor) if redactor else runner
 
     def _wish(self, replan: Replan) -> None:
         """Take a surprise into account in the passes that follow."""
@@ -264,14 +301,24 @@ def _session_spec(run: ClaimedRun, session: Session) -> SessionSpec:
             "name": record.name,
             "flow": record.flow,
             "parameters": dict(record.parameters),
+            "data_interval": _interval(run.request),
         },
-        environment=dict(session.kernel.env),
+        environment={
+            **session.kernel.env,
+            **resolve_references(record.parameters.values()),
+        },
         sources={
             str(run.prepared.counts[cell.number]): cell.source
             for cell in run.prepared.notebook.cells
             if cell.number in run.prepared.counts
         },
     )
+
+
+def _interval(request: RunRequest) -> list[str] | None:
+    if request.data_interval is None:
+        return None
+    return [moment.isoformat() for moment in request.data_interval]
 
 
 def _read_values(driver: Driver, staging: Path) -> tuple[Mapping[str, bytes], Mapping[str, str]]:

@@ -82,6 +82,7 @@ def prepare(
         workers=1 if options.runner == "inline" else workers,
         overlap=options.runner != "inline" and not foreign,
         fail_fast=options.fail_fast,
+        keep_all=options.keep == "all",
         policies={cell.number: _policy(cell, options) for cell in notebook.cells},
         expected={
             cell.number: hint["seconds"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from orch_nb.engine.driver import Driver
@@ -29,6 +31,9 @@ class RunRequest:
     tags: tuple[str, ...] = ()
     name: str | None = None
     collect: Collect = Collect.NOTHING
+    claimed: FlowRun | None = None  # a run that is recorded, and claimed by this process, already
+    data_interval: tuple[datetime, datetime] | None = None
+    secrets: tuple[str, ...] = ()  # texts that no output may show, beside the parameters' own
 
     @staticmethod
     def option_names() -> frozenset[str]:
@@ -52,6 +57,9 @@ class RunResult:
     fingerprints: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
+_LONGEST_NAP = 0.5  # seconds between looks at whether the run was cancelled
+
+
 class Control:
     """Cancels a run from any thread, or from a signal handler."""
 
@@ -65,6 +73,19 @@ class Control:
         self._asked.append(kill)
         if self._driver is not None:
             self._driver.cancel("cancelled by the user", kill=kill)
+
+    def wait(self, seconds: float, beat: Callable[[], None]) -> bool:
+        """Wait between two attempts, calling ``beat`` now and then; False when the run was
+        cancelled meanwhile."""
+        end = time.monotonic() + seconds
+        while not self._asked and (left := end - time.monotonic()) > 0:
+            try:
+                time.sleep(min(left, _LONGEST_NAP))
+            except KeyboardInterrupt:
+                self.interrupted = True
+                self.cancel()
+            beat()
+        return not self._asked
 
     def attach(self, driver: Driver) -> None:
         """The run begins."""

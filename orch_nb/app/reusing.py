@@ -187,7 +187,8 @@ class _Decider:
             return Decision(number, Use.RUN, self._why_run[number])
         if number in self._again:
             reason = self._again[number]
-            acted = self._facts[number].acted
+            imports = self._plan.graph.node(number).imports_only
+            acted = "" if imports else self._facts[number].acted  # an import may write its cache
             return Decision(number, Use.AGAIN, f"{reason}; {acted}" if acted else reason)
         same = "as in an earlier run" if self._made[number].cached else "unchanged"
         return Decision(number, Use.REUSE, same, apply=number in self._apply)

@@ -13,27 +13,30 @@ class Session:
     def __init__(self, kernel: KernelChoice, folder: str) -> None:
         self.kernel = kernel
         self._folder = folder
-        self._template: Any = None
+        self._ready: Any = None  # a template that no runner has yet
+        self._started: list[Any] = []
 
     def start(self) -> None:
         """Have the processes come up, without waiting for them."""
-        if self._template is None and self.kernel.mode is not KernelMode.FOREIGN:
+        if self._ready is None and self.kernel.mode is not KernelMode.FOREIGN:
             from orch_nb.runners.local import Template
 
-            self._template = Template(self.kernel.python, self._folder, self.kernel.env)
+            self._ready = Template(self.kernel.python, self._folder, self.kernel.env)
+            self._started.append(self._ready)
 
     def runner(self) -> Any:
-        """A runner for the whole run, or for what is left of it."""
+        """A runner with processes of its own, for the whole run or for what is left of it."""
         self.start()
-        if self._template is not None:
+        template, self._ready = self._ready, None
+        if template is not None:
             from orch_nb.runners.local import LocalRunner
 
-            return LocalRunner(self._template)
+            return LocalRunner(template)
         from orch_nb.runners.kernel import KernelRunner
 
         return KernelRunner(self.kernel)
 
     def close(self) -> None:
         """End what was started; a second time nothing happens."""
-        if self._template is not None:
-            self._template.close()
+        for template in self._started:
+            template.close()

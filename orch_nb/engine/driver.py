@@ -254,8 +254,8 @@ class Driver:
 
     def _do(self, command: Command) -> None:
         match command:
-            case RunAtHome(cell, attempt, observe, ship, why):
-                job = self._job(cell, attempt, observe=observe, ship=ship)
+            case RunAtHome(cell, attempt, observe, ship, why, thrifty):
+                job = self._job(cell, attempt, observe=observe, ship=ship, thrifty=thrifty)
                 self._where[cell] = f"home: {why}"
                 self._start(job, self._runner.run_at_home)
             case Fork(cell, attempt, apply, hide, in_order):
@@ -326,6 +326,7 @@ class Driver:
         *,
         observe: bool = True,
         ship: bool = True,
+        thrifty: bool = False,
         apply: Sequence[int] = (),
         hide: Sequence[str] = (),
         gate: Gate = Gate.OPEN,
@@ -351,6 +352,7 @@ class Driver:
             gate=gate,
             observe=observe,
             ship=ship,
+            thrifty=thrifty,
             imports=node.imports_only,
             keep_out=self._request.keep_out,
             stop_on_error=not self._plan.policy(cell).may_fail,

@@ -102,6 +102,7 @@ class RunAtHome:
     observe: bool  # others were started without its changes: see what it changes
     ship: bool  # keep its changes as a result
     why: str
+    thrifty: bool = False  # as a result only if that is much cheaper than to make them again
 
 
 @dataclass(frozen=True, slots=True)

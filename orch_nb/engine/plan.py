@@ -64,6 +64,7 @@ class Plan:
     workers: int
     overlap: bool = True  # False: one cell after the other, in document order
     fail_fast: bool = False
+    keep_all: bool = False  # what plain cells make at home, too, is kept at any price
     policies: Mapping[int, Policy] = field(default_factory=dict)
     expected: Mapping[int, float] = field(default_factory=dict)
     at_home: Mapping[int, str] = field(default_factory=dict)
@@ -88,6 +89,12 @@ class Plan:
         """Whether the cell is expected to take less time than a fork costs."""
         seconds = self.expected.get(node.cell.number)
         return node.light if seconds is None else seconds < LIGHT_SECONDS
+
+    def is_worth_keeping(self, node: Node) -> bool:
+        """Whether what a plain cell makes at home may be worth keeping for a resume."""
+        seconds = self.expected.get(node.cell.number)
+        short = node.light if seconds is None else seconds < LIGHT_SECONDS
+        return self.keep_all or not (short or node.imports_only)
 
     def runs(self, node: Node) -> bool:
         """Whether the cell runs at all in a flow run."""

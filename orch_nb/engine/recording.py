@@ -128,6 +128,10 @@ class Recording:
         may still serve when its recipe comes back."""
         self.note(note, None, "", void=False)
 
+    def next_attempt(self) -> None:
+        """The states that follow are those of the run's next attempt."""
+        self.run = replace(self.run, attempt=self.run.attempt + 1)
+
     def settle(self) -> None:
         """Wait until everything so far is stored."""
         self.flush()

@@ -22,6 +22,7 @@ from orch_nb.execution.trace import Trace, declared_files, keep_files
 from orch_nb.execution.values import ApplyError, Changes, pack, unpack
 from orch_nb.execution.walk import Index, Namespace, Watch, names_reaching
 from orch_nb.execution.warned import WarnedWatch
+from orch_nb.execution.worth import why_not_worth
 from orch_nb.results.blob import Manifest, blob_path, read_blob, write_blob
 
 _RESULT = re.compile(r"_\d+")  # what a cell displayed, by its execution count
@@ -191,6 +192,11 @@ class _NamespaceWatch:
             outcome = self._mark(outcome, bound, {} if self._job.imports else ambient, observer)
         if not ship:
             return outcome
+        if self._job.thrifty:
+            made = [*bound.values(), *(obj for obj, _ in changed)]
+            why = why_not_worth(outcome.seconds, made, namespace)
+            if why:
+                return replace(outcome, unshippable=why)
         if self._watch.pinned:
             return replace(outcome, unshippable=self._watch.pinned)
         if outcome.leftovers:

@@ -53,6 +53,7 @@ class Job:
     gate: Gate = Gate.OPEN
     observe: bool = True
     ship: bool = True
+    thrifty: bool = False  # ship only what costs much less to write than it did to make
     imports: bool = False  # it only imports: what a library sets when loaded is no change
     keep_out: bool = False  # a later cell names `_` or `Out`
     stop_on_error: bool = True  # False: a failed cell's changes are kept as well
