@@ -54,6 +54,7 @@ class ResultRecord:
     One that was not kept says why in ``reason``. ``size`` is in bytes. ``outcome`` is the
     attempt's Outcome as plain JSON, without the values' manifest. ``recipe`` is a digest of the
     cell and of all that it was made from: of equal recipes, one result serves for both.
+    ``cache_note`` tells what it depends on; ``cache_key`` is set where it may serve other runs.
     """
 
     flow_run_id: FlowRunId
@@ -64,6 +65,7 @@ class ResultRecord:
     attempt: int = 1
     recipe: str = ""
     cache_key: str | None = None
+    cache_note: Mapping[str, Json] | None = None
     digest: str | None = None
     manifest: Mapping[str, Json] | None = None
     outcome: Mapping[str, Json] | None = None

@@ -266,18 +266,35 @@ class Store:
             found |= {row["hash"]: row["source"] for row in rows_found}
         return found
 
-    def find_result(self, cache_key: str) -> ResultRecord | None:
-        """The newest kept result of that cache key."""
+    def find_results(self, cache_key: str, limit: int = 20) -> tuple[ResultRecord, ...]:
+        """The kept results of that cache key, the newest first."""
         found = RESULTS.c
         statement = (
             select(RESULTS)
             .where(found.cache_key == cache_key, found.kept)
             .order_by(found.id.desc())
-            .limit(1)
+            .limit(limit)
         )
-        for row in self._rows(statement):
-            return rows.result_record(row)
-        return None
+        return tuple(rows.result_record(row) for row in self._rows(statement))
+
+    def noted_results(
+        self, flow: str, notebook: str, task: str, *, before: int | None = None, limit: int = 20
+    ) -> tuple[ResultRecord, ...]:
+        """What earlier runs of a notebook noted of the task of that name, the newest first;
+        ``before`` is a result's id."""
+        runs, tasks, found = FLOW_RUNS.c, TASK_RUNS.c, RESULTS.c
+        statement = (
+            select(RESULTS)
+            .join(TASK_RUNS, tasks.id == found.task_run_id)
+            .join(FLOW_RUNS, runs.id == found.flow_run_id)
+            .where(runs.flow == flow, runs.notebook == notebook, tasks.name == task)
+            .where(found.cache_note.is_not(None))
+            .order_by(found.id.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            statement = statement.where(found.id < before)
+        return tuple(rows.result_record(row) for row in self._rows(statement))
 
     def last_uses(self) -> dict[str, float]:
         """When each kept blob was last used (seconds since 1970), by its digest."""

@@ -167,6 +167,7 @@ RESULTS = Table(
     Column("attempt", Integer, nullable=False),
     Column("recipe", String(32), nullable=False),
     Column("cache_key", Text, index=True),
+    Column("cache_note", LargeBinary),  # compressed JSON
     Column("names", Text, nullable=False),
     Column("kept", Boolean, nullable=False),
     Column("reason", Text, nullable=False),

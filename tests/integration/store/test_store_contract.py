@@ -394,6 +394,7 @@ def test_results_are_recorded_found_touched_and_forgotten(store: Store) -> None:
         ("sales", "é"),
         kept=True,
         cache_key="k",
+        cache_note={"fields": []},
         digest="d" * 64,
         manifest={"size": 5},
         size=5,
@@ -406,13 +407,16 @@ def test_results_are_recorded_found_touched_and_forgotten(store: Store) -> None:
     found = store.results(run.id)
     plain = [replace(r, id=None, created=None, last_used=None) for r in found]
     assert plain == [kept, lost]
-    assert store.find_result("k") == found[0]
-    assert store.find_result("other") is None
+    assert store.find_results("k") == (found[0],)
+    assert store.find_results("other") == ()
+    assert store.noted_results(run.flow, run.notebook, tasks[0].name) == (found[0],)
+    assert store.noted_results(run.flow, run.notebook, tasks[0].name, before=found[0].id) == ()
+    assert store.noted_results(run.flow, run.notebook, tasks[1].name) == ()
     before = store.last_uses()[kept.digest or ""]
     store.write(lambda t: t.touch_results(["d" * 64]))
     assert store.last_uses()["d" * 64] >= before
     store.write(lambda t: t.forget_results(["d" * 64], "evicted"))
-    assert store.find_result("k") is None
+    assert store.find_results("k") == ()
     assert store.results(run.id)[0].reason == "evicted"
     assert store.last_uses() == {}
 

@@ -104,6 +104,7 @@ def upgrade() -> None:
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("recipe", sa.String(length=32), nullable=False),
         sa.Column("cache_key", sa.Text()),
+        sa.Column("cache_note", sa.LargeBinary()),
         sa.Column("names", sa.Text(), nullable=False),
         sa.Column("kept", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
