@@ -332,16 +332,19 @@ def test_independent_cells_are_forked_together_up_to_the_number_of_workers() -> 
     ]
 
 
-def test_a_chain_runs_at_home_and_ships_nothing() -> None:
+def test_a_chain_runs_at_home_and_keeps_what_is_worth_it() -> None:
     truths = [
         Truth(frozenset(), frozenset("a")),
-        Truth(frozenset("a"), frozenset("a")),
+        Truth(frozenset("a"), frozenset("a"), light=True),
     ]
     core = Core(Plan(graph(truths), workers=2))
-    why = "nothing else could run beside it"
-    assert commands_of(core, Begin()) == [RunAtHome(1, 1, observe=False, ship=False, why=why)]
+    assert commands_of(core, Begin()) == [
+        RunAtHome(
+            1, 1, observe=True, ship=True, why="nothing else could run beside it", thrifty=True
+        )
+    ]
     assert commands_of(core, Ended(1, 1, Facts(writes=frozenset("a")))) == [
-        RunAtHome(2, 1, observe=False, ship=False, why=why)
+        RunAtHome(2, 1, observe=False, ship=False, why="light")
     ]
     assert commands_of(core, Ended(2, 1, Facts())) == [Finish(StateName.COMPLETED)]
 
