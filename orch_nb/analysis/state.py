@@ -220,12 +220,15 @@ class State:
     def unbind(self, name: str) -> None:
         """Delete a name in the current scope."""
         scope = self.scope
+        # on some path only: where it is still there, it is what it was
         if scope is not None and name not in scope.globals:
-            scope.values[name] = UNKNOWN
+            if not self.conditional:
+                scope.values[name] = UNKNOWN
             scope.certain.discard(name)
             return
         self.effects.binds.add(name)
-        self.values[name] = UNKNOWN
+        if not self.conditional:
+            self.values[name] = UNKNOWN
         self.bound.discard(name)
 
     def owned(self, value: Value, name: str) -> Value:

@@ -12,7 +12,7 @@ import os
 import random
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,17 +55,30 @@ def _set_rc_params(value: dict[str, Any]) -> None:
 
 
 def _pandas_options() -> dict[str, Any]:
-    config = _module("pandas._config.config")
-    return {key: config.get_option(key) for key in config._registered_options}
+    # not by get_option, which warns of old ones, and is slow
+    return dict(_flat(_module("pandas._config.config")._global_config, ""))
+
+
+def _flat(options: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in options.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def _set_pandas_options(value: dict[str, Any]) -> None:
     config = _module("pandas._config.config")
+    known = _pandas_options()
     for key, new in value.items():
-        if config.get_option(key) != new:
+        if known.get(key) == new:
+            continue
+        if key in config._deprecated_options:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 config.set_option(key, new)
+        else:
+            config.set_option(key, new)
 
 
 def _by_repr(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import xxhash
 
-from orch_nb.execution.anatomy import LEAF, Anatomy, Pinned, State, register
+from orch_nb.execution.anatomy import ATOMS, LEAF, Anatomy, Pinned, State, register
 
 _done: set[str] = set()
 
@@ -108,6 +108,8 @@ def repr_of_state(state: Any) -> Any:
     if isinstance(state, dict):
         return tuple((key, repr_of_state(value)) for key, value in state.items())
     if isinstance(state, tuple):
+        if set(map(type, state)) <= ATOMS:
+            return state
         return tuple(repr_of_state(value) for value in state)
     if hasattr(state, "tobytes"):
         return state.tobytes()

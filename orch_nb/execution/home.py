@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orch_nb.errors import ResultError
-from orch_nb.execution import context, forking, processes
+from orch_nb.execution import context, forking, processes, warned
 from orch_nb.execution.execute import adopt, apply_blob, execute
 from orch_nb.execution.fingerprint import Fingerprinter
 from orch_nb.execution.job import (
@@ -92,6 +92,7 @@ class _Home:
                 channel.send({"op": "outcome", "outcome": to_message(outcome)})
             return
         forking.pause_pools()
+        warned.prepare()
         self.shell.flush()
         pid = forking.fork()
         if pid == 0:

@@ -95,10 +95,18 @@ class Index:
 
 
 class Watch:
-    """Frozen looks of the objects that a cell may change, and of others where that is cheap."""
+    """Frozen looks of the objects that a cell may change, and of others where that is cheap.
 
-    def __init__(self, names: Iterable[str], index: Index, namespace: Namespace) -> None:
+    Objects whose state can't be seen raise Pinned; where they are ``tolerated`` they count as
+    changed, and ``pinned`` says which there are, in words.
+    """
+
+    def __init__(
+        self, names: Iterable[str], index: Index, namespace: Namespace, *, tolerated: bool = False
+    ) -> None:
         self._frozen: list[tuple[Any, Anatomy, State]] = []
+        self._unseen: list[tuple[Any, Anatomy]] = []
+        self.pinned = ""
         wanted = set(names)
         others = len(index.anatomies) <= MANY
         for key, (obj, anatomy) in index.anatomies.items():
@@ -111,13 +119,22 @@ class Watch:
                     self._frozen.append((obj, anatomy, anatomy.freeze(obj)))
                 except Pinned as pin:
                     names_text = ", ".join(index._reached[key][:3])
-                    raise Pinned(f"{names_text} holds a {pin.args[0]}") from None
+                    words = f"{names_text} holds a {pin.args[0]}"
+                    if not tolerated:
+                        raise Pinned(words) from None
+                    self.pinned = self.pinned or words
+                    self._unseen.append((obj, anatomy))
 
     def changed(self) -> list[tuple[Any, Anatomy]]:
-        """The objects that no longer look as they did."""
-        found = []
+        """The objects that no longer look as they did, and those that can't be looked at."""
+        found = list(self._unseen)
         for obj, anatomy, (refs, digest) in self._frozen:
-            now_refs, now_digest = anatomy.freeze(obj)
+            try:
+                now_refs, now_digest = anatomy.freeze(obj)
+            except Pinned as pin:
+                self.pinned = self.pinned or str(pin.args[0])
+                found.append((obj, anatomy))
+                continue
             same = len(refs) == len(now_refs) and all(
                 before is after for before, after in zip(refs, now_refs, strict=True)
             )

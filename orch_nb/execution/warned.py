@@ -82,6 +82,7 @@ def apply(warned: Warned) -> None:
     """Do to this process's registries what a cell did to its own."""
     if warned.reset:
         warnings._filters_mutated()  # type: ignore[attr-defined]
+    _modules.forget()
     version = _filters_version()
     for name, keys in warned.places.items():
         module = sys.modules.get(name)
@@ -105,11 +106,56 @@ def conflict(did: frozenset[str], seen: frozenset[str]) -> str | None:
     return None
 
 
+class _Modules:
+    """The modules that have a registry with places in it. Looking at a thousand modules costs a
+    fresh fork more than most cells, so it is done again only after a warning was shown."""
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] | None = None
+        self._watches = False
+
+    def names(self) -> tuple[str, ...]:
+        self._watch()
+        if self._names is None:
+            self._names = tuple(n for n, m in list(sys.modules.items()) if len(_of(m)) > 1)
+        return self._names
+
+    def forget(self) -> None:
+        self._names = None
+
+    def _watch(self) -> None:
+        """Have this told of each warning that is shown: what is not shown enters no registry."""
+        if self._watches:
+            return
+        self._watches = True
+        show = warnings._showwarnmsg  # type: ignore[attr-defined]
+
+        def show_and_tell(message: Any) -> None:
+            if message.category is not _Probe:
+                self.forget()
+            show(message)
+
+        warnings._showwarnmsg = show_and_tell  # type: ignore[attr-defined]
+
+
+_modules = _Modules()
+
+
+def prepare() -> None:
+    """Find the registries; to be called before a fork, whose child then need not look."""
+    _modules.names()
+
+
+def _of(module: Any) -> dict[Any, Any]:
+    registry = getattr(module, "__dict__", {}).get(_NAME)
+    return registry if isinstance(registry, dict) else {}
+
+
 def _registries(version: int) -> Iterator[tuple[str, dict[Any, Any]]]:
     """The registries that count in that version of the filters, by module."""
-    for name, module in list(sys.modules.items()):
-        registry = getattr(module, "__dict__", {}).get(_NAME)
-        if isinstance(registry, dict) and registry.get(_VERSION) == version and len(registry) > 1:
+    for name in _modules.names():
+        registry = _of(sys.modules.get(name))
+        if registry.get(_VERSION) == version and len(registry) > 1:
             yield name, registry
 
 

@@ -70,7 +70,19 @@ _probe(globals(), {seeded})
 """
 
 _SEEDS = {"random": r"(?<!\.)random\.seed\(", "numpy": r"np\.random\.seed\("}
-_LIBRARIES = ("numpy", "pandas")  # imported once, in the template
+# Imported once, in the template: what cells import, and what libraries import when first used.
+_LIBRARIES = (
+    "numpy",
+    "pandas",
+    "pyarrow.compute",
+    "pyarrow.pandas_compat",
+    "pandas.io.formats.csvs",
+    "pandas.io.formats.html",
+    "pandas.io.formats.string",
+    "stack_data",
+    "pygments.lexers.python",
+    "pygments.formatters.terminal256",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +180,10 @@ class Bench:
             folder.mkdir()
         for name, text in self._files.items():
             (self._stage / name).write_text(text)
-        return _Session(self._template, prepared, self._stage, self._results).run()
+        seen = _Session(self._template, prepared, self._stage, self._results).run()
+        if seen.failed is None and seen.state is not StateName.COMPLETED:
+            raise RuntimeError(f"the run itself ended badly: {seen.state} {seen.message}")
+        return seen
 
 
 @contextlib.contextmanager
@@ -209,7 +224,7 @@ def _prepare(sources: Sequence[str], *, serial: bool, workers: int, cells: str) 
     }
     notebook = notebook_from_dict(document, path="generated.ipynb")
     options = FlowOptions(cells=cells, runner="inline" if serial else "local")
-    return prepare(notebook, options, workers=workers, hints={})
+    return prepare(notebook, options, parameters={}, workers=workers, hints={})
 
 
 class _Session:

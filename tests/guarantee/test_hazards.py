@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.guarantee.harness import Bench
+from tests.guarantee.harness import Bench, differences
 
 WAIT = "time.sleep(0.15)"  # keeps a fork busy, so that others run beside it
 
@@ -315,7 +315,7 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
     ),
     "alias through the last result": (
         "import time",
-        "xs = [1]\\nxs",
+        "xs = [1]\nxs",
         WAIT,
         "last = _",
         WAIT,
@@ -325,7 +325,7 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
     "closed file left under its name": (
         "import time",
         WAIT,
-        "with open('a.txt', 'w') as f:\\n    f.write('x')",
+        "with open('a.txt', 'w') as f:\n    f.write('x')",
         WAIT,
         "print(f.closed, f.name, f.mode)",
     ),
@@ -360,6 +360,48 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "two.parts.append(1)",
         "print(one.parts, one.parts is two.parts)",
     ),
+    "list that may have been deleted": (
+        "import copy, functools, itertools, time",
+        "xs = [1]; n = 3",
+        WAIT,
+        "if n < 0: del xs",
+        "count = functools.partial(next, itertools.count(3))",
+        "xs.append(count())",
+        "ys = copy.copy(xs)",
+    ),
+    "unforeseen change beside a state that can't be seen": (
+        "import itertools, time",
+        "xs = [1]; add = {'a': xs}.get('a').append; count = itertools.count()",
+        WAIT,
+        "for f in (add,): f(next(count))",
+        "print(xs)",
+    ),
+    "dataclass made in another process": (
+        "import dataclasses, time",
+        WAIT,
+        "@dataclasses.dataclass\nclass A:\n    x: int\n    y: list = dataclasses.field(default_factory=list)",
+        WAIT,
+        "@dataclasses.dataclass\nclass B(A):\n    z: int = 3",
+        "print(B(1), [f.default is dataclasses.MISSING for f in dataclasses.fields(B)])",
+    ),
+    "sentinels of two cells": (
+        "import dataclasses, time",
+        WAIT + "; one = [dataclasses.MISSING]",
+        WAIT + "; two = [dataclasses.MISSING]",
+        "print(one[0] is two[0], one[0] is dataclasses.MISSING)",
+    ),
+    "the global random state under another name": (
+        "import random, time, numpy as np",
+        WAIT + "; draw, draws = random.random, np.random.rand",
+        "random.seed(3); np.random.seed(3)",
+        "print(draw(), draws(), random.random(), np.random.rand())",
+    ),
+    "settings under another name": (
+        "import os, time\nimport matplotlib.pyplot as plt",
+        WAIT + "; rc, env = plt.rcParams, os.environ",
+        "plt.rcParams['lines.linewidth'] = 7; os.environ['GEN_1'] = 'x'",
+        "print(rc['lines.linewidth'], env['GEN_1'], rc is plt.rcParams, env is os.environ)",
+    ),
     "failure in the middle": (
         "import time",
         WAIT + "; a = 1",
@@ -373,7 +415,9 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_parallel_is_as_serial(bench: Bench, name: str) -> None:
-    found = bench.compare(NOTEBOOKS[name])
+    serial = bench.run(NOTEBOOKS[name], serial=True)
+    assert (serial.failed is None) is (name != "failure in the middle"), serial.message
+    found = differences(serial, bench.run(NOTEBOOKS[name]))
     assert not found, "\n".join(found)
 
 
