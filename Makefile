@@ -5,10 +5,9 @@ SECONDS ?= 300
 VENV := .venv
 BIN := $(VENV)/bin
 
-KERNEL_TEST := tests/integration/execution/test_shell_equals_kernel.py
 GENERATED_TEST := tests/guarantee/test_generated.py
 
-.PHONY: help run test test-kernel test-generated lint bench soak
+.PHONY: help run test test-generated lint bench soak
 
 help:
 	@echo "make run    install, then run the quickstart notebook with live states"
@@ -21,11 +20,7 @@ run: $(VENV)/installed-examples
 	$(BIN)/orch-nb run example_notebooks/quickstart.ipynb
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --ignore=$(KERNEL_TEST) --ignore=$(GENERATED_TEST)
-
-# A real kernel runs two hundred cells for this one; now and then that kernel hangs.
-test-kernel: $(VENV)/installed-test
-	$(BIN)/python -m pytest $(KERNEL_TEST)
+	$(BIN)/python -m pytest -n 2 --ignore=$(GENERATED_TEST)
 
 # Written notebooks, serial against parallel: some differences are still being hunted.
 test-generated: $(VENV)/installed-test

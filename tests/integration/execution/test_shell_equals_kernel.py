@@ -8,6 +8,7 @@ on its own.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -45,6 +46,7 @@ def read_cases() -> list[Case]:
 
 
 CASES = read_cases()
+WAKE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,32 @@ def runs(tmp_path_factory) -> tuple[Run, Run]:
     )
 
 
+class PatientClient(NotebookClient):
+    """nbclient that wakes a kernel which has not sent its reply.
+
+    A comm message that arrives as a cell ends (nbclient sends one for every output that a widget
+    captures) makes the kernel's shell thread miss the reply that waits to be passed on, until the
+    next message comes: nbclient would wait for ever. Any request is such a message.
+    """
+
+    async def async_execute_cell(self, *arguments, **options):
+        waking = asyncio.ensure_future(self._wake())
+        try:
+            return await super().async_execute_cell(*arguments, **options)
+        finally:
+            waking.cancel()
+
+    async def _wake(self) -> None:
+        while True:
+            await asyncio.sleep(WAKE_SECONDS)
+            self.kc.kernel_info()
+
+
 def run_in_kernel(sources: list[str], folder: Path) -> Run:
     # a kernel that finds itself under pytest leaves the descriptors alone
     environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
     notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
-    NotebookClient(
+    PatientClient(
         notebook,
         allow_errors=True,
         kernel_name="python3",
