@@ -1,0 +1,178 @@
+"""The view of a run that the store holds, whoever runs it: read, and read again while it lives."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from orch_nb.app.abandoned import settle_run
+from orch_nb.app.drawing import NO_PICTURE, draw
+from orch_nb.app.view_schema import GraphPicture
+from orch_nb.app.viewing import (
+    MOST_LOGS,
+    Actions,
+    RunView,
+    make_header,
+    make_row,
+    names_of,
+    row_index,
+    with_logs,
+)
+from orch_nb.errors import OrchError
+from orch_nb.graph.build import build_graph
+from orch_nb.graph.model import FlowGraph
+from orch_nb.model import CellKind, CellsMode, FlowRun, FlowRunId, StateChange, TaskRun
+from orch_nb.notebook.reader import read_notebook
+from orch_nb.states import StateName
+from orch_nb.store import LogQuery, Store, open_store
+
+
+class RecordedRun:
+    """One run in the store. Used as a context manager, or closed; from one thread at a time."""
+
+    def __init__(self, called: str, actions: Actions | None = None) -> None:
+        """Find the run by its name or id. Raises NotFoundError."""
+        self._store: Store = open_store()
+        self._actions = actions
+        self._graph: FlowGraph | None = None
+        self._looked = False
+        self._last_log = 0
+        try:
+            self.id: FlowRunId = self._store.get_run(called).id
+        except BaseException:
+            self._store.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+    @property
+    def graph(self) -> FlowGraph | None:
+        """The graph of the notebook as it was run, when that is still to be had."""
+        return self._graph
+
+    def read(self, before: RunView | None = None) -> RunView:
+        """The view as it is recorded now; ``before`` is the one of the last look, whose logs are
+        kept."""
+        run = settle_run(self._store, self._store.get_run(self.id))
+        tasks = self._store.task_runs(run.id)
+        if not self._looked:
+            self._graph = find_graph(run, tasks)
+            self._looked = True
+        retried = any(task.attempt > 1 for task in tasks)
+        history = self._store.history(run.id) if retried else ()
+        view = view_of(run, tasks, history, self._graph, self._actions)
+        if before is not None and len(before.rows) == len(view.rows):
+            view = _same_objects(before, view)
+        return self._with_new_logs(view)
+
+    def _with_new_logs(self, view: RunView) -> RunView:
+        records = self._store.logs(self.id, LogQuery(after=self._last_log))
+        if records:
+            self._last_log = records[-1].id or self._last_log
+        dropped = max(0, len(records) - MOST_LOGS)
+        return with_logs(view, list(records[dropped:]))
+
+
+def view_of(
+    run: FlowRun,
+    tasks: Sequence[TaskRun],
+    history: Iterable[StateChange] = (),
+    graph: FlowGraph | None = None,
+    actions: Actions | None = None,
+) -> RunView:
+    """The view of records. Without a graph the cells that were tagged count as tasks, or all."""
+    tries = _earlier_tries(run, history)
+    counted = _counted(tasks, graph)
+    rows = tuple(
+        make_row(
+            task,
+            run,
+            counted=task.cell_number in counted,
+            waits=_waits(graph, task.cell_number),
+            tries=tries.get(task.id, ()),
+        )
+        for task in tasks
+    )
+    header = make_header(run, actions)
+    header["tasks"] = len(counted)
+    header["cells"] = len(tasks) if graph is None else len(graph.nodes)
+    index = row_index(rows)
+    picture: GraphPicture = NO_PICTURE if graph is None else draw(graph, names_of(rows), index)
+    return RunView(header, rows, index, picture)
+
+
+def find_graph(run: FlowRun, tasks: Sequence[TaskRun]) -> FlowGraph | None:
+    """The graph that the run had: of its output notebook, else of the notebook itself, if its
+    cells are still those that ran."""
+    for place in (run.output, run.notebook):
+        if not place or not (place.startswith("memory:") or Path(place).exists()):
+            continue
+        try:
+            notebook = read_notebook(place)
+            graph = build_graph(notebook.cells, CellsMode(run.options.cells), ())
+        except (OrchError, OSError, ValueError):
+            continue
+        ids = {node.cell.number: node.cell.id for node in graph.nodes}
+        if all(ids.get(task.cell_number) == task.cell_id for task in tasks):
+            return graph
+    return None
+
+
+def _same_objects(before: RunView, view: RunView) -> RunView:
+    """The view with rows, header and picture that are equal replaced by those of ``before``."""
+    rows = tuple(
+        old if old == new else new for old, new in zip(before.rows, view.rows, strict=True)
+    )
+    header = before.run if before.run == view.run else view.run
+    return RunView(header, rows, before.index, before.graph, before.logs, before.first_log)
+
+
+def _counted(tasks: Sequence[TaskRun], graph: FlowGraph | None) -> frozenset[int]:
+    numbers = frozenset(task.cell_number for task in tasks)
+    if graph is not None:
+        return frozenset(n.cell.number for n in graph.nodes if n.task) & numbers
+    tagged = frozenset(task.cell_number for task in tasks if task.kind is CellKind.TASK)
+    return tagged or numbers
+
+
+def _waits(graph: FlowGraph | None, number: int) -> tuple[tuple[str, int], ...]:
+    if graph is None:
+        return ()
+    return tuple(
+        (name, edge.source) for edge in graph.edges if edge.target == number for name in edge.names
+    )
+
+
+def _earlier_tries(
+    run: FlowRun, history: Iterable[StateChange]
+) -> dict[str, tuple[tuple[float, float], ...]]:
+    """When each task's attempts before its last began and ended, in seconds of the run."""
+    if run.start_time is None:
+        return {}
+    began = run.start_time
+    started: dict[str, float] = {}
+    tries: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for change in history:
+        moment = (change.time - began).total_seconds()
+        state = StateName(change.new)
+        if state in (StateName.RUNNING, StateName.RETRYING):
+            started[change.run_id] = moment
+        elif state is StateName.AWAITING_RETRY and change.run_id in started:
+            tries[change.run_id].append((max(0.0, started.pop(change.run_id)), moment))
+    return {task: tuple(found) for task, found in tries.items()}
