@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from orch_nb.app.destination import lasting_path, output_path
 from orch_nb.app.driving import ClaimedRun, drive_run
 from orch_nb.app.housekeeping import results_cap, tidy_quietly
+from orch_nb.app.limits import check_limits
 from orch_nb.app.preparing import Prepared, check_folder, merge_options, prepare
 from orch_nb.app.recipes import source_hash
 from orch_nb.app.requests import Control, RunRequest, RunResult
+from orch_nb.app.secrets import resolve_references
 from orch_nb.app.sessions import Session
 from orch_nb.engine.events import Listener, Notice
 from orch_nb.errors import KernelError
@@ -32,6 +34,7 @@ from orch_nb.store import (
     new_task_run_id,
     open_store,
 )
+from orch_nb.store.limits import put_sizes
 
 
 def run(
@@ -76,6 +79,7 @@ def run_notebook_document(
 ) -> RunResult:
     """Run a notebook whose parameters are in place; see ``run``."""
     kernel = kernel_of(notebook, request)
+    resolve_references(bound.record.values())  # a secret that is not there is known at once
     cap = results_cap()
     places = find_places()
     location = open_location(places.results, places.home / "cache")
@@ -85,6 +89,7 @@ def run_notebook_document(
     session.start()
     try:
         with open_store() as store, StoreWriter(store) as writer:
+            run_id = new_flow_run_id() if request.claimed is None else request.claimed.id
             prepared = prepare(
                 notebook,
                 options,
@@ -92,13 +97,19 @@ def run_notebook_document(
                 workers=workers,
                 hints=store.get_hints(lasting_path(notebook.path)),
                 foreign=kernel.why if kernel.mode is KernelMode.FOREIGN else "",
+                run_id=run_id,
             )
-            flow_run = _flow_run(prepared, request, bound, output)
+            check_limits(prepared.graph, options.limit, store, notebook.filename)
+            flow_run = _flow_run(prepared, request, bound, output, run_id)
             tasks = task_runs(prepared, flow_run.id)
             sources = {source_hash(cell): cell.source for cell in prepared.notebook.cells}
 
             def create(transaction: Transaction) -> FlowRun:
                 transaction.put_sources(sources)
+                put_sizes(transaction, dict(options.limit))
+                if request.claimed is not None:
+                    transaction.fill_in_run(flow_run, list(tasks.values()), by="driver")
+                    return flow_run
                 return transaction.create_flow_run(
                     flow_run, list(tasks.values()), holder=new_holder(), by="driver"
                 )
@@ -136,12 +147,17 @@ def kernel_of(notebook: Notebook, request: RunRequest) -> KernelChoice:
 
 
 def _flow_run(
-    prepared: Prepared, request: RunRequest, bound: BoundParameters, output: str | None
+    prepared: Prepared,
+    request: RunRequest,
+    bound: BoundParameters,
+    output: str | None,
+    run_id: FlowRunId,
 ) -> FlowRun:
     notebook = prepared.notebook
+    claimed = request.claimed
     return FlowRun(
-        id=new_flow_run_id(),
-        name=request.name or "",
+        id=run_id,
+        name=(request.name or "") if claimed is None else claimed.name,
         flow=notebook.flow.name,
         notebook=lasting_path(notebook.path),
         state_name=StateName.PENDING,
@@ -155,7 +171,8 @@ def _flow_run(
             "report_mode": request.report_mode,
         },
         output=None if output is None else lasting_path(output),
-        scheduled_time=datetime.now(UTC),
+        scheduled_time=datetime.now(UTC) if claimed is None else claimed.scheduled_time,
+        epoch=0 if claimed is None else claimed.epoch,
     )
 
 

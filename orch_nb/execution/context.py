@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 
@@ -16,6 +17,7 @@ class RunContext:
     flow: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     task: str = ""
+    data_interval: tuple[datetime, datetime] | None = None  # what a scheduled run is about, UTC
 
     def __bool__(self) -> bool:
         return bool(self.id)
@@ -27,7 +29,12 @@ current = RunContext()
 def set_run(record: Mapping[str, Any]) -> None:
     """Enter a run, given its id, name, flow and parameters."""
     global current
-    current = RunContext(**record)
+    fields = dict(record)
+    interval = fields.get("data_interval")
+    if interval is not None:
+        start, end = (datetime.fromisoformat(moment) for moment in interval)
+        fields["data_interval"] = (start, end)
+    current = RunContext(**fields)
 
 
 def set_task(name: str) -> None:

@@ -16,6 +16,7 @@ from orch_nb.notebook.document import Notebook
 from orch_nb.notebook.literals import json_value, python_source
 from orch_nb.notebook.parameters import parameters_cell, read_parameters
 from orch_nb.notebook.reader import notebook_from_dict
+from orch_nb.notebook.secret_text import secret_expression, secret_name
 
 # class methods that stand between the type and the call, as in `date.today()`
 _MAKERS = frozenset({"today", "now", "utcnow", "fromisoformat", "fromtimestamp", "strptime"})
@@ -57,6 +58,10 @@ def python_cell(values: Mapping[str, Any], parameters: Mapping[str, Parameter]) 
     """The source of the injected cell. For what JSON can say it is papermill's, to the letter."""
     lines = ["# Parameters"]
     for name, value in values.items():
+        secret = secret_name(value)
+        if secret is not None:
+            lines.append(f"{name} = {secret_expression(secret)}")
+            continue
         callee = _callee(parameters.get(name), value) if isinstance(value, date) else None
         lines.append(f"{name} = {python_source(value, callee=callee)}")
     return "\n".join(lines) + "\n"

@@ -219,3 +219,12 @@ def list_ticks(store: Store, deployment_id: DeploymentId, *, limit: int = 100) -
         .limit(limit)
     )
     return tuple(rows.tick(row) for row in store.query(statement))
+
+
+def lock_deployment(transaction: Transaction, deployment_id: DeploymentId) -> None:
+    """Keep others from starting runs of the deployment until the transaction ends."""
+    transaction.connection.execute(
+        select(DEPLOYMENTS.c.id)
+        .where(DEPLOYMENTS.c.id == deployment_id)
+        .with_for_update(key_share=True)
+    )

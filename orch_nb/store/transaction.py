@@ -88,6 +88,20 @@ class Transaction(Gathering):
         self.add_task_runs(run.id, tasks, epoch=run.epoch, by=by)
         return run
 
+    def fill_in_run(self, run: FlowRun, tasks: Sequence[TaskRun], *, by: str) -> None:
+        """Complete the record of a run that was recorded, and claimed, before its notebook was
+        read: its parameters, options and paths, and its task runs. Its state stays.
+        """
+        self.check_claim(run.id, run.epoch)
+        row = rows.flow_run_row(run)
+        filled = ("notebook", "parameters", "parameter_sources", "options", "request", "output")
+        self._execute(
+            update(FLOW_RUNS)
+            .where(FLOW_RUNS.c.id == run.id)
+            .values({name: row[name] for name in filled})
+        )
+        self.add_task_runs(run.id, tasks, epoch=run.epoch, by=by)
+
     def note_new_run(self, run: FlowRun, by: str) -> None:
         """Begin the history of an unclaimed run whose row was written beside this class."""
         self._claims[run.id] = run.epoch
