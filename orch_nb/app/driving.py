@@ -12,12 +12,14 @@ from typing import Any
 
 from orch_nb.app.destination import lasting_path
 from orch_nb.app.earlier import decide_soundly, read_made
+from orch_nb.app.hooks import after_end
 from orch_nb.app.learning import new_hints
+from orch_nb.app.limits import SharedLimits
 from orch_nb.app.output import RunOutput
 from orch_nb.app.preparing import Prepared, setup_cells
 from orch_nb.app.requests import Control, RunRequest, RunResult
 from orch_nb.app.reusing import Decision, Made, Use, Wishes, with_known
-from orch_nb.app.secrets import resolve_references
+from orch_nb.app.secrets import forget_secret_values, resolve_references
 from orch_nb.app.sessions import Session
 from orch_nb.engine.driver import Driver, DriveRequest
 from orch_nb.engine.events import Listener, RunStarted
@@ -102,8 +104,10 @@ class _Driving:
         self._prepared = run.prepared
         self._wishes = wishes_of(run.request)
         self._outcomes: dict[int, Outcome] = {}
+        self._secrets: frozenset[str] = frozenset()
         self._retries = 0
         self._crashes = 0
+        self._hooked = False
 
     def to_the_end(self) -> RunResult:
         """Pass after pass, until none is wanted."""
@@ -122,6 +126,7 @@ class _Driving:
             if not recording.run.state_type.is_terminal:
                 why = f"{type(error).__name__}: {error}"
                 recording.end(recording.in_state(StateName.CRASHED, why))
+            self._after_end()
             raise
 
     def _pass(self, made: Mapping[int, Made], decisions: Sequence[Decision]) -> Driver:
@@ -143,6 +148,7 @@ class _Driving:
             collect=run.request.collect,
             cancel_requested=partial(self._store.cancel_requested, run.record.id),
             known=known,
+            limits=SharedLimits(self._store, self._writer, run.record),
         )
         runner = IdleRunner() if plan.is_settled else self._redacting(self._session.runner())
         driver = Driver(plan, request, runner, recording, self._output)
@@ -178,7 +184,8 @@ class _Driving:
     def _redacting(self, runner: Any) -> Any:
         """The runner, whose reports hold none of the run's secrets."""
         own = resolve_references(self._run.record.parameters.values()).values()
-        redactor = Redactor([*own, *self._run.request.secrets])
+        self._secrets = frozenset([*own, *self._run.request.secrets])
+        redactor = Redactor(self._secrets)
         return RedactingRunner(runner, redactor) if redactor else runner
 
     def _wish(self, replan: Replan) -> None:
@@ -199,12 +206,18 @@ class _Driving:
         self._recording.settle()
         tasks = self._recording.tasks
         made = read_made(self._store, run.record, tasks, run.prepared)
+        made |= {number: record for number, record in run.made.items() if record.present}
         decisions, notices = decide_soundly(
             run.prepared, made, self._wishes, run.folder, self._store.keyring(), run.location
         )
         for notice in notices:
             self._recording.notice(notice)
         return made, decisions
+
+    def _after_end(self) -> None:
+        if not self._hooked:
+            self._hooked = True
+            after_end(self._recording, self._run.folder)
 
     def _finish(self, driver: Driver) -> RunResult:
         run, recording = self._run, self._recording
@@ -220,6 +233,8 @@ class _Driving:
             recording.end(recording.in_state(StateName.FAILED, error.message))
             raise
         recording.end(final)
+        forget_secret_values(self._store, run.record.id, run.location, self._secrets)
+        self._after_end()
         recording.tell(ended := recording.ended_event(files))
         values, reasons = _read_values(driver, run.location.staging)
         return RunResult(

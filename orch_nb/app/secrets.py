@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from orch_nb.errors import InputError
-from orch_nb.model import Json
-from orch_nb.notebook.secret_text import SECRET, secret_name, variable_of
+from orch_nb.errors import InputError, ResultError
+from orch_nb.model import FlowRunId, Json
+from orch_nb.notebook.secret_text import secret_name, variable_of
 from orch_nb.places import find_places
+from orch_nb.results.location import Location
+from orch_nb.store import Store
 
 SHORTEST = 4  # characters: anything shorter could not be redacted without harm
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
@@ -102,11 +104,32 @@ def _check_private(path: Path) -> None:
         )
 
 
-__all__ = [
-    "SECRET",
-    "env_file_variables",
-    "find_secret",
-    "read_env_file",
-    "resolve_references",
-    "secrets_file",
-]
+def forget_secret_values(
+    store: Store, run_id: FlowRunId, location: Location, secrets: Collection[str]
+) -> int:
+    """Delete the kept values of a run in which a secret stands; how many went.
+
+    They served the run while it ran. A later resume makes them again.
+    """
+    if not secrets:
+        return 0
+    texts = [secret.encode() for secret in secrets]
+    found = {
+        result.digest
+        for result in store.results(run_id)
+        if result.digest is not None and _holds(location, result.digest, texts)
+    }
+    if found:
+        digests = sorted(found)
+        store.write(lambda t: t.forget_results(digests, "a secret stands in it"))
+        for digest in digests:
+            location.delete(digest)
+    return len(found)
+
+
+def _holds(location: Location, digest: str, texts: Collection[bytes]) -> bool:
+    try:
+        data = location.fetch(digest).read_bytes()
+    except (ResultError, OSError):
+        return False
+    return any(text in data for text in texts)
