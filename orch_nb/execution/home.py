@@ -105,6 +105,7 @@ class _Home:
         try:
             gc.freeze()
             processes.die_with_parent()
+            processes.adopt_orphans()  # so that a daemon of the cell's ends with it when it must
             self.channel.close()
             forking.reset_pools()
             channel = Channel(socket.socket(fileno=descriptor))

@@ -18,6 +18,7 @@ from orch_nb.store.transaction import Transaction
 from orch_nb.store.upsert import upsert_into
 
 PREFIX = "limit/"
+DEFAULT_SIZE = 1
 
 
 def limit_resource(name: str) -> str:
@@ -26,18 +27,23 @@ def limit_resource(name: str) -> str:
 
 
 def acquire_places(
-    transaction: Transaction, wanted: Mapping[str, int], holder: str, sizes: Mapping[str, int]
+    transaction: Transaction, wanted: Mapping[str, int], holder: str
 ) -> tuple[Lease, ...]:
     """Places in several limits, all or none: the empty tuple when one of them has too few free.
 
-    ``wanted`` and ``sizes`` are by the limit's name. Limits are asked in one order by everybody,
-    so that no two wait for each other.
+    ``wanted`` is by the limit's name. Limits are asked in one order by everybody, so that no two
+    wait for each other. One without a size has a single place.
     """
     connection = transaction.connection
     got: list[Lease] = []
     for name in sorted(wanted):
+        resource = limit_resource(name)
+        given = connection.execute(
+            select(STORE_META.c.value).where(STORE_META.c.key == resource)
+        ).scalar()
+        size = DEFAULT_SIZE if given is None else int(given)
         for _ in range(wanted[name]):
-            lease = claims.acquire_slot(connection, limit_resource(name), holder, sizes[name])
+            lease = claims.acquire_slot(connection, resource, holder, size)
             if lease is None:
                 for taken in got:
                     claims.free_slot(connection, taken)
