@@ -145,6 +145,7 @@ class _Driving:
             setups=setup_cells(plan.graph),
             timeout=run.prepared.options.timeout,
             keep_out=run.prepared.names_results,
+            threads=run.request.threads,
             collect=run.request.collect,
             cancel_requested=partial(self._store.cancel_requested, run.record.id),
             known=known,

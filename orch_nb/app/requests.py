@@ -31,6 +31,7 @@ class RunRequest:
     tags: tuple[str, ...] = ()
     name: str | None = None
     collect: Collect = Collect.NOTHING
+    threads: int = 0  # for BLAS and OpenMP in every cell; 0 shares the cores among those that run
     claimed: FlowRun | None = None  # a run that is recorded, and claimed by this process, already
     data_interval: tuple[datetime, datetime] | None = None
     secrets: tuple[str, ...] = ()  # texts that no output may show, beside the parameters' own

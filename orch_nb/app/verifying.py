@@ -15,6 +15,7 @@ from orch_nb.app.requests import RunRequest, RunResult
 from orch_nb.app.running import run
 from orch_nb.engine.events import Listener
 from orch_nb.errors import NotebookError
+from orch_nb.execution.threads import count_cores
 from orch_nb.model import TaskRun
 from orch_nb.runners.base import Collect
 from orch_nb.states import StateName
@@ -108,6 +109,7 @@ def _run_copy(request: RunRequest, place: Path, runner: str, listener: Listener 
         options=options,
         cwd=str(stage),
         collect=Collect.FINGERPRINTS,
+        threads=threads_for(request),
     )
     result = run(changed, listener)
     after = _digests(stage)
@@ -115,6 +117,13 @@ def _run_copy(request: RunRequest, place: Path, runner: str, listener: Listener 
     files |= {path: "deleted" for path in before if path not in after}
     shutil.rmtree(stage)
     return _Copy(result, files)
+
+
+def threads_for(request: RunRequest) -> int:
+    """The threads that each cell has on both sides: sums depend on how many there are."""
+    cores = count_cores()
+    workers = request.options.get("max_workers") or cores
+    return request.threads or max(1, cores // workers)
 
 
 def _copy_folder(folder: Path, target: Path) -> None:

@@ -39,6 +39,7 @@ from orch_nb.engine.recording import Recording
 from orch_nb.engine.seen import facts_of
 from orch_nb.errors import OutputError
 from orch_nb.execution.job import Gate, Job, Message, Outcome, SessionSpec
+from orch_nb.execution.threads import count_cores
 from orch_nb.model import CellKind
 from orch_nb.runners.base import (
     Applied,
@@ -95,6 +96,7 @@ class DriveRequest:
     setups: Sequence[int] = ()  # setup cells, run once in each worker process
     timeout: float | None = None  # of the whole run, in seconds
     keep_out: bool = False  # some cell names `_` or `Out`
+    threads: int = 0  # for every cell; 0 shares the cores among those that run
     collect: Collect = Collect.NOTHING
     cancel_requested: Callable[[], str | None] = lambda: None
     known: Mapping[int, Outcome] = field(default_factory=dict)  # see Plan.known
@@ -118,6 +120,7 @@ class Driver:
         self._recording = recording
         self._output = output
         self._core = Core(plan)
+        self._cores = count_cores()
         self._outcomes: dict[int, Outcome] = dict(request.known)
         self._where: dict[int, str] = {}
         self._jobs: dict[int, Job] = {}
@@ -356,8 +359,15 @@ class Driver:
             imports=node.imports_only,
             keep_out=self._request.keep_out,
             stop_on_error=not self._plan.policy(cell).may_fail,
+            threads=self._request.threads or self._share(),
             task=self._recording.tasks[cell].name if node.cell.kind is CellKind.TASK else "",
         )
+
+    def _share(self) -> int:
+        """The threads that a cell which starts now may use for its libraries' own loops: all
+        cores' when it runs alone, else its part of them."""
+        running = sum(not slot.waits for slot in self._core.buffer.running())
+        return max(1, self._cores // running) if running > 1 else 0
 
     def _blobs(self, cells: Iterable[int]) -> tuple[tuple[int, Message], ...]:
         """The kept changes of cells, each with its execution count."""

@@ -34,6 +34,7 @@ from orch_nb.execution.kernel import describe_language
 from orch_nb.execution.logs import capture_logs
 from orch_nb.execution.outputs import OutputEvent
 from orch_nb.execution.shell import CellShell
+from orch_nb.execution.threads import share
 from orch_nb.execution.values import ApplyError
 from orch_nb.results.blob import write_blob
 
@@ -91,6 +92,8 @@ class _Home:
                 outcome = Outcome(job.cell, job.attempt, unshippable=why_not, refused=True)
                 channel.send({"op": "outcome", "outcome": to_message(outcome)})
             return
+        if job.threads:
+            share.look()
         forking.pause_pools()
         warned.prepare()
         self.shell.flush()
@@ -209,6 +212,7 @@ def _attempt(
     channel.send({"op": "started", "cell": job.cell, "attempt": job.attempt})
     home.shell.sink = tell
     context.set_task(job.task)
+    share.give(job.threads)
     with capture_logs(log):
         gate = permit if job.gate is Gate.IN_ORDER else None
         outcome = execute(home.shell, job, home.spec, gate, may_refuse=may_refuse, base=base)
