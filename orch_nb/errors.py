@@ -16,7 +16,8 @@
     ├── ResultError           a kept value is missing, corrupt, or not signed by this store
     ├── TransitionError       a state change that was refused; carries the run's story
     │   └── StaleClaimError   the run was taken over: this process may not write to it any more
-    └── SessionError          the process that runs the cells could not be started, or was lost
+    ├── SessionError          the process that runs the cells could not be started, or was lost
+    └── FlowError             a flow that was started in a kernel did not end well
 """
 
 from __future__ import annotations
@@ -135,3 +136,7 @@ class StaleClaimError(TransitionError):
 
 class SessionError(OrchError):
     """The process that runs the cells could not be started, or was lost."""
+
+
+class FlowError(OrchError):
+    """A flow that was started in a kernel did not end well."""

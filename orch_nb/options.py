@@ -69,6 +69,21 @@ class TaskOptions:
     writes: tuple[str, ...] = option(
         (), kind="paths", help="files, patterns or folders it writes: kept and brought back"
     )
+    pause: str | None = option(
+        None, kind="str", help="a question: the task waits until somebody answers it"
+    )
+    input: tuple[str, ...] = option(
+        (), kind="names", help="what the answer gives, with types: amount:float,note:str"
+    )
+    pause_timeout: float | None = option(
+        None, kind="duration", help="how long the task waits for its answer"
+    )
+    unanswered: str = option(
+        "fail",
+        kind="choice",
+        choices=("fail", "continue"),
+        help="what becomes of the task when nobody has answered in time",
+    )
     uses: tuple[tuple[str, int], ...] = option(
         (), kind="counts", help="places it takes in limits that all runs share, such as db"
     )
@@ -150,7 +165,6 @@ class LiveOptions(FlowOptions):
     fresh: bool = option(
         False, kind="flag", help="run every cell in a new session, and bring the results here"
     )
-    refresh: bool = option(False, kind="flag", help="run also what is up to date")
     background: bool = option(
         False, kind="flag", help="give the prompt back at once; names you change meanwhile stay"
     )

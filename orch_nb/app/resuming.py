@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orch_nb.app.abandoned import settle_run
@@ -53,6 +53,7 @@ class ResumeRequest:
     parameters: tuple[GivenParameter, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     output: str | None = None
+    notebook: Notebook | None = None  # as it is now, where that is not in the run's own file
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +122,13 @@ def plan_resume(request: ResumeRequest) -> ResumePlan:
 
 
 def resume(
-    request: ResumeRequest, listener: Listener | None = None, control: Control | None = None
+    request: ResumeRequest,
+    listener: Listener | None = None,
+    control: Control | None = None,
+    *,
+    sessions: Callable[[KernelChoice, str], Session] = Session,
 ) -> RunResult:
-    """Go on with a run and wait for its end, as ``run`` does.
+    """Go on with a run and wait for its end, as ``run`` does; ``sessions`` makes the processes.
 
     Raises NotFoundError for a run or task that is not there, InputError for a run that can't be
     gone on with: one that has not ended, or is completed and no task of it was asked for.
@@ -136,7 +141,7 @@ def resume(
         record = writer.submit(lambda transaction: _reopen(transaction, case)).result()
         for notice in (*case.notebook.notices, *store.notices, *case.notices):
             tell(Notice(notice))
-        session = Session(case.kernel, case.folder)
+        session = sessions(case.kernel, case.folder)
         try:
             claimed = ClaimedRun(
                 case.prepared,
@@ -178,7 +183,7 @@ def _study(store: Store, request: ResumeRequest) -> _Case:
         tags=run.tags,
         name=run.name,
     )
-    notebook = read_notebook(run.notebook)
+    notebook = request.notebook or read_notebook(run.notebook)
     check_syntax(notebook)
     bound = _bind(notebook, run, request, plain)
     folder = check_folder(plain.cwd, notebook)

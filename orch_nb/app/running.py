@@ -100,21 +100,8 @@ def run_notebook_document(
                 run_id=run_id,
             )
             check_limits(prepared.graph, options.limit, store, notebook.filename)
-            flow_run = _flow_run(prepared, request, bound, output, run_id)
-            tasks = task_runs(prepared, flow_run.id)
-            sources = {source_hash(cell): cell.source for cell in prepared.notebook.cells}
-
-            def create(transaction: Transaction) -> FlowRun:
-                transaction.put_sources(sources)
-                put_sizes(transaction, dict(options.limit))
-                if request.claimed is not None:
-                    transaction.fill_in_run(flow_run, list(tasks.values()), by="driver")
-                    return flow_run
-                return transaction.create_flow_run(
-                    flow_run, list(tasks.values()), holder=new_holder(), by="driver"
-                )
-
-            record = writer.submit(create).result()
+            flow_run = make_flow_run(prepared, request, bound, output, run_id)
+            record, tasks = record_run(prepared, flow_run, request.claimed, writer)
             for text in (*notebook.notices, *store.notices):
                 listener(Notice(text))
             claimed = ClaimedRun(
@@ -146,13 +133,34 @@ def kernel_of(notebook: Notebook, request: RunRequest) -> KernelChoice:
         raise KernelError(error.message, where=error.where or where, hint=error.hint) from None
 
 
-def _flow_run(
+def record_run(
+    prepared: Prepared, flow_run: FlowRun, claimed: FlowRun | None, writer: StoreWriter
+) -> tuple[FlowRun, dict[int, TaskRun]]:
+    """Record a run that is about to begin, with its task runs, and claim it."""
+    tasks = task_runs(prepared, flow_run.id)
+    sources = {source_hash(cell): cell.source for cell in prepared.notebook.cells}
+
+    def create(transaction: Transaction) -> FlowRun:
+        transaction.put_sources(sources)
+        put_sizes(transaction, dict(prepared.options.limit))
+        if claimed is not None:
+            transaction.fill_in_run(flow_run, list(tasks.values()), by="driver")
+            return flow_run
+        return transaction.create_flow_run(
+            flow_run, list(tasks.values()), holder=new_holder(), by="driver"
+        )
+
+    return writer.submit(create).result(), tasks
+
+
+def make_flow_run(
     prepared: Prepared,
     request: RunRequest,
     bound: BoundParameters,
     output: str | None,
     run_id: FlowRunId,
 ) -> FlowRun:
+    """The record of a run that is about to begin."""
     notebook = prepared.notebook
     claimed = request.claimed
     return FlowRun(

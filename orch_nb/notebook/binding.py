@@ -46,6 +46,7 @@ class ParameterSource(enum.StrEnum):
     BASE64 = "-b"
     JSON = "--param-json"
     CALL = "call"  # a keyword of run_notebook
+    KERNEL = "kernel"  # it held the value when the flow was started there
     DEFAULT = "default"
     INJECTED = "injected"  # by an earlier run, in the notebook
 

@@ -109,7 +109,7 @@ class LocalRunner:
 
     def __init__(self, template: Template) -> None:
         self.language_info: Mapping[str, Any] = {}
-        self._template = template
+        self.template = self._template = template
         self._children: dict[tuple[int, int], _Child] = {}
         self._reaping: dict[int, tuple[int, int]] = {}
         self._at_home: Job | None = None
