@@ -1,5 +1,6 @@
 """The use cases: the one door that every face goes through."""
 
+from orch_nb.app.explaining import Explanation, explain
 from orch_nb.app.machine import Check, doctor, where
 from orch_nb.app.records import RunDetails, cancel, logs, runs, show
 from orch_nb.app.requests import Control, RunRequest, RunResult
@@ -12,6 +13,7 @@ __all__ = [
     "Check",
     "Control",
     "Difference",
+    "Explanation",
     "ResumePlan",
     "ResumeRequest",
     "RunDetails",
@@ -21,6 +23,7 @@ __all__ = [
     "Verdict",
     "cancel",
     "doctor",
+    "explain",
     "logs",
     "plan_resume",
     "resume",

@@ -118,7 +118,7 @@ def decide_soundly(
             if decision.use is not Use.REUSE or not decision.apply or number in checked:
                 continue
             checked.add(number)
-            why = _unsound(made[number], keyring, location)
+            why = unsound(made[number], keyring, location)
             if why:
                 bad = True
                 label = prepared.graph.node(number).cell.label
@@ -130,7 +130,7 @@ def decide_soundly(
             return decisions, notices
 
 
-def _unsound(made: Made, keyring: KeyRing, location: Location) -> str:
+def unsound(made: Made, keyring: KeyRing, location: Location) -> str:
     """Why a kept value can't be used; nothing of it is unpickled to find out."""
     outcome = made.outcome
     if outcome is None or outcome.blob is None:

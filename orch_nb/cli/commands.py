@@ -25,6 +25,7 @@ COMMANDS: dict[str, Entry] = {
     "verify": Entry("orch_nb.cli.verify:command", "Prove that parallel gives what serial gives."),
     "runs": Entry("orch_nb.cli.runs:runs", "List recorded runs, the newest first."),
     "show": Entry("orch_nb.cli.runs:show", "Show one run: its tasks, history and files."),
+    "explain": Entry("orch_nb.cli.explain:explain", "Say why a task was, or was not, cached."),
     "logs": Entry("orch_nb.cli.logs:logs", "Print what a run, or one of its tasks, logged."),
     "cancel": Entry("orch_nb.cli.runs:cancel", "Cancel a run."),
     "resume": Entry("orch_nb.cli.resume:resume", "Go on with a run that failed or crashed."),

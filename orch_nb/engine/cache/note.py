@@ -24,7 +24,8 @@ class CacheNote:
 
     ``fields`` make the key, ``seen`` is what else it depended on. ``why_not`` says why it serves
     no other run; empty if it does. ``missed`` says why it was made although the cache was asked;
-    ``source`` names the run that a reused outcome is from.
+    ``source`` is the id of the run that a reused outcome is from, ``made`` when that was, in
+    seconds since 1970.
     """
 
     fields: tuple[Field, ...] = ()
@@ -32,12 +33,18 @@ class CacheNote:
     why_not: str = ""
     missed: str = ""
     source: str = ""
+    made: float = 0.0
     files: KeptFiles | None = None
 
     @property
     def key(self) -> str:
         """What it is kept under."""
         return key_of(self.fields)
+
+    @property
+    def identity(self) -> str:
+        """Identifies the work: equal for two outcomes that were made alike."""
+        return key_of((*self.fields, *self.seen))
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
@@ -48,6 +55,7 @@ class CacheNote:
             "why_not": self.why_not,
             "missed": self.missed,
             "source": self.source,
+            "made": self.made,
             "files": None
             if files is None
             else [dict(files.manifest), files.signature, files.key_id],
@@ -63,5 +71,6 @@ class CacheNote:
             why_not=str(plain["why_not"]),
             missed=str(plain["missed"]),
             source=str(plain["source"]),
+            made=float(plain["made"]),
             files=None if files is None else KeptFiles(files[0], str(files[1]), str(files[2])),
         )
