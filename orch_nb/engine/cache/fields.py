@@ -6,6 +6,7 @@ import ast
 import enum
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -13,6 +14,7 @@ from typing import Any, Self
 from orch_nb.analysis.syntax import parse
 from orch_nb.graph.model import Node
 
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+\Z")
 FORMAT = 1  # of keys and of what is kept under them: another one makes every entry useless
 
 
@@ -74,6 +76,22 @@ def code_field(node: Node) -> Field:
     tree = parse(source).tree
     plain = source.strip() if tree is None else ast.dump(tree)
     return Field(Group.CODE, "code", digest_of(plain)[:32])
+
+
+def remote_paths(source: str) -> frozenset[str]:
+    """Addresses of things elsewhere that a cell's code gives to some call: what native code
+    reads there is not seen."""
+    tree = parse(source).tree
+    if tree is None:
+        return frozenset()
+    given = (
+        part.value
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        for part in (*call.args, *(keyword.value for keyword in call.keywords))
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    )
+    return frozenset(text for text in given if _ADDRESS.match(text))
 
 
 def literals(source: str) -> frozenset[str]:

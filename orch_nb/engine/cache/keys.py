@@ -6,7 +6,15 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from orch_nb.engine.cache.fields import FORMAT, Field, Group, code_field, digest_of, literals
+from orch_nb.engine.cache.fields import (
+    FORMAT,
+    Field,
+    Group,
+    code_field,
+    digest_of,
+    literals,
+    remote_paths,
+)
 from orch_nb.engine.cache.versions import Version, Versions
 from orch_nb.execution.ambient import AMBIENT
 from orch_nb.graph.model import Node
@@ -44,7 +52,7 @@ def why_never(node: Node) -> str:
     unsendable = sorted(node.ambient_writes - AMBIENT.keys())
     if unsendable:
         return f"it may set {', '.join(unsendable)}, which can't be brought back"
-    remote = sorted(path for path in node.files_read if "://" in path)
+    remote = sorted(remote_paths(node.cell.source))
     if remote:
         return f"it reads {remote[0]}, which can't be looked at"
     if "orch_nb" in node.cell.source and _imports_us(node):
