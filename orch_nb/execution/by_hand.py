@@ -37,6 +37,7 @@ class HandRun:
     error: str = ""
     task: bool = False
     deferred: bool = False  # it was only noted: tasks = "defer"
+    flow: str = ""  # the name of the flow run that ran it in this kernel, if one did
     bound: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)

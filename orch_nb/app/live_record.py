@@ -1,0 +1,72 @@
+"""What a flow ran in a kernel, as runs that count from now on like those by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from orch_nb.app.live_state import TO_BE_MADE, Standing
+from orch_nb.app.preparing import Prepared
+from orch_nb.app.requests import RunResult
+from orch_nb.execution.by_hand import HandRun, fingerprints
+from orch_nb.states import StateName
+
+
+def hand_runs_of(
+    prepared: Prepared,
+    standings: Mapping[int, Standing],
+    result: RunResult,
+    namespace: dict[str, Any],
+    *,
+    before: int | None,
+    raw_cells: Sequence[Mapping[str, Any]],
+) -> tuple[HandRun, ...]:
+    """A record for each cell that the flow ran and whose results are bound now."""
+    tasks = {task.cell_number: task for task in result.tasks}
+    ran = [
+        node
+        for node in prepared.graph.nodes
+        if (standing := standings.get(node.cell.number)) is not None
+        and standing.why
+        and node.cell.number in tasks
+        and tasks[node.cell.number].state_name in (StateName.COMPLETED, StateName.CACHED)
+        and (before is None or node.cell.number < before)
+    ]
+    last_writer: dict[str, int] = {}
+    for node in prepared.graph.nodes:
+        if before is None or node.cell.number < before:
+            last_writer |= dict.fromkeys(node.writes, node.cell.number)
+    prints = fingerprints(namespace, last_writer)
+
+    def version(name: str, maker: int) -> str:
+        token = f"{TO_BE_MADE}{maker} in {result.run.id}"
+        return prints.get(name, token) if last_writer.get(name) == maker else token
+
+    found = []
+    for node in ran:
+        task, cell = tasks[node.cell.number], node.cell
+        inputs = {
+            name: version(name, int(seen.removeprefix(TO_BE_MADE)))
+            if seen.startswith(TO_BE_MADE)
+            else seen
+            for name, seen in standings[cell.number].inputs.items()
+        }
+        bound = {name for name in node.writes if name in namespace}
+        raw = raw_cells[cell.position]
+        found.append(
+            HandRun(
+                number=0,
+                source=raw["source"],
+                cell_id=raw.get("id"),
+                started=task.start_time or datetime.now(UTC),
+                seconds=task.seconds or 0.0,
+                ok=True,
+                task=node.task,
+                flow=result.run.name,
+                bound=tuple(sorted(bound)),
+                inputs=inputs if node.task else {},
+                outputs={n: version(n, cell.number) for n in bound} if node.task else {},
+            )
+        )
+    return tuple(found)
