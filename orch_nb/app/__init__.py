@@ -1,5 +1,6 @@
 """The use cases: the one door that every face goes through."""
 
+from orch_nb.app.answering import OpenQuestion, answer, is_suspended, open_questions
 from orch_nb.app.explaining import Explanation, explain
 from orch_nb.app.machine import Check, doctor, where
 from orch_nb.app.records import RunDetails, cancel, logs, runs, show
@@ -14,6 +15,7 @@ __all__ = [
     "Control",
     "Difference",
     "Explanation",
+    "OpenQuestion",
     "ResumePlan",
     "ResumeRequest",
     "RunDetails",
@@ -21,10 +23,13 @@ __all__ = [
     "RunResult",
     "Use",
     "Verdict",
+    "answer",
     "cancel",
     "doctor",
     "explain",
+    "is_suspended",
     "logs",
+    "open_questions",
     "plan_resume",
     "resume",
     "run",

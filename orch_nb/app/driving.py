@@ -17,6 +17,7 @@ from orch_nb.app.learning import new_hints
 from orch_nb.app.limits import SharedLimits
 from orch_nb.app.output import RunOutput
 from orch_nb.app.preparing import Prepared, setup_cells
+from orch_nb.app.questions import AskedQuestions
 from orch_nb.app.requests import Control, RunRequest, RunResult
 from orch_nb.app.reusing import Decision, Made, Use, Wishes, with_known
 from orch_nb.app.secrets import forget_secret_values, resolve_references
@@ -24,6 +25,7 @@ from orch_nb.app.sessions import Session
 from orch_nb.engine.driver import Driver, DriveRequest
 from orch_nb.engine.events import Listener, RunStarted
 from orch_nb.engine.messages import Note, Replan
+from orch_nb.engine.plan import LIGHT_SECONDS
 from orch_nb.engine.recording import Recording
 from orch_nb.engine.seen import relative_files
 from orch_nb.errors import OutputError
@@ -150,6 +152,7 @@ class _Driving:
             cancel_requested=partial(self._store.cancel_requested, run.record.id),
             known=known,
             limits=SharedLimits(self._store, self._writer, run.record),
+            questions=AskedQuestions(self._store, recording, self._why_not_suspend),
         )
         runner = IdleRunner() if plan.is_settled else self._redacting(self._session.runner())
         driver = Driver(plan, request, runner, recording, self._output)
@@ -189,6 +192,23 @@ class _Driving:
         redactor = Redactor(self._secrets)
         return RedactingRunner(runner, redactor) if redactor else runner
 
+    def _why_not_suspend(self) -> str:
+        """Which value would have to be made again with effort, if the processes ended now."""
+        self._recording.drain()
+        run = self._run
+        tasks = self._recording.tasks
+        made = read_made(self._store, run.record, tasks, run.prepared)
+        decisions, _ = decide_soundly(
+            run.prepared, made, self._wishes, run.folder, self._store.keyring(), run.location
+        )
+        for decision in decisions:
+            found = made[decision.cell].outcome if decision.cell in made else None
+            if decision.use is Use.AGAIN and found is not None:
+                node = run.prepared.graph.node(decision.cell)
+                if found.seconds > LIGHT_SECONDS or (found.acted and not node.imports_only):
+                    return f"its process waits: {node.cell.label} is {decision.reason}"
+        return ""
+
     def _wish(self, replan: Replan) -> None:
         """Take a surprise into account in the passes that follow."""
         cell = self._prepared.graph.node(replan.cell).cell
@@ -216,7 +236,7 @@ class _Driving:
         return made, decisions
 
     def _after_end(self) -> None:
-        if not self._hooked:
+        if not self._hooked and self._recording.run.state_type.is_terminal:
             self._hooked = True
             after_end(self._recording, self._run.folder)
 

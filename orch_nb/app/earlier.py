@@ -22,6 +22,7 @@ _WHY_RUN = {
     StateName.TIMED_OUT: "timed out",
     StateName.CRASHED: "crashed",
     StateName.CANCELLED: "cancelled",
+    StateName.PAUSED: "waits for an answer",
     StateName.RUNNING: "was running",
     StateName.RETRYING: "was running",
 }

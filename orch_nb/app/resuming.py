@@ -224,6 +224,8 @@ def _study(store: Store, request: ResumeRequest) -> _Case:
 
 
 def _check_ended(run: FlowRun, request: ResumeRequest) -> None:
+    if run.state_name is StateName.SUSPENDED:
+        return
     if not run.state_type.is_terminal:
         raise InputError(
             f"run {run.name} is {run.state_name}: it has not ended",
@@ -328,7 +330,7 @@ def _reopen(transaction: Transaction, case: _Case) -> FlowRun:
         run,
         state_name=StateName.RESUMING,
         state_message="",
-        attempt=run.attempt + 1,
+        attempt=run.attempt + (run.state_name is not StateName.SUSPENDED),
         parameters=case.bound.record,
         parameter_sources=case.bound.sources,
         options=case.prepared.options,

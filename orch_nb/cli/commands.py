@@ -30,6 +30,7 @@ COMMANDS: dict[str, Entry] = {
     "cancel": Entry("orch_nb.cli.runs:cancel", "Cancel a run."),
     "resume": Entry("orch_nb.cli.resume:resume", "Go on with a run that failed or crashed."),
     "retry": Entry("orch_nb.cli.resume:retry", "Run tasks of a run again, and what needs them."),
+    "answer": Entry("orch_nb.cli.answer:answer", "Answer what a paused task asks."),
     "where": Entry("orch_nb.cli.environment:where", "Print where orch_nb keeps things."),
     "doctor": Entry("orch_nb.cli.environment:doctor", "Check what works here, and what is off."),
 }

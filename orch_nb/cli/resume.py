@@ -49,7 +49,7 @@ def resume(
     from orch_nb.notebook.binding import collect_parameters
 
     given = collect_parameters(texts=pairs)
-    _go_on(ResumeRequest(run, onward=onward, parameters=given, output=output), "resume", **shown)
+    go_on(ResumeRequest(run, onward=onward, parameters=given, output=output), "resume", **shown)
 
 
 @click.command()
@@ -67,10 +67,10 @@ def retry(run: str, tasks: tuple[str, ...], output: str | None, **shown: Any) ->
     """
     from orch_nb.app import ResumeRequest
 
-    _go_on(ResumeRequest(run, tasks=tasks, output=output), "retry", **shown)
+    go_on(ResumeRequest(run, tasks=tasks, output=output), "retry", **shown)
 
 
-def _go_on(
+def go_on(
     request: ResumeRequest,
     verb: str,
     *,
@@ -79,6 +79,7 @@ def _go_on(
     ascii_only: bool,
     as_json: bool,
 ) -> None:
+    """Go on with a run on the screen, or print the plan; ends with the run's exit code."""
     from orch_nb import app
     from orch_nb.cli.live import open_screen
 

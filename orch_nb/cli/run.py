@@ -184,4 +184,5 @@ def interrupts_cancel(control: Control, screen: Screen) -> Iterator[None]:
 
 def exit_code(state: StateType) -> int:
     """The exit code that scripts rely on."""
-    return {StateType.COMPLETED: DONE, StateType.CANCELLED: CANCELLED}.get(state, RUN_FAILED)
+    codes = {StateType.COMPLETED: DONE, StateType.PAUSED: DONE, StateType.CANCELLED: CANCELLED}
+    return codes.get(state, RUN_FAILED)

@@ -51,6 +51,9 @@ def summarize(ended: RunEnded, output: str | None, counted: frozenset[int]) -> S
         log += f" {shlex.quote(escape_text(failed[0].name, 80))}"
     lines.append(_list_files(ended.files))
     lines.append(f"output  {near_path(output)}    {log}" if output else log)
+    paused = run.state_type is StateType.PAUSED
+    then = f"orch-nb answer {name}" if paused else f"orch-nb resume {name} --plan"
+    lines.append(f"next    {then}")
     return Summary(run.state_name, headline, tuple(line for line in lines if line))
 
 

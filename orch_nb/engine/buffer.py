@@ -19,6 +19,7 @@ class Phase(enum.Enum):
 
     WAITING = enum.auto()
     DELAYED = enum.auto()  # before its next attempt
+    PAUSED = enum.auto()  # before it runs, until somebody answers its question
     QUEUED = enum.auto()  # waits for a place in a limit
     RUNNING = enum.auto()
     ENDED = enum.auto()  # well, not yet retired
@@ -173,6 +174,11 @@ class Buffer:
         """Whether anything runs, or waits for something outside of the run."""
         waits = self._phases[Phase.DELAYED] or self._phases[Phase.QUEUED]
         return bool(self._phases[Phase.RUNNING] or waits)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether any cell waits for an answer."""
+        return bool(self._phases[Phase.PAUSED])
 
     @property
     def is_done(self) -> bool:

@@ -19,6 +19,7 @@ from orch_nb.engine.buffer import FINAL, STARTED, Buffer, Phase, Slot
 from orch_nb.engine.messages import (
     Admitted,
     Answer,
+    Answered,
     Begin,
     CancelAsked,
     Command,
@@ -38,8 +39,11 @@ from orch_nb.engine.messages import (
     Retired,
     RetryDue,
     RunAtHome,
+    Suspend,
+    Unanswered,
     Wait,
 )
+from orch_nb.engine.pausing import Pausing
 from orch_nb.engine.placing import IMPORTS, acts_in_order, why_at_home
 from orch_nb.engine.plan import Facts, Plan
 from orch_nb.engine.retry import CRASHED, TIMED_OUT, may_follow
@@ -47,6 +51,8 @@ from orch_nb.engine.staleness import why_stale
 from orch_nb.engine.views import choose_view, missed_by, names_to_hide, rebound_since
 from orch_nb.model import CellKind
 from orch_nb.states import StateName
+
+_NOT_STARTED = (Phase.WAITING, Phase.DELAYED, Phase.QUEUED, Phase.PAUSED)
 
 
 class Core:
@@ -56,6 +62,7 @@ class Core:
         self.plan = plan
         self.buffer = Buffer(plan)
         self._admission = Admission(plan, self.buffer)
+        self._pausing = Pausing(plan, self.buffer)
         self._retiring = False
         self._begun = False
         self._over = False
@@ -81,6 +88,16 @@ class Core:
                 slot = self.buffer.slot(cell)
                 if slot.phase is Phase.DELAYED:
                     self.buffer.move(slot, Phase.WAITING)
+            case Answered(cell):
+                self._pausing.answered(self.buffer.slot(cell))
+            case Unanswered(cell, reason):
+                slot = self.buffer.slot(cell)
+                if slot.phase is Phase.PAUSED:
+                    slot.facts = Facts(ok=False, timed_out=True, error=reason)
+                    self.buffer.move(slot, Phase.SUSPECT)
+            case Suspend():
+                if self._pausing.is_idle:
+                    self._finish(StateName.SUSPENDED, self._pausing.open_question)
             case Admitted() | NotAdmitted():
                 self._commands += self._admission.hear(event)
             case CancelAsked():
@@ -90,7 +107,10 @@ class Core:
         while not self._over and self._advance():
             continue  # cells were passed over: others may have their turn now
         self._commands += self._admission.sweep()
-        if self._begun and not self._over and not (self._retiring or self.buffer.is_busy):
+        if self._begun and not (self._over or self._retiring):
+            self._commands += self._pausing.rest()
+        stuck = not (self._retiring or self.buffer.is_busy or self.buffer.is_paused)
+        if self._begun and not self._over and stuck:
             head = self.buffer.slots[self.buffer.head]
             raise RuntimeError(f"nothing runs, and {head.label} waits")
         return self._commands
@@ -167,7 +187,7 @@ class Core:
                 self._commands.append(Drop(slot.number, slot.attempt))
                 if not slot.at_home:
                     self._stop(slot)
-            elif slot.phase in (Phase.WAITING, Phase.DELAYED, Phase.QUEUED, Phase.SUSPECT):
+            elif slot.phase in _NOT_STARTED or slot.phase is Phase.SUSPECT:
                 self._stop(slot)
 
     def _stop(self, slot: Slot) -> None:
@@ -407,7 +427,7 @@ class Core:
                 self._lose_dependents(slot)
             elif not why and busy >= self.plan.workers:
                 return
-            elif not self._is_admitted(slot):
+            elif self._is_paused(slot) or not self._is_admitted(slot):
                 continue
             elif why:
                 self._start_at_home(slot, why)
@@ -415,6 +435,11 @@ class Core:
             else:
                 self._start_fork(slot)
                 busy += 1
+
+    def _is_paused(self, slot: Slot) -> bool:
+        paused, commands = self._pausing.ask(slot)
+        self._commands += commands
+        return paused
 
     def _is_admitted(self, slot: Slot) -> bool:
         admitted, commands = self._admission.ask(slot)
@@ -426,7 +451,7 @@ class Core:
         # may have to catch up with home (see _promote).
         needed = slot.node.cell.kind is CellKind.TASK or any(True for _ in self.buffer.started())
         ship = needed or self.plan.is_worth_keeping(slot.node)
-        thrifty = not (needed or self.plan.keep_all)
+        thrifty = ship and not (needed or self.plan.keep_all)
         slot.view, slot.hidden = frozenset(), frozenset()
         self._start(slot, at_home=True)
         self._commands.append(

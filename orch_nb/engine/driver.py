@@ -6,13 +6,16 @@ All of it happens in one event loop, in a thread of its own; the pure decisions 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from orch_nb.durations import format_duration
 from orch_nb.engine.core import Core
+from orch_nb.engine.limiting import Limits, Unlimited
 from orch_nb.engine.messages import (
+    Acquire,
     Answer,
     Begin,
     CancelAsked,
@@ -24,9 +27,12 @@ from orch_nb.engine.messages import (
     Finish,
     Fork,
     HomeLost,
+    Idle,
     Learn,
     Note,
     Promote,
+    Question,
+    Release,
     Replan,
     Retire,
     Retired,
@@ -40,7 +46,7 @@ from orch_nb.engine.seen import facts_of
 from orch_nb.errors import OutputError
 from orch_nb.execution.job import Gate, Job, Message, Outcome, SessionSpec
 from orch_nb.execution.threads import count_cores
-from orch_nb.model import CellKind
+from orch_nb.model import Cell, CellKind, Json
 from orch_nb.runners.base import (
     Applied,
     Asked,
@@ -87,6 +93,25 @@ class OutputNotebook(Protocol):
         """Write the file, if something is new."""
 
 
+class Questions(Protocol):
+    """Where cells' questions go. All methods are called in the driver's event loop."""
+
+    def open(self, feed: Callable[[Event], None]) -> None:
+        """The run begins; what is answered is told to ``feed``."""
+
+    def ask(self, cell: Cell) -> None:
+        """Ask the cell's question; answered by Answered or Unanswered."""
+
+    def idle(self) -> None:
+        """Nothing else is left to do: let the run be suspended (Suspend), or say why not."""
+
+    def given(self, cell: int) -> Mapping[str, Json]:
+        """What the answer to a cell's question gives it, by name."""
+
+    def close(self) -> None:
+        """The run is over, for now."""
+
+
 @dataclass(frozen=True, slots=True)
 class DriveRequest:
     """What the driver needs beside the plan. ``counts`` are serial execution counts."""
@@ -101,6 +126,8 @@ class DriveRequest:
     cancel_requested: Callable[[], str | None] = lambda: None
     known: Mapping[int, Outcome] = field(default_factory=dict)  # see Plan.known
     recall: Callable[[int], Outcome | None] = lambda cell: None  # asked before a cell starts
+    limits: Limits = field(default_factory=Unlimited)
+    questions: Questions | None = None  # for cells that ask
 
 
 class Driver:
@@ -148,6 +175,9 @@ class Driver:
             await self._runner.open(self._request.spec, self._hear)
             if self._request.timeout is not None:
                 self._loop.call_later(self._request.timeout, self._out_of_time)
+            self._request.limits.open(self._feed)
+            if self._request.questions is not None:
+                self._request.questions.open(self._feed)
             beating = self._loop.create_task(self._beat())
             try:
                 self._feed(Begin())
@@ -163,6 +193,9 @@ class Driver:
             for timer in self._timers.values():
                 timer.cancel()
             await self._runner.close()
+            self._request.limits.close()
+            if self._request.questions is not None:
+                self._request.questions.close()
         finish = self._finish or Finish(StateName.CRASHED, "the run did not finish")
         self._recording.flush()
         self.state, self.message = finish.state, finish.message
@@ -170,7 +203,8 @@ class Driver:
 
     def cancel(self, reason: str, *, kill: bool = False) -> None:
         """End the run; safe to call from any thread."""
-        self._loop.call_soon_threadsafe(self._cancel, reason, kill)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the run has ended
+            self._loop.call_soon_threadsafe(self._cancel, reason, kill)
 
     def store_failed(self, error: BaseException) -> None:
         """The record can't be kept any more: end the run; called from the store's thread."""
@@ -190,6 +224,7 @@ class Driver:
         while True:
             await asyncio.sleep(_BEAT)
             self._recording.beat()
+            self._request.limits.beat()
             for cell, memory in self._runner.memory().items():
                 self._recording.progress(cell, memory=memory)
             by = await asyncio.to_thread(self._request.cancel_requested)
@@ -282,17 +317,31 @@ class Driver:
                 self._runner.answer(cell, attempt, ok=ok)
             case Wait(cell, seconds):
                 self._loop.call_later(seconds, lambda: self._feed(RetryDue(cell)))
+            case Acquire(cell, uses):
+                self._request.limits.acquire(cell, uses, self._recording.tasks[cell].name)
+            case Release(cell):
+                self._request.limits.release(cell)
             case Note(cell, state, _message, _attempt):
                 told = self._outcomes.get(cell) if state in _TELLING else None
                 self._recording.note(command, told, self._where.get(cell, ""))
             case Learn():
                 self._learned(command)
+            case Question(cell):
+                self._questions.ask(self._core.buffer.slot(cell).node.cell)
+            case Idle():
+                self._questions.idle()
             case Replan():
                 self.replan = command
                 self._over.set()
             case Finish():
                 self._finish = command
                 self._over.set()
+
+    @property
+    def _questions(self) -> Questions:
+        if self._request.questions is None:
+            raise RuntimeError("a cell asks, and nobody was named to be asked")
+        return self._request.questions
 
     def _start(self, job: Job, run: Callable[[Job], None]) -> None:
         self._outcomes.pop(job.cell, None)
@@ -360,6 +409,7 @@ class Driver:
             keep_out=self._request.keep_out,
             stop_on_error=not self._plan.policy(cell).may_fail,
             threads=self._request.threads or self._share(),
+            given={} if self._request.questions is None else self._questions.given(cell),
             task=self._recording.tasks[cell].name if node.cell.kind is CellKind.TASK else "",
         )
 

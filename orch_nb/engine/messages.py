@@ -64,6 +64,26 @@ class NotAdmitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """Somebody has answered a task's question; or nobody has in time, and it goes on."""
+
+    cell: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Nobody has answered a task's question in time."""
+
+    cell: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend:
+    """All that is done is kept: the run may end its processes until a question is answered."""
+
+
+@dataclass(frozen=True, slots=True)
 class CancelAsked:
     """Someone wants the run to end now."""
 
@@ -86,6 +106,9 @@ Event = (
     | RetryDue
     | Admitted
     | NotAdmitted
+    | Answered
+    | Unanswered
+    | Suspend
     | CancelAsked
     | HomeLost
 )
@@ -136,6 +159,18 @@ class Promote:
     cell: int
     attempt: int
     apply: tuple[tuple[int, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Somebody is to be asked before the task runs; heard back as Answered or Unanswered."""
+
+    cell: int
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing runs, and nothing will before a question is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +263,8 @@ Command = (
     | Wait
     | Acquire
     | Release
+    | Question
+    | Idle
     | Note
     | Learn
     | Replan

@@ -47,6 +47,7 @@ class Policy:
     retry_on: tuple[str, ...] = ()
     uses: tuple[tuple[str, int], ...] = ()  # places in limits that all runs share
     resources: tuple[tuple[str, float], ...] = ()  # of the plan's
+    question: str | None = None  # to be answered before the cell runs
 
 
 @dataclass(frozen=True, slots=True)

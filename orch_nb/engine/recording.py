@@ -135,6 +135,10 @@ class Recording:
     def settle(self) -> None:
         """Wait until everything so far is stored."""
         self.flush()
+        self.drain()
+
+    def drain(self) -> None:
+        """Wait until everything that was flushed is stored; from any thread."""
         self._keeping.drain()
         self.writer.flush()
 
@@ -211,8 +215,8 @@ class Recording:
         """The last event, for a run that has ended."""
         run = self.run
         seconds = 0.0
-        if run.start_time is not None and run.end_time is not None:
-            seconds = (run.end_time - run.start_time).total_seconds()
+        if run.start_time is not None:
+            seconds = ((run.end_time or self.clock()) - run.start_time).total_seconds()
         tasks = tuple(self.tasks[number] for number in sorted(self.tasks))
         return RunEnded(run, tasks, seconds, tuple(files))
 

@@ -65,6 +65,7 @@ def execute(
         except Pinned as pin:
             if may_refuse:
                 return Outcome(job.cell, job.attempt, unshippable=str(pin.args[0]), refused=True)
+    namespace.update(job.given)
     observer = observe.Observer(permit)
     _reset_peak_memory()
     observe.watch(observer)

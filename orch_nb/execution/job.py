@@ -58,6 +58,7 @@ class Job:
     keep_out: bool = False  # a later cell names `_` or `Out`
     stop_on_error: bool = True  # False: a failed cell's changes are kept as well
     threads: int = 0  # that BLAS and OpenMP may use; 0 is as many as they like
+    given: Mapping[str, Any] = field(default_factory=dict)  # bound before it runs: an answer
     task: str = ""  # the task's name, for `orch_nb.run` and log records
     mark: tuple[str, ...] | None = None  # variables whose versions are to be told, if written
     trace: tuple[str, ...] | None = None  # tell what it depends on; paths that its source names

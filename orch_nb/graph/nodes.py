@@ -23,11 +23,13 @@ def make_node(cell: Cell, effects: CellEffects | None, mode: CellsMode, tagged: 
         return Node(cell)
     changes = dict.fromkeys(effects.known, "a barrier may change anything")
     changes.update(effects.changes)
+    # The answer to the cell's question is bound before its source runs.
+    given = frozenset(part.partition(":")[0].strip() for part in cell.options.input)
     return Node(
         cell=cell,
-        reads=effects.reads | effects.known | (effects.soft - {"*"}),
-        binds=effects.binds,
-        writes=effects.writes | effects.known,
+        reads=(effects.reads | effects.known | (effects.soft - {"*"})) - given,
+        binds=effects.binds | given,
+        writes=effects.writes | effects.known | given,
         changes=frozenset(changes),
         ambient_reads=effects.ambient_reads,
         ambient_writes=effects.ambient_writes,
@@ -39,7 +41,7 @@ def make_node(cell: Cell, effects: CellEffects | None, mode: CellsMode, tagged: 
         light=effects.light,
         task=_is_task(cell, effects, mode, tagged),
         why=tuple(sorted(changes.items())),
-        bound=effects.bound,
+        bound=effects.bound | given,
         displays=effects.displays,
     )
 

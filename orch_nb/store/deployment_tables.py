@@ -103,6 +103,7 @@ DEPLOYED_RUNS = Table(
     Column("batch", Text),
     Column("max_active", Integer),
     Column("resumed", Integer, nullable=False),
+    Index(None, "phase"),
     Index(None, "pool", "phase", "due"),
     Index(None, "deployment_id", "phase", "due"),
     Index(None, "batch", "phase"),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 
 from orch_nb.errors import StaleClaimError
 from orch_nb.model import FlowRun, FlowRunId
@@ -30,6 +30,9 @@ _NOT_STARTED = (StateName.SCHEDULED.value, StateName.LATE.value)
 _TERMINAL = tuple(state.value for state in StateType if state.is_terminal)
 _SWEEP = 500  # rows that one sweep looks at
 
+# A crashed run that was put into the queue once more; who takes it claims it when it resumes.
+_TO_RESUME = and_(DEPLOYED_RUNS.c.resumed > 0, FLOW_RUNS.c.state_type == StateType.CRASHED.value)
+
 
 @dataclass(frozen=True, slots=True)
 class TakenRun:
@@ -37,6 +40,11 @@ class TakenRun:
 
     run: FlowRun
     given: DeployedRun
+
+    @property
+    def resumes(self) -> bool:
+        """Whether it is a crashed run that is to be gone on with; it is not claimed yet."""
+        return self.run.state_type is StateType.CRASHED
 
 
 def take_due(
@@ -86,8 +94,8 @@ def take_due(
             given.phase == WAITING,
             given.due <= micros(now),
             or_(given.deadline.is_(None), given.deadline >= micros(now)),
-            FLOW_RUNS.c.state_name.in_(_NOT_STARTED),
-            FLOW_RUNS.c.cancel_requested.is_(None),
+            or_(FLOW_RUNS.c.state_name.in_(_NOT_STARTED), _TO_RESUME),
+            or_(FLOW_RUNS.c.cancel_requested.is_(None), _TO_RESUME),
             or_(given.overlap == Overlap.ALLOW.value, ~blocked & ~not_first),
             or_(given.max_active.is_(None), in_batch < given.max_active),
         )
@@ -156,6 +164,9 @@ def _take(transaction: Transaction, given: DeployedRun, holder: str, worker: str
         .one()
     )
     old = rows.flow_run(row)
+    if old.state_type is StateType.CRASHED:
+        set_phase(transaction, old.id, TAKEN)
+        return TakenRun(old, given)
     epoch = old.epoch + 1
     connection.execute(update(FLOW_RUNS).where(runs.id == old.id).values(epoch=epoch))
     claims.insert_claim(connection, old.id, holder, epoch)
@@ -206,7 +217,10 @@ def sweep_ended(transaction: Transaction) -> int:
         transaction.connection.execute(
             select(given.flow_run_id)
             .join(FLOW_RUNS, runs.id == given.flow_run_id)
-            .where(given.phase.in_((TAKEN, WAITING)), runs.state_type.in_(_TERMINAL))
+            .where(
+                or_(given.phase == TAKEN, and_(given.phase == WAITING, ~_TO_RESUME)),
+                runs.state_type.in_(_TERMINAL),
+            )
             .limit(_SWEEP)
             .with_for_update(of=DEPLOYED_RUNS, skip_locked=True)
         )
@@ -218,6 +232,24 @@ def sweep_ended(transaction: Transaction) -> int:
             update(DEPLOYED_RUNS).where(given.flow_run_id.in_(ended)).values(phase=ENDED)
         )
     return len(ended)
+
+
+def requeue_crashed(transaction: Transaction, run_id: FlowRunId, now: datetime, most: int) -> bool:
+    """Put a crashed run into the queue to be gone on with, at most ``most`` times in all."""
+    given = DEPLOYED_RUNS.c
+    done = transaction.connection.execute(
+        update(DEPLOYED_RUNS)
+        .where(given.flow_run_id == run_id, given.phase != WAITING, given.resumed < most)
+        .values(phase=WAITING, due=micros(now), resumed=given.resumed + 1, deadline=None)
+    )
+    return done.rowcount == 1
+
+
+def has_open_runs(store: Store) -> bool:
+    """Whether any run waits or was taken: without, there is nothing to look after."""
+    given = DEPLOYED_RUNS.c
+    statement = select(given.flow_run_id).where(given.phase.in_((WAITING, TAKEN))).limit(1)
+    return bool(store.query(statement))
 
 
 def mark_late(transaction: Transaction, now: datetime, after: float) -> int:
@@ -359,3 +391,19 @@ def next_waiting(store: Store, pool: str) -> datetime | None:
     )
     due: int | None = store.query(statement)[0]["due"]
     return moment(due)
+
+
+def ended_before(store: Store, deployment_id: str, before: float) -> tuple[FlowRun, ...]:
+    """A deployment's runs that ended before a time (seconds since 1970), some of them."""
+    given, runs = DEPLOYED_RUNS.c, FLOW_RUNS.c
+    statement = (
+        select(FLOW_RUNS)
+        .join(DEPLOYED_RUNS, runs.id == given.flow_run_id)
+        .where(
+            given.deployment_id == deployment_id,
+            given.phase == ENDED,
+            runs.end_time < int(before * 1e6),
+        )
+        .limit(_SWEEP)
+    )
+    return tuple(rows.flow_run(row) for row in store.query(statement))

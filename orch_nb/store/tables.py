@@ -147,6 +147,22 @@ LOGS = Table(
     sqlite_autoincrement=True,  # an id is never given twice: "logs after id" must not skip
 )
 
+# What tasks ask before they run.
+QUESTIONS = Table(
+    "questions",
+    METADATA,
+    Column("task_run_id", _ID, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    _run_column(),
+    Column("question", Text, nullable=False),
+    Column("inputs", Text, nullable=False),
+    Column("asked", BigInteger, nullable=False),
+    Column("deadline", BigInteger),
+    Column("answer", Text),
+    Column("answered_by", Text),
+    Index(None, "flow_run_id", "attempt"),
+)
+
 # Who works on what. A resource is "run/ID", "task/ID" or "limit/NAME"; a limit has many slots.
 LEASES = Table(
     "leases",

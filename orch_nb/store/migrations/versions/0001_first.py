@@ -97,6 +97,31 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_logs_flow_run_id_id"), "logs", ["flow_run_id", "id"], unique=False)
     op.create_table(
+        "questions",
+        sa.Column("task_run_id", _ID, nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("flow_run_id", _ID, nullable=False),
+        sa.Column("question", sa.Text(), nullable=False),
+        sa.Column("inputs", sa.Text(), nullable=False),
+        sa.Column("asked", sa.BigInteger(), nullable=False),
+        sa.Column("deadline", sa.BigInteger()),
+        sa.Column("answer", sa.Text()),
+        sa.Column("answered_by", sa.Text()),
+        sa.ForeignKeyConstraint(
+            ["flow_run_id"],
+            ["flow_runs.id"],
+            name=op.f("fk_questions_flow_run_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("task_run_id", "attempt", name=op.f("pk_questions")),
+    )
+    op.create_index(
+        op.f("ix_questions_flow_run_id_attempt"),
+        "questions",
+        ["flow_run_id", "attempt"],
+        unique=False,
+    )
+    op.create_table(
         "results",
         sa.Column("id", _SERIAL, nullable=False),
         sa.Column("flow_run_id", _ID, nullable=False),
@@ -312,6 +337,7 @@ def _create_deployments() -> None:
         ["deployment_id", "idempotency_key"],
         unique=True,
     )
+    op.create_index(op.f("ix_deployed_runs_phase"), "deployed_runs", ["phase"], unique=False)
     op.create_index(
         op.f("ix_deployed_runs_pool_phase_due"),
         "deployed_runs",
