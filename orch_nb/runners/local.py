@@ -117,6 +117,7 @@ class LocalRunner:
         self._first_home: int | None = None
         self._homes: list[Wire] = []  # of homes that another process took over from
         self._closing = False
+        self._why_killed = ""
 
     async def open(self, spec: SessionSpec, listener: Listener) -> None:
         self._loop = asyncio.get_running_loop()
@@ -296,6 +297,7 @@ class LocalRunner:
 
         def insist() -> None:
             if self._at_home is job:
+                self._why_killed = f"cell {job.cell} took no notice of its end: it was killed"
                 self.kill()
 
         self._loop.call_later(_INTERRUPT_GRACE, insist)
@@ -304,7 +306,7 @@ class LocalRunner:
         if self._closing:
             return
         self._closing = True
-        reason = reason or "its process ended unexpectedly"
+        reason = reason or self._why_killed or "its process ended unexpectedly"
         if not self._opened.done():
             self._opened.set_exception(SessionError(f"the session did not start: {reason}"))
         if not self._collected.done():

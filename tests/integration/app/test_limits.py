@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from orch_nb.app import RunRequest, RunResult, run
@@ -191,8 +192,9 @@ def test_waits_grow(run_cells: Runs) -> None:
 
 # A daemon as they are made: a new session, and its parent has ended.
 DAEMON = """%%task hangs --timeout 3s
-import os, signal, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
+import subprocess, sys, time
+code = '''
+import os, signal, time
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
@@ -202,32 +204,46 @@ if os.fork() == 0:
         time.sleep(300)
     os._exit(0)
 os.wait()
+'''
+subprocess.run([sys.executable, '-c', code], start_new_session=True)
 while True:
     try:
         time.sleep(1)
     except BaseException:
         pass
 """
-WATCHES = """%%task watches
-import os, time
-while not os.path.exists('daemon'):
-    time.sleep(0.02)
-pid = int(open('daemon').read())
 
-def lives():
+
+def lives(pid: int) -> bool:
     try:
-        return open(f'/proc/{pid}/stat').read().rpartition(')')[2].split()[0] not in 'ZX'
-    except OSError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-
-end = time.monotonic() + 20
-while lives() and time.monotonic() < end:
-    time.sleep(0.05)
-assert not lives(), 'the daemon lives'
-"""
 
 
 def test_a_timeout_ends_what_a_task_has_hidden_from_it(run_cells: Runs, tmp_path: Path) -> None:
-    result = run_cells(DAEMON, WATCHES)
+    gone: list[bool] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, TaskChanged) and event.task.state_name is StateName.TIMED_OUT:
+            daemon = int((tmp_path / "daemon").read_text())
+            wait_until(lambda: not lives(daemon), 3, "the daemon to end")
+            gone.append(True)
+
+    waits = "%%task waits\nimport time\ntime.sleep(5)"
+    result = run_cells(waits, DAEMON, listen=listen)
     states = {task.name: task.state_name for task in result.tasks}
-    assert states == {"hangs": StateName.TIMED_OUT, "watches": StateName.COMPLETED}
+    assert states == {"hangs": StateName.TIMED_OUT, "waits": StateName.COMPLETED}
+    assert gone == [True]
+
+
+AT_HOME = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+
+
+@pytest.mark.parametrize("before", ["", AT_HOME])
+def test_nothing_of_a_run_outlives_it(run_cells: Runs, tmp_path: Path, before: str) -> None:
+    cell = f"%%task hangs\n{before}" + DAEMON.partition("\n")[2]
+    result = run_cells(cell, timeout=3.0)
+    assert result.run.state_name in (StateName.FAILED, StateName.TIMED_OUT)
+    daemon = int((tmp_path / "daemon").read_text())
+    wait_until(lambda: not lives(daemon), 5, "the daemon to end")
