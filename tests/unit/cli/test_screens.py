@@ -325,6 +325,7 @@ def test_the_summary_of_a_failed_run(records: Any) -> None:
         "✕ Failed in 0:41: 2 completed, 1 failed, 1 not run",
         "  by_month (cell 5, line 2)  KeyError: 'month'  (4 attempts)",
         "  output  sales.run.ipynb    log  orch-nb logs brave-otter by_month",
+        "  next    orch-nb resume brave-otter --plan",
     ]
 
 
@@ -354,6 +355,7 @@ def test_the_summary_of_a_cancelled_run(records: Any) -> None:
     assert [line.plain for line in Painter(ON_DARK, ascii_only=True).summary(summary)] == [
         "-  Cancelled after 0:14: 1 completed, 1 cancelled, 2 not run",
         "  output  sales.run.ipynb    log  orch-nb logs brave-otter",
+        "  next    orch-nb resume brave-otter --plan",
     ]
 
 
@@ -367,6 +369,7 @@ def test_the_summary_lists_a_few_failures_and_counts_the_rest(records: Any) -> N
         *(f"t {number} (cell {number})  TimedOut: over 5s" for number in range(1, 6)),
         "… and 3 more",
         "log  orch-nb logs brave-otter 't 1'",
+        "next    orch-nb resume brave-otter --plan",
     )
 
 
