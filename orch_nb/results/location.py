@@ -37,8 +37,9 @@ class Location(Protocol):
     def keep(self, digest: str) -> None:
         """Bring a blob from ``staging`` to its place; done when this returns."""
 
-    def fetch(self, digest: str) -> Path:
-        """A local file with the blob; its content is not checked here."""
+    def fetch(self, digest: str, *, anew: bool = False) -> Path:
+        """A local file with the blob; its content is not checked here. ``anew`` drops a local
+        copy, where the blob is kept elsewhere."""
 
     def exists(self, digest: str) -> bool:
         """Whether the blob is kept here."""
@@ -69,7 +70,7 @@ class Folder:
         """Check that the blob is there."""
         self.fetch(digest)
 
-    def fetch(self, digest: str) -> Path:
+    def fetch(self, digest: str, *, anew: bool = False) -> Path:
         """The blob's own file."""
         path = blob_path(self.staging, digest)
         if not path.exists():
@@ -112,10 +113,10 @@ class RemoteFolder:
             self._files.makedirs(remote.rpartition("/")[0], exist_ok=True)
             self._files.put_file(str(local), remote)
 
-    def fetch(self, digest: str) -> Path:
+    def fetch(self, digest: str, *, anew: bool = False) -> Path:
         """The local copy, downloaded if need be."""
         local = blob_path(self.staging, digest)
-        if local.exists():
+        if local.exists() and not anew:
             return local
         partial = local.with_name(f".{digest[:16]}-{secrets.token_hex(8)}.part")
         with _in_words(self._url):
