@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 
 from orch_nb.execution import processes
 from orch_nb.execution.job import Channel
@@ -23,6 +24,7 @@ def main(descriptor: int) -> None:
     from orch_nb.execution.home import become_home
     from orch_nb.execution.shell import CellShell
 
+    tempfile.gettempdir()  # it tries the folder out by writing: not to be taken for a cell's act
     channel = Channel(socket.socket(fileno=descriptor))
     shell = CellShell()
     homes: set[int] = set()
