@@ -51,7 +51,7 @@ def tidy_results(store: Store, location: Location, cap: int) -> int:
     if excess <= 0:
         return 0
     used = store.last_uses()
-    kept, since = _needed(store)
+    kept, since = needed_values(store)
     victims: list[KeptBlob] = []
     for blob in sorted(blobs, key=lambda blob: used.get(blob.digest, blob.modified)):
         if excess <= 0:
@@ -67,7 +67,7 @@ def tidy_results(store: Store, location: Location, cap: int) -> int:
     return len(victims)
 
 
-def _needed(store: Store) -> tuple[set[str], float]:
+def needed_values(store: Store) -> tuple[set[str], float]:
     """The recorded values of runs that have not ended; and since when such runs may have written
     values that are not recorded yet."""
     kept: set[str] = set()

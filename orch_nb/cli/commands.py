@@ -31,6 +31,9 @@ COMMANDS: dict[str, Entry] = {
     "resume": Entry("orch_nb.cli.resume:resume", "Go on with a run that failed or crashed."),
     "retry": Entry("orch_nb.cli.resume:retry", "Run tasks of a run again, and what needs them."),
     "answer": Entry("orch_nb.cli.answer:answer", "Answer what a paused task asks."),
+    "limits": Entry("orch_nb.cli.limits:limits", "List or set limits that all runs share."),
+    "keep": Entry("orch_nb.cli.clean:keep", "Keep a run from ever being cleaned away."),
+    "clean": Entry("orch_nb.cli.clean:clean", "Delete old runs and what is kept of them."),
     "where": Entry("orch_nb.cli.environment:where", "Print where orch_nb keeps things."),
     "doctor": Entry("orch_nb.cli.environment:doctor", "Check what works here, and what is off."),
 }
