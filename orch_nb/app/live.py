@@ -103,7 +103,7 @@ class LiveFlow:
         self._listener = listener
         places = find_places()
         self._location = open_location(places.results, places.home / "cache")
-        self._kernel = KernelSide(shell, self._location.staging)
+        self._kernel = KernelSide(shell, self._location.staging, self.cancel)
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
         self._result: RunResult | None = None
@@ -175,7 +175,8 @@ class LiveFlow:
             return LiveOutcome(result, bound)
         missing: set[str] = set()
         for node in planned.prepared.graph.nodes:
-            if before is not None and node.cell.number >= before:
+            standing = planned.standings.get(node.cell.number)
+            if before is not None and node.cell.number >= before and standing and standing.why:
                 missing |= node.binds
         recorded = hand_runs_of(
             planned.prepared,
@@ -223,7 +224,7 @@ class LiveFlow:
         if line.fresh:
             standings = {n.cell.number: Standing(n.cell.number, why="--fresh") for n in nodes}
         else:
-            standings = self._judge(prepared, nodes)
+            standings = self._judge(prepared, nodes, given=bool(bound.given))
         running = [node for node in nodes if standings[node.cell.number].why]
         names = set[str]().union(*(node.reads | node.changes for node in running))
         if any(node.barrier for node in running):
@@ -244,7 +245,9 @@ class LiveFlow:
             started_with=before,
         )
 
-    def _judge(self, prepared: Prepared, nodes: list[Node]) -> dict[int, Standing]:
+    def _judge(
+        self, prepared: Prepared, nodes: list[Node], *, given: bool
+    ) -> dict[int, Standing]:
         line = self.request.line
         names = set[str]().union(*(node.reads | node.writes | node.changes for node in nodes))
         files = {path for node in nodes for path in node.files_read}
@@ -253,6 +256,7 @@ class LiveFlow:
             runs=self.request.asking.runs,
             changed_files=_changed(files),
             refresh=line.options.refresh,
+            given=given,
         )
         return judge(prepared.graph, nodes, state)
 

@@ -74,8 +74,11 @@ class Bound:
 class KernelSide:
     """One flow's hold on the kernel it was started from."""
 
-    def __init__(self, shell: KernelShell, results: Path) -> None:
+    def __init__(
+        self, shell: KernelShell, results: Path, interrupted: Callable[[], None]
+    ) -> None:
         self._shell = shell
+        self._interrupted = interrupted  # called when the user interrupts a cell that runs here
         self._spec = SessionSpec(folder=".", results=str(results))
         self._remote: set[str] = set()  # names that the flow's process holds as they are here
         self.unsent: dict[str, str] = {}
@@ -162,6 +165,10 @@ class KernelSide:
         self.unsent[name] = f"'{name}' can't be loaded in another process: {why}"[:300]
         self._remote.discard(name)
 
+    def not_brought(self, names: Iterable[str], why: str) -> None:
+        """Results that live in the flow's process, and end with it."""
+        self._failed |= dict.fromkeys(names, why)
+
     # -- binding
 
     def note_retired(self, cell: int, count: int, manifest: Message) -> None:
@@ -237,6 +244,8 @@ class KernelSide:
             watch = Watch((), index, namespace, tolerated=True)
         ambient = AmbientWatch()
         end = await self._shell.run_cell(job.source)
+        if end.interrupted:
+            self._interrupted()
         after = self.variables()
         bound = {n: v for n, v in after.items() if n not in before or before[n] is not v}
         deleted = tuple(sorted(name for name in before if name not in after))

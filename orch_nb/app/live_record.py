@@ -35,7 +35,9 @@ def hand_runs_of(
     ]
     last_writer: dict[str, int] = {}
     for node in prepared.graph.nodes:
-        if before is None or node.cell.number < before:
+        # A cell that failed in the kernel may have changed something before it did.
+        task = tasks.get(node.cell.number)
+        if before is None or node.cell.number < before or (task and task.start_time is not None):
             last_writer |= dict.fromkeys(node.writes, node.cell.number)
     prints = fingerprints(namespace, last_writer)
 

@@ -55,6 +55,7 @@ class LiveRunner(LocalRunner):
         self._in_place = in_place
         self._answers: dict[int, asyncio.Future[str]] = {}
         self._running: Job | None = None  # in the kernel
+        self._only_there: set[str] = set()  # names whose values can't be brought to the kernel
         self._works: set[asyncio.Task[None]] = set()
 
     async def open(self, spec: SessionSpec, listener: Listener) -> None:
@@ -96,7 +97,7 @@ class LiveRunner(LocalRunner):
 
     def run_at_home(self, job: Job) -> None:
         why = self._kernel.why_here(job.reads)
-        if self._in_place:
+        if self._in_place and self._only_there.isdisjoint(job.reads):
             self._running = job
             self._start(self._run_here(job))
         elif why:
@@ -167,10 +168,14 @@ class LiveRunner(LocalRunner):
             at_home = self._at_home is not None and self._at_home.cell == told["cell"]
             if at_home and told["blob"] is not None:
                 self._kernel.note_retired(told["cell"], self._at_home.count, told["blob"])
-            elif told["unshippable"] and not told["refused"] and self._in_place:
+            elif told["unshippable"] and not told["refused"]:
                 # Its values can be had in the kernel only if it runs there. What has acted on
                 # the outside is not done twice: its process takes over as home.
-                message = {**message, "outcome": {**told, "refused": not told["acted"]}}
+                again = self._in_place and not told["acted"]
+                message = {**message, "outcome": {**told, "refused": again}}
+                if not again:
+                    self._only_there |= {*told["bound"], *told["changed"]}
+                    self._kernel.not_brought(told["bound"], told["unshippable"])
         super()._hear_cell(message)
 
     def _home_gone(self, reason: str = "") -> None:

@@ -36,6 +36,7 @@ class KernelState:
     runs: Sequence[HandRun]
     changed_files: Mapping[str, datetime] = field(default_factory=dict)
     refresh: bool = False
+    given: bool = False  # values of parameters that the kernel does not hold yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,8 @@ class _Judge:
         for source in self._sources.get(number, ()):
             if source in running:
                 return f"needs {self._name(source)}"
+        if node.cell.kind is CellKind.INJECTED and self._state.given:
+            return "given with -p"
         if node.cell.kind in _PARAMETERS:
             missing = sorted(name for name in node.binds if name not in self._state.prints)
             return f"sets {', '.join(missing)}" if missing else ""
