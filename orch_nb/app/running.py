@@ -24,7 +24,7 @@ from orch_nb.notebook.reader import read_notebook
 from orch_nb.notebook.syntax import check_syntax
 from orch_nb.places import find_places
 from orch_nb.results.location import open_location
-from orch_nb.runners.kernelspecs import KernelChoice, KernelMode, find_kernel
+from orch_nb.runners.kernelspecs import KernelChoice, KernelMode, find_kernel, find_notebook_kernel
 from orch_nb.states import StateName
 from orch_nb.store import (
     StoreWriter,
@@ -86,7 +86,8 @@ def run_notebook_document(
     options = merge_options(notebook.flow.options, request.options)
     workers = options.max_workers or os.cpu_count() or 1
     session = Session(kernel, folder)
-    session.start()
+    if not options.cache:  # else there may be nothing left to start
+        session.start()
     try:
         with open_store() as store, StoreWriter(store) as writer:
             run_id = new_flow_run_id() if request.claimed is None else request.claimed.id
@@ -102,7 +103,7 @@ def run_notebook_document(
             check_limits(prepared.graph, options.limit, store, notebook.filename)
             flow_run = make_flow_run(prepared, request, bound, output, run_id)
             record, tasks = record_run(prepared, flow_run, request.claimed, writer)
-            for text in (*notebook.notices, *store.notices):
+            for text in filter(None, (*notebook.notices, kernel.notice, *store.notices)):
                 listener(Notice(text))
             claimed = ClaimedRun(
                 prepared,
@@ -127,7 +128,9 @@ def run_notebook_document(
 def kernel_of(notebook: Notebook, request: RunRequest) -> KernelChoice:
     """The kernel of the request, else of the notebook, which errors then name."""
     try:
-        return find_kernel(request.kernel or notebook.kernel, notebook.language)
+        if request.kernel:
+            return find_kernel(request.kernel, notebook.language)
+        return find_notebook_kernel(notebook.kernel, notebook.language)
     except KernelError as error:
         where = f"--kernel {request.kernel}" if request.kernel else notebook.where()
         raise KernelError(error.message, where=error.where or where, hint=error.hint) from None

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class KernelChoice:
 
     ``python`` is the interpreter, if the kernel is an IPython kernel of one. ``env`` holds the
     environment variables that its kernelspec asks for, with ``${NAME}`` filled in. ``why`` says
-    in words why the kernel is foreign.
+    in words why the kernel is foreign; ``notice`` what the user should know of the choice.
     """
 
     name: str
@@ -51,6 +51,7 @@ class KernelChoice:
     mode: KernelMode
     env: Mapping[str, str] = field(default_factory=dict)
     why: str = ""
+    notice: str = ""
 
 
 def find_kernel(name: str | None, language: str) -> KernelChoice:
@@ -65,6 +66,18 @@ def find_kernel(name: str | None, language: str) -> KernelChoice:
             _NATIVE, "Python 3 (ipykernel)", "python", sys.executable, True, KernelMode.OURS
         )
     return _choose(_find_spec(name or "", language))
+
+
+def find_notebook_kernel(name: str | None, language: str) -> KernelChoice:
+    """As ``find_kernel``; but a Python notebook whose kernel is not installed here, as those of
+    others often say, runs in this Python, and a notice says so."""
+    if language.lower() in _PYTHON_LANGUAGES and name:
+        from jupyter_client.kernelspec import KernelSpecManager
+
+        if name != _NATIVE and name.lower() not in KernelSpecManager().find_kernel_specs():
+            notice = f"kernel '{name}' is not installed; running with {_NATIVE}"
+            return replace(find_kernel(None, language), notice=notice)
+    return find_kernel(name, language)
 
 
 def _find_spec(name: str, language: str) -> Any:

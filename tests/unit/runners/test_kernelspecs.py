@@ -13,7 +13,12 @@ import pytest
 import orch_nb
 from orch_nb.errors import KernelError
 from orch_nb.runners import kernelspecs
-from orch_nb.runners.kernelspecs import KernelChoice, KernelMode, find_kernel
+from orch_nb.runners.kernelspecs import (
+    KernelChoice,
+    KernelMode,
+    find_kernel,
+    find_notebook_kernel,
+)
 
 IPYKERNEL = ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
 
@@ -210,3 +215,11 @@ def test_a_kernel_of_another_machine_is_foreign_if_it_can_be_reached(jupyter: Pa
     remote = {"kernel_provisioner": {"provisioner_name": "far-away"}}
     install(jupyter, "far", [sys.executable, *IPYKERNEL], metadata=remote)
     assert refusal("far")[0] == "kernel 'far' needs a provisioner that is not installed"
+
+
+def test_a_python_notebook_of_another_machine_runs_in_this_python() -> None:
+    chosen = find_notebook_kernel("conda-env-report-py", "python")
+    assert (chosen.name, chosen.mode) == ("python3", KernelMode.OURS)
+    assert chosen.notice == "kernel 'conda-env-report-py' is not installed; running with python3"
+    with pytest.raises(KernelError):
+        find_notebook_kernel("julia-1.9", "julia")
