@@ -8,7 +8,7 @@ magics; in a script, ``import orch_nb`` gives just these two names.
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["run", "run_notebook"]
+__all__ = ["panel", "run", "run_notebook"]
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -41,4 +41,8 @@ def __getattr__(name: str) -> Any:
         from orch_nb.app.calling import run_notebook
 
         return run_notebook
+    if name == "panel":
+        import importlib
+
+        return importlib.import_module("orch_nb.panel")
     raise AttributeError(f"module 'orch_nb' has no attribute {name!r}")

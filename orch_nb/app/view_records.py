@@ -99,12 +99,13 @@ def view_of(
     """The view of records. Without a graph the cells that were tagged count as tasks, or all."""
     tries = _earlier_tries(run, history)
     counted = _counted(tasks, graph)
+    waits = _waits(graph)
     rows = tuple(
         make_row(
             task,
             run,
             counted=task.cell_number in counted,
-            waits=_waits(graph, task.cell_number),
+            waits=waits.get(task.cell_number, ()),
             tries=tries.get(task.id, ()),
         )
         for task in tasks
@@ -151,12 +152,15 @@ def _counted(tasks: Sequence[TaskRun], graph: FlowGraph | None) -> frozenset[int
     return tagged or numbers
 
 
-def _waits(graph: FlowGraph | None, number: int) -> tuple[tuple[str, int], ...]:
-    if graph is None:
-        return ()
-    return tuple(
-        (name, edge.source) for edge in graph.edges if edge.target == number for name in edge.names
-    )
+def _waits(graph: FlowGraph | None) -> dict[int, tuple[tuple[str, int], ...]]:
+    """What each cell waits for, but for what imports bring: name and cell number."""
+    found: defaultdict[int, list[tuple[str, int]]] = defaultdict(list)
+    if graph is not None:
+        imports = {node.cell.number for node in graph.nodes if node.imports_only}
+        for edge in graph.edges:
+            if edge.source not in imports:
+                found[edge.target].extend((name, edge.source) for name in edge.names)
+    return {cell: tuple(pairs) for cell, pairs in found.items()}
 
 
 def _earlier_tries(

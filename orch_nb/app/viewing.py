@@ -35,6 +35,7 @@ from orch_nb.engine.events import (
     TaskChanged,
     TaskProgress,
 )
+from orch_nb.graph.model import FlowGraph
 from orch_nb.model import CellKind, FlowRun, LogRecord, TaskRun
 from orch_nb.states import StateName, StateType
 
@@ -82,7 +83,7 @@ def first_view(event: RunStarted, actions: Actions | None = None) -> RunView:
             task,
             event.run,
             counted=event.counted is None or task.cell_number in event.counted,
-            waits=event.waits.get(task.cell_number, ()),
+            waits=_worth_saying(event.waits.get(task.cell_number, ()), event.graph),
             expected=event.expected.get(task.cell_number),
         )
         for task in event.tasks
@@ -132,7 +133,7 @@ def make_header(run: FlowRun, actions: Actions | None = None) -> RunHeader:
         "message": plain_line(run.state_message, 300),
         "parameters": _parameters(run),
         "runner": run.options.runner,
-        "workers": run.options.max_workers or 1,
+        "workers": run.options.max_workers or 0,
         "cells": 0,
         "tasks": 0,
         "began": None if run.start_time is None else run.start_time.timestamp(),
@@ -328,11 +329,12 @@ def _changing(task: TaskRun, began: float | None) -> dict[str, Any]:
     start = end = None
     if task.start_time is not None and began is not None:
         start = round(max(0.0, task.start_time.timestamp() - began), 3)
-    if task.state_type.is_terminal or task.state_name is StateName.AWAITING_RETRY:
-        if start is not None and task.seconds is not None:
+    over = task.state_type.is_terminal or task.state_name is StateName.AWAITING_RETRY
+    if over and start is not None:  # one that never started has no end either
+        if task.seconds is not None:
             end = round(start + task.seconds, 3)
         elif task.end_time is not None and began is not None:
-            end = round(max(0.0, task.end_time.timestamp() - began), 3)
+            end = round(max(start, task.end_time.timestamp() - began), 3)
     error: ErrorWords | None = None
     if task.error_name:
         error = {
@@ -365,6 +367,16 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, object
     """The fields of ``new`` that differ, and None for those that have gone."""
     changes = {name: value for name, value in new.items() if name not in old or old[name] != value}
     return {**changes, **{name: None for name in old if name not in new}}
+
+
+def _worth_saying(
+    waits: tuple[tuple[str, int], ...], graph: FlowGraph | None
+) -> tuple[tuple[str, int], ...]:
+    """Without what only imports bring: everybody waits for that, and never for long."""
+    if graph is None:
+        return waits
+    imports = {node.cell.number for node in graph.nodes if node.imports_only}
+    return tuple((name, cell) for name, cell in waits if cell not in imports)
 
 
 def _parameters(run: FlowRun) -> list[ParameterWords]:

@@ -1,0 +1,68 @@
+// Bundles the views into one ES module for the panel; with --tests, the tests for node.
+import { build } from 'esbuild';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { gzipSync } from 'node:zlib';
+import { minify } from 'terser';
+
+const MOST_BYTES = 60_000;
+const PANEL = '../orch_nb/panel/built/views.js';
+const options = {
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  loader: { '.css': 'text' },
+  // calls of h() are shorter than what the automatic runtime makes
+  jsx: 'transform',
+  jsxFactory: 'h',
+  jsxFragment: 'Fragment',
+  inject: ['src/jsx.ts'],
+  logLevel: 'warning',
+};
+
+if (process.argv.includes('--tests')) {
+  await build({
+    ...options,
+    entryPoints: ['tests/all.ts'],
+    outfile: 'lib/tests.mjs',
+    platform: 'node',
+  });
+} else {
+  const css = await build({
+    entryPoints: ['src/style.css'],
+    minify: true,
+    write: false,
+    logLevel: 'warning',
+  });
+  const minified = css.outputFiles[0].text;
+  const result = await build({
+    ...options,
+    entryPoints: ['src/panel.ts'],
+    minify: true,
+    write: false,
+    legalComments: 'none',
+    plugins: [
+      {
+        name: 'minified-css',
+        setup(task) {
+          task.onLoad({ filter: /style\.css$/ }, () => ({ contents: minified, loader: 'text' }));
+        },
+      },
+    ],
+  });
+  const squeezed = await minify(result.outputFiles[0].text, {
+    module: true,
+    ecma: 2020,
+    compress: { passes: 3, unsafe_arrows: true, pure_getters: true },
+  });
+  const code = Buffer.from(squeezed.code);
+  if (code.length > MOST_BYTES) {
+    throw new Error(`the views have ${code.length} bytes; at most ${MOST_BYTES} are allowed`);
+  }
+  await mkdir(new URL('../orch_nb/panel/built/', import.meta.url), { recursive: true });
+  await writeFile(new URL(PANEL, import.meta.url), code);
+  const notices = await readFile(new URL('LICENSES.txt', import.meta.url), 'utf8').catch(() => '');
+  if (notices) {
+    await writeFile(new URL('../orch_nb/panel/built/LICENSES.txt', import.meta.url), notices);
+  }
+  console.log(`views.js: ${code.length} bytes, ${gzipSync(code).length} compressed`);
+}

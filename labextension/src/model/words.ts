@@ -1,0 +1,71 @@
+/** Durations, sizes and rows in words. */
+
+import { lookOf } from './states';
+import type { Row } from '../schema';
+
+/** `8.1s` under a minute, else `2:10` or `1:02:10`. */
+export function showDuration(seconds: number): string {
+  const positive = Math.max(0, seconds);
+  return positive < 59.95 ? `${positive.toFixed(1)}s` : showClock(positive);
+}
+
+/** `0:14`, `2:10`, `1:02:10`. */
+export function showClock(seconds: number): string {
+  const whole = Math.floor(Math.max(0, seconds) + 1e-6);
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor(whole / 60) % 60;
+  const rest = String(whole % 60).padStart(2, '0');
+  return hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}:${rest}` : `${minutes}:${rest}`;
+}
+
+/** `512 kB`, `1.2 GB`. */
+export function showBytes(count: number): string {
+  let size = count;
+  for (const unit of ['B', 'kB', 'MB']) {
+    if (size < 999.5) return `${size.toFixed(0)} ${unit}`;
+    size /= 1000;
+  }
+  return `${size.toFixed(1)} GB`;
+}
+
+export function plural(count: number, noun: string): string {
+  return count === 1 ? `${count} ${noun}` : `${count} ${noun}s`;
+}
+
+/** `cell 5, line 2`; nothing where the name says it already. */
+export function placeOf(row: Row): string {
+  const line = row.error?.line;
+  const cell = `cell ${row.cell}`;
+  const named = row.name !== `cell-${row.cell}`;
+  if (line === null || line === undefined) return named ? cell : '';
+  return named ? `${cell}, line ${line}` : `line ${line}`;
+}
+
+/** What stands beside a row's bar: its error, progress, memory, or what it waits for. */
+export function noteOf(row: Row, isDone: (cell: number) => boolean): string {
+  const parts: string[] = [];
+  const { phase } = lookOf(row.state);
+  if ((row.attempt ?? 1) > 1) {
+    parts.push(`attempt ${row.attempt ?? 1} of ${Math.max(row.attempt ?? 1, row.of ?? 1)}`);
+  }
+  if (row.error) {
+    parts.push(row.error.value ? `${row.error.name}: ${row.error.value}` : row.error.name);
+  } else if (phase === 'running') {
+    if (typeof row.percent === 'number') parts.push(`${Math.round(row.percent)} %`);
+    if (row.progress) parts.push(row.progress);
+  } else if (row.message && phase !== 'done') {
+    parts.push(phase === 'left-out' ? `not run: ${row.message}` : row.message);
+  }
+  if (phase === 'waiting' && row.waits) {
+    const open = row.waits.filter(([, cell]) => !isDone(cell));
+    if (open.length > 0) parts.push(`waits for ${listNames(open)}`);
+  }
+  if (row.memory) parts.push(showBytes(row.memory));
+  return parts.join('  ');
+}
+
+function listNames(waits: readonly [string, number][]): string {
+  const shown = waits.slice(0, 4).map(([name, cell]) => `${name} (${cell})`);
+  if (waits.length > 4) shown.push(`+${waits.length - 4}`);
+  return shown.join(', ');
+}

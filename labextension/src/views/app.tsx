@@ -1,0 +1,157 @@
+/** The whole panel. */
+
+import { useComputed, useSignalEffect } from '@preact/signals';
+import { useRef } from 'preact/hooks';
+
+import { follow } from '../model/follow';
+import { useShared } from './context';
+import { DetailPane } from './detail';
+import { Graph } from './graph';
+import { Facts, Header } from './header';
+import { List } from './list';
+import { Logs } from './logs';
+import { Tabs } from './tabs';
+import type { Tab } from '../model/choices';
+import { isLive, lookOf } from '../model/states';
+import { plural, showClock } from '../model/words';
+
+const TABS: readonly (readonly [Tab, string])[] = [
+  ['list', 'List'],
+  ['graph', 'Graph'],
+  ['logs', 'Logs'],
+];
+const FILTER_FROM = 20; // rows from which a filter helps
+
+export function App() {
+  const { model, choices, said, prefix } = useShared();
+  const tab = choices.tab.value;
+  const open = choices.open.value;
+  const row = open === null ? undefined : model.rows.value[open];
+  useOpeningFailures();
+  useAnnouncements();
+  return (
+    <>
+      <Header />
+      <Facts />
+      <div class="onb-bar-of-tabs">
+        <Tabs
+          label="views of the run"
+          prefix={prefix}
+          names={TABS}
+          chosen={tab}
+          choose={(next) => (choices.tab.value = next)}
+        />
+        <span class="onb-space" />
+        {tab === 'list' && <ListTools />}
+      </div>
+      <div
+        id={`${prefix}-pane`}
+        class="onb-view"
+        role="tabpanel"
+        aria-labelledby={`${prefix}-tab-${tab}`}
+      >
+        {tab === 'list' && <List />}
+        {tab === 'graph' && <Graph />}
+        {tab === 'logs' && <Logs />}
+      </div>
+      {row !== undefined && open !== null && tab !== 'logs' && (
+        <DetailPane key={open} position={open} row={row} />
+      )}
+      <Footer />
+      <div class="onb-hidden" role="status" aria-live="polite">
+        {said.value}
+      </div>
+    </>
+  );
+}
+
+function ListTools() {
+  const { model, choices, prefix } = useShared();
+  const count = model.rows.value.length;
+  const others = useComputed(
+    () => model.rows.value.filter((row) => row.peek().task === false).length,
+  );
+  return (
+    <>
+      {count >= FILTER_FROM && (
+        <>
+          <label class="onb-hidden" for={`${prefix}-filter`}>
+            filter by name or state
+          </label>
+          <input
+            id={`${prefix}-filter`}
+            class="onb-filter"
+            type="search"
+            placeholder="filter: name or state"
+            value={choices.filter.value}
+            onInput={(event) => (choices.filter.value = event.currentTarget.value)}
+            onKeyDown={(event) => {
+              event.stopPropagation(); // a notebook's one-letter commands
+            }}
+          />
+        </>
+      )}
+      {others.value > 0 && (
+        <button
+          type="button"
+          class="onb-button"
+          aria-pressed={choices.all.value}
+          onClick={() => (choices.all.value = !choices.all.value)}
+        >
+          {`All ${count} cells`}
+        </button>
+      )}
+    </>
+  );
+}
+
+function Footer() {
+  const { model } = useShared();
+  const { state, message, notices, files } = model.header.value;
+  const failed = model.counts.value.failed > 0;
+  const lines: string[] = [];
+  if (message && !failed && lookOf(state).phase !== 'done') lines.push(message);
+  if (files.length > 0) {
+    const more = files.length > 4 ? ` +${files.length - 4}` : '';
+    lines.push(`files: ${files.slice(0, 4).join(', ')}${more}`);
+  }
+  lines.push(...notices.slice(-3));
+  if (lines.length === 0) return null;
+  return (
+    <footer class="onb-footer">
+      {lines.map((line, place) => (
+        <p key={place}>
+          <bdi>{line}</bdi>
+        </p>
+      ))}
+    </footer>
+  );
+}
+
+/** The first failed row opens by itself once the run has ended, unless the reader chose another. */
+function useOpeningFailures(): void {
+  const { model, choices } = useShared();
+  useSignalEffect(() => {
+    follow(model.turn);
+    if (isLive(model.header.value.state) || choices.chosen.peek()) return;
+    if (choices.open.peek() !== null) return;
+    const failed = model.rows.value.findIndex((row) => lookOf(row.peek().state).phase === 'failed');
+    if (failed >= 0) choices.open.value = failed;
+  });
+}
+
+/** Says what matters of the whole run, never every row. */
+function useAnnouncements(): void {
+  const { model, said } = useShared();
+  const last = useRef('');
+  useSignalEffect(() => {
+    const { flow, state, seconds } = model.header.value;
+    const { failed } = model.counts.value;
+    const word = lookOf(state).word.toLowerCase();
+    const took = seconds === null ? '' : ` after ${showClock(seconds)}`;
+    const lost = failed > 0 ? `, ${plural(failed, 'task')} failed` : '';
+    const words = `${flow} is ${word}${took}${lost}`;
+    if (last.current !== '' && last.current !== words) said.value = words;
+    last.current = words;
+  });
+}

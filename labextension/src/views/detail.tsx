@@ -1,0 +1,211 @@
+/** The pane of one row: Error, Log, Output, Inputs, Source, Why; asked for when it is opened. */
+
+import { useSignal, useSignalEffect } from '@preact/signals';
+import type { Signal } from '@preact/signals';
+import { useRef } from 'preact/hooks';
+
+import { AskButton } from './button';
+import { useShared } from './context';
+import { Logs } from './logs';
+import { Mark } from './mark';
+import { Tabs } from './tabs';
+import { lookOf } from '../model/states';
+import { placeOf, showDuration } from '../model/words';
+import type { Detail, Row, Value } from '../schema';
+
+type Part = 'error' | 'log' | 'output' | 'inputs' | 'source' | 'why';
+
+const PARTS: readonly (readonly [Part, string])[] = [
+  ['error', 'Error'],
+  ['log', 'Log'],
+  ['output', 'Output'],
+  ['inputs', 'Inputs'],
+  ['source', 'Source'],
+  ['why', 'Why'],
+];
+
+export function DetailPane({ position, row }: { position: number; row: Signal<Row> }) {
+  const { host, choices, prefix } = useShared();
+  const detail = useSignal<Detail | null>(null);
+  const failure = useSignal('');
+  const chosen = useSignal<Part | null>(null);
+  const asked = useRef('');
+  const { state, name, attempt, error, message } = row.value;
+  const look = lookOf(state);
+
+  useSignalEffect(() => {
+    const now = row.value;
+    const key = `${position} ${now.state} ${now.attempt ?? 1}`;
+    if (asked.current === key) return; // progress is no reason to ask again
+    asked.current = key;
+    void host.ask('detail', position).then((answer) => {
+      if (asked.current !== key) return;
+      detail.value = answer.detail ?? detail.peek();
+      failure.value = answer.ok ? '' : answer.text;
+    });
+  });
+
+  const hasError = look.phase === 'failed' || error !== undefined;
+  const parts = hasError ? PARTS : PARTS.filter(([part]) => part !== 'error');
+  const part = chosen.value ?? (hasError ? 'error' : 'output');
+  const facts = [placeOf(row.value), factsOf(row.value)]
+    .filter((words) => words !== '')
+    .join(' · ');
+  const inner = `${prefix}-detail`;
+  return (
+    <section class="onb-detail" aria-label={`details of ${name}`}>
+      <header class="onb-detail-head">
+        <Mark state={state} />
+        <span>{look.word}</span>
+        <bdi class="onb-name" title={name}>
+          {name}
+        </bdi>
+        <span class="onb-dim">{facts}</span>
+        <span class="onb-space" />
+        {hasError && <AskButton action="debug" words="Debug here" row={position} primary />}
+        <AskButton action="go" words="Go to cell" row={position} />
+        {look.phase === 'failed' && <AskButton action="retry" words="Retry" row={position} />}
+        <button
+          type="button"
+          class="onb-button onb-close"
+          onClick={() => {
+            choices.choose(null);
+          }}
+        >
+          <span aria-hidden="true">×</span>
+          <span class="onb-hidden">close the details</span>
+        </button>
+      </header>
+      <Tabs
+        label="parts of the details"
+        prefix={inner}
+        names={parts}
+        chosen={part}
+        choose={(next) => (chosen.value = next)}
+      />
+      <div
+        id={`${inner}-pane`}
+        class="onb-pane"
+        role="tabpanel"
+        tabIndex={0}
+        aria-labelledby={`${inner}-tab-${part}`}
+        key={part}
+      >
+        {part === 'log' ? (
+          <Logs task={name} />
+        ) : (
+          <PartView
+            part={part}
+            detail={detail.value}
+            short={error ? `${error.name}: ${error.value}` : (message ?? '')}
+            trouble={trouble(host.answers.value, failure.value)}
+            key={`${position}-${attempt ?? 1}`}
+          />
+        )}
+      </div>
+    </section>
+  );
+}
+
+function factsOf(row: Row): string {
+  const words: string[] = [];
+  if (row.start !== undefined && typeof row.end === 'number')
+    words.push(showDuration(row.end - row.start));
+  if ((row.of ?? 1) > 1) words.push(`attempt ${row.attempt ?? 1} of ${row.of ?? 1}`);
+  if (row.where) words.push(row.where);
+  return words.join(' · ');
+}
+
+function trouble(answers: boolean | null, failure: string): string {
+  if (answers === false) return 'The kernel does not answer now: the details come when it does.';
+  return failure || 'Asking …';
+}
+
+interface PartProps {
+  part: Part;
+  detail: Detail | null;
+  short: string;
+  trouble: string;
+}
+
+function PartView({ part, detail, short, trouble: words }: PartProps) {
+  if (detail === null) {
+    return (
+      <>
+        {part === 'error' && short !== '' && <Text text={short} />}
+        <p class="onb-empty">{words}</p>
+      </>
+    );
+  }
+  switch (part) {
+    case 'error':
+      return <Text text={detail.traceback || short} empty="No traceback was kept." />;
+    case 'source':
+      return <Text text={detail.source} empty="The source is not to be had any more." />;
+    case 'output':
+      return detail.outputs.length === 0 ? (
+        <p class="onb-empty">It showed nothing so far.</p>
+      ) : (
+        <>
+          {detail.outputs.map((output, place) =>
+            output.kind === 'other' ? (
+              <p key={place} class="onb-dim">
+                {output.text}: see the output notebook
+              </p>
+            ) : (
+              <Text key={place} text={output.text} kind={output.kind} />
+            ),
+          )}
+        </>
+      );
+    case 'inputs':
+      return (
+        <>
+          <Values title="Reads" values={detail.inputs} empty="It reads nothing of other cells." />
+          <Values title="Sets" values={detail.values} empty="It sets no names." />
+        </>
+      );
+    default:
+      return detail.why.length === 0 ? (
+        <p class="onb-empty">It waits for no other cell.</p>
+      ) : (
+        <ul class="onb-why">
+          {detail.why.map((reason) => (
+            <li key={reason}>
+              <bdi>{reason}</bdi>
+            </li>
+          ))}
+        </ul>
+      );
+  }
+}
+
+function Text({ text, kind = '', empty = '' }: { text: string; kind?: string; empty?: string }) {
+  if (text === '') return <p class="onb-empty">{empty}</p>;
+  return <pre class={`onb-text onb-${kind || 'plain'}`}>{text}</pre>;
+}
+
+function Values(props: { title: string; values: readonly Value[]; empty: string }) {
+  const { title, values, empty } = props;
+  return (
+    <>
+      <h4 class="onb-heading">{title}</h4>
+      {values.length === 0 ? (
+        <p class="onb-empty">{empty}</p>
+      ) : (
+        <ul class="onb-values">
+          {values.map((value) => (
+            <li key={`${value.name}-${value.cell}`}>
+              <bdi class="onb-name">{value.name}</bdi>
+              <span class="onb-dim">
+                {[value.cell > 0 ? `cell ${value.cell}` : '', value.note]
+                  .filter((words) => words !== '')
+                  .join(' · ')}
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </>
+  );
+}

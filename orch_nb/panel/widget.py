@@ -1,0 +1,53 @@
+"""The widgets behind a panel: one for each run, and one a kernel that holds the views."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import anywidget
+import ipywidgets
+import traitlets
+
+from orch_nb.panel.bundle import LOADER, views_source
+
+
+class ViewsHolder(ipywidgets.Widget):  # type: ignore[misc]
+    """Holds the views' source, so that it goes to a page once and not with every panel."""
+
+    source = traitlets.Unicode().tag(sync=True)
+
+
+class RunWidget(anywidget.AnyWidget):
+    """One run in the page.
+
+    The state a page asks for is made when it asks (``whole``): changes go out as messages of their
+    own, and never as traits.
+    """
+
+    _esm = LOADER
+    views = traitlets.Unicode().tag(sync=True)
+    digest = traitlets.Unicode().tag(sync=True)
+    key = traitlets.Unicode().tag(sync=True)
+    snapshot = traitlets.Any().tag(sync=True, to_json=lambda _, widget: widget.whole())
+
+    def __init__(self, whole: Callable[[], Any], **state: Any) -> None:
+        self.whole = whole
+        holder = _holder()
+        super().__init__(views=holder.model_id, digest=_digest(holder.source), **state)
+        self.key = self.model_id
+
+
+_held: list[ViewsHolder] = []
+
+
+def _holder() -> ViewsHolder:
+    """The kernel's one holder; a new one where the last was closed (`Widget.close_all`)."""
+    if not _held or _held[0].comm is None:
+        _held[:] = [ViewsHolder(source=views_source() or "")]
+    return _held[0]
+
+
+def _digest(source: str) -> str:
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
