@@ -56,7 +56,8 @@ def clean(ascii_only: bool, as_json: bool, **values: Any) -> None:
 
 def describe(cleaned: Cleaned, *, dry_run: bool) -> list[str]:
     """What was, or would be, deleted: a line, then one for each flow."""
-    kept = f"; {_count(cleaned.pinned, 'kept run')} stay" if cleaned.pinned else ""
+    stay = "stays" if cleaned.pinned == 1 else "stay"
+    kept = f"; {_count(cleaned.pinned, 'kept run')} {stay}" if cleaned.pinned else ""
     if not cleaned.runs:
         return [f"no run is old enough{kept}"]
     verb = "would delete" if dry_run else "deleted"
