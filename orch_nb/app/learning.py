@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orch_nb.app.preparing import Prepared
 from orch_nb.app.recipes import source_hash
+from orch_nb.engine.messages import Learn
 from orch_nb.engine.recording import Recording
 from orch_nb.execution.job import Outcome
 
@@ -27,7 +28,7 @@ def new_hints(
             hint.setdefault("waits", []).append([digest, list(edge.names), edge.reason])
     for number, reason in prepared.plan.at_home.items():
         hints.setdefault(source_hash(cells[number]), {})["home"] = reason
-    for learned in recording.learned:
+    for learned in (*recording.learned, *_collisions(recording, outcomes)):
         if not learned.target:
             if learned.source in outcomes and outcomes[learned.source].no_room:
                 continue  # there may be room next time
@@ -37,3 +38,21 @@ def new_hints(
         hint = hints.setdefault(source_hash(cells[learned.target]), {})
         hint.setdefault("waits", []).append([digest, list(learned.names), learned.reason])
     return hints
+
+
+def _collisions(recording: Recording, outcomes: Mapping[int, Outcome]) -> Iterator[Learn]:
+    """Files that a later cell wrote in native code, where nothing could hold it back, while an
+    earlier one used them. This run can't undo it: it says so, and the next one keeps the order."""
+    for number, later in outcomes.items():
+        begun = recording.tasks[number].start_time
+        for other, earlier in outcomes.items():
+            ended = recording.tasks[other].end_time
+            used = {*earlier.files_read, *earlier.files_written}
+            names = tuple(sorted(used.intersection(later.files_unseen)))
+            if other < number and names and begun and ended and ended > begun:
+                files = ", ".join(names)
+                yield Learn(other, number, names, f"wrote {files} while cell {other} used it")
+                recording.notice(
+                    f"cell {number} wrote {files} while cell {other} used it, so their values may "
+                    "not be those of a serial run; the next run keeps them in order"
+                )

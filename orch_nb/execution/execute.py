@@ -19,6 +19,7 @@ from orch_nb.execution.marks import Marker, mark_ambient
 from orch_nb.execution.outputs import CellResult
 from orch_nb.execution.shell import CellShell
 from orch_nb.execution.trace import Trace, declared_files, keep_files
+from orch_nb.execution.unseen import FolderWatch, claims
 from orch_nb.execution.values import ApplyError, Changes, pack, unpack
 from orch_nb.execution.walk import Index, Namespace, Watch, names_reaching
 from orch_nb.execution.warned import WarnedWatch
@@ -66,13 +67,17 @@ def execute(
             if may_refuse:
                 return Outcome(job.cell, job.attempt, unshippable=str(pin.args[0]), refused=True)
     namespace.update(job.given)
-    observer = observe.Observer(permit)
     _reset_peak_memory()
+    claims.begin()
+    own = frozenset({spec.results, str(Path(spec.results).parent)})
+    observer = observe.Observer(permit, FolderWatch(spec.folder, own))
     observe.watch(observer)
     try:
         result = shell.run(job.source, count=job.count)
     finally:
         observe.watch(None)
+    observer.look_around(result.seconds)
+    claims.end()
     outcome = Outcome(
         cell=job.cell,
         attempt=job.attempt,
@@ -80,6 +85,7 @@ def execute(
         error=result.error,
         files_read=tuple(sorted(observer.read - observer.written)),
         files_written=tuple(sorted(observer.written)),
+        files_unseen=tuple(sorted(observer.unseen)),
         acted=observer.acted,
         effects=tuple(sorted(observer.effects)),
         display_ids=result.display_ids,

@@ -35,6 +35,7 @@ from orch_nb.execution.logs import capture_logs
 from orch_nb.execution.outputs import OutputEvent
 from orch_nb.execution.shell import CellShell
 from orch_nb.execution.threads import share
+from orch_nb.execution.unseen import claims
 from orch_nb.execution.values import ApplyError
 from orch_nb.results.blob import write_blob
 
@@ -72,6 +73,7 @@ class _Home:
         os.environ.update(spec.environment)
         os.chdir(spec.folder)
         context.set_run(spec.run)
+        claims.open()
         self.shell.set_sources({int(number): text for number, text in spec.sources.items()})
         opened = {"op": "opened", "pid": os.getpid(), "language": describe_language()}
         self.channel.send(opened)

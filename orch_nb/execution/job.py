@@ -87,6 +87,7 @@ class Outcome:
     ambient: tuple[str, ...] = ()  # ambient states it changed
     files_read: tuple[str, ...] = ()
     files_written: tuple[str, ...] = ()
+    files_unseen: tuple[str, ...] = ()  # those written in native code, before anybody could wait
     acted: str = ""  # the first effect on the outside, in words; empty: none was seen
     display_ids: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     display_updates: tuple[Message, ...] = ()
@@ -163,6 +164,7 @@ def outcome_from(message: Mapping[str, Any]) -> Outcome:
         "ambient",
         "files_read",
         "files_written",
+        "files_unseen",
         "display_updates",
     ):
         fields[name] = tuple(fields[name])

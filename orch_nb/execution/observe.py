@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from orch_nb.execution.unseen import FolderWatch, claims
+
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 # Event → words for what the cell does; the arguments' first (and second) items are paths
@@ -47,6 +49,8 @@ _PATHS = frozenset(
     name for name in _EFFECTS if name.startswith("shutil.") or "file" in _EFFECTS[name]
 ) | {"os.rmdir", "os.mkdir", "sqlite3.connect"}
 
+_STARTS = frozenset({"starts a program", "becomes another program", "forks"})
+
 # Written as a side effect of importing or plotting: caches that no notebook looks at.
 _IGNORED_PARTS = ("/__pycache__/", "/.cache/", "/site-packages/", "/.matplotlib/", "/.config/")
 _IGNORED_STARTS = ("/dev/", "/proc/", "/sys/")
@@ -59,13 +63,19 @@ class Observer:
     without it nothing waits.
     """
 
-    def __init__(self, permit: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        permit: Callable[[str], None] | None = None,
+        folder: FolderWatch | None = None,
+    ) -> None:
         self.read: set[str] = set()
         self.written: set[str] = set()
+        self.unseen: set[str] = set()  # those of ``written`` that were found only afterwards
         self.acted = ""
         self.effects: set[str] = set()  # all of them, in words
         self._permit = permit
-        self._asking = False
+        self._folder = folder
+        self.asking = False  # what happens meanwhile is not the cell's doing
 
     def see_open(self, path: Any, flags: int) -> None:
         """A file is about to be opened."""
@@ -73,24 +83,41 @@ class Observer:
         if text is None:
             return
         if flags & _WRITE_FLAGS:
-            self.written.add(text)
+            self.see_writing(text)
             self.see_effect("writes a file")
         else:
             self.read.add(text)
 
+    def see_writing(self, path: str) -> None:
+        """A file is about to be changed, renamed or deleted."""
+        if path not in self.written:
+            self.written.add(path)
+            claims.add(path)
+
     def see_effect(self, words: str) -> None:
         """The cell is about to act; waits for permission the first time."""
-        if self._asking:
-            return
+        first = not self.acted
         self.effects.add(words)
-        if not self.acted:
-            self.acted = words
-            if self._permit is not None:
-                self._asking = True
-                try:
-                    self._permit(words)
-                finally:
-                    self._asking = False
+        self.acted = self.acted or words
+        self.asking = True
+        try:
+            if first and self._permit is not None:
+                self._permit(words)
+            if self._folder is not None and words in _STARTS:
+                self._folder.list_files()
+        finally:
+            self.asking = False
+
+    def look_around(self, seconds: float) -> None:
+        """After the cell, which took so long: see the files that it changed unseen."""
+        if self._folder is None:
+            return
+        found = self._folder.changed(self.written, seconds)
+        if found:
+            self.unseen = found
+            self.written |= found
+            self.effects.add("writes a file")
+            self.acted = self.acted or "writes a file"
 
 
 def _path_text(path: Any) -> str | None:
@@ -122,7 +149,7 @@ def watch(observer: Observer | None) -> None:
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     observer = _current
-    if observer is None:
+    if observer is None or observer.asking:
         return
     if event == "open":
         path, _mode, flags = arguments
@@ -138,5 +165,6 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
             paths = [text for text in map(_path_text, arguments[:2]) if text is not None]
             if not paths:
                 return
-            observer.written.update(paths)
+            for path in paths:
+                observer.see_writing(path)
         observer.see_effect(_EFFECTS[event])
