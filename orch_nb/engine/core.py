@@ -195,15 +195,17 @@ class Core:
         self._note(slot, StateName.CANCELLED, self._cancel.reason if self._cancel else "")
 
     def _home_lost(self, event: HomeLost) -> None:
+        reason = event.reason
         for slot in self.buffer.slots:
             if slot.phase is Phase.RUNNING and slot.at_home and self._cancel is None:
                 self._note(slot, StateName.CRASHED, event.reason)
+                reason = f"{slot.label}: {event.reason}"
             elif slot.phase not in FINAL and slot.phase is not Phase.ENDED:
                 self._note(slot, StateName.CANCELLED, "the run's process is gone")
         if self._cancel is not None:
             self._finish(self._cancel.state, self._cancel.reason)
         else:
-            self._finish(StateName.CRASHED, event.reason)
+            self._finish(StateName.CRASHED, reason)
 
     # -- what ends mean
 

@@ -18,6 +18,9 @@ from typing import Any
 from orch_nb.execution.outputs import ErrorInfo, error_from
 
 _LENGTH = struct.Struct(">I")
+# Taken before any cell runs: a notebook may put functions of its own in their place.
+_to_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+_from_json = json.loads
 
 Message = dict[str, Any]
 
@@ -173,7 +176,7 @@ def outcome_from(message: Mapping[str, Any]) -> Outcome:
 
 def encode(message: Mapping[str, Any]) -> bytes:
     """A message with its length in front."""
-    body = json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode()
+    body = _to_json(message).encode()
     return _LENGTH.pack(len(body)) + body
 
 
@@ -194,7 +197,7 @@ class Decoder:
             end = start + _LENGTH.size + length
             if len(buffer) < end:
                 break
-            messages.append(json.loads(bytes(buffer[start + _LENGTH.size : end])))
+            messages.append(_from_json(bytes(buffer[start + _LENGTH.size : end])))
             start = end
         if start:
             del buffer[:start]

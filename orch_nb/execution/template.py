@@ -28,6 +28,7 @@ def main(descriptor: int) -> None:
     channel = Channel(socket.socket(fileno=descriptor))
     shell = CellShell()
     homes: set[int] = set()
+    codes: dict[int, int] = {}  # how those that have ended did
     try:
         while (message := channel.receive()) is not None:
             if message["op"] == "preload":
@@ -41,20 +42,25 @@ def main(descriptor: int) -> None:
                 os.close(session)
                 homes.add(pid)
                 channel.send({"op": "session", "pid": pid})
-            homes -= _reap(homes)
+            elif message["op"] == "reap":
+                codes |= _reap({message["pid"]} - codes.keys(), wait=True)
+                channel.send({**message, "op": "reaped", "code": codes.get(message["pid"])})
+            codes |= _reap(homes - codes.keys())
     finally:
-        for pid in homes - _reap(homes):
+        codes |= _reap(homes - codes.keys())
+        for pid in homes - codes.keys():
             processes.kill_tree(pid)
         os._exit(0)
 
 
-def _reap(homes: set[int]) -> set[int]:
-    """The sessions that have ended by themselves."""
-    ended = set()
+def _reap(homes: set[int], *, wait: bool = False) -> dict[int, int]:
+    """The sessions that have ended by themselves, with their exit codes; ``wait`` for that."""
+    ended = {}
     for pid in homes:
         with contextlib.suppress(ChildProcessError):
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                ended.add(pid)
+            found, status = os.waitpid(pid, 0 if wait else os.WNOHANG)
+            if found:
+                ended[pid] = os.waitstatus_to_exitcode(status)
     return ended
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import os
 import sys
 from typing import Any
@@ -14,6 +16,7 @@ _VARIABLES = (
     "BLIS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+_SET_BY_LOADING = "KMP_DUPLICATE_LIB_OK"
 # One of these brings whatever library of that kind there is.
 _BRINGERS = frozenset({"numpy", "scipy", "sklearn", "torch", "faiss", "lightgbm", "xgboost"})
 
@@ -46,10 +49,8 @@ class ThreadShare:
         """
         if len(sys.modules) == self._modules or _BRINGERS.isdisjoint(sys.modules):
             return
-        from threadpoolctl import ThreadpoolController
-
         self._modules = len(sys.modules)
-        self._libraries = ThreadpoolController().lib_controllers
+        self._libraries = _own_threadpoolctl().ThreadpoolController().lib_controllers
         for library in self._libraries:
             self._see(library)
 
@@ -83,6 +84,24 @@ class ThreadShare:
                 self._wished[key] = max(now, count_cores())
         elif now != self._given[key]:
             self._wished[key] = self._given[key] = now
+
+
+@functools.cache
+def _own_threadpoolctl() -> Any:
+    """threadpoolctl, loaded for this module alone: it sets an environment variable when loaded,
+    which the notebook would see without having loaded it."""
+    theirs = importlib.util.find_spec("threadpoolctl")
+    path = "" if theirs is None else theirs.origin or ""
+    spec = importlib.util.spec_from_file_location("orch_nb.execution._threadpoolctl", path)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError("threadpoolctl")
+    module = importlib.util.module_from_spec(spec)
+    was_set = _SET_BY_LOADING in os.environ
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    if not was_set:
+        os.environ.pop(_SET_BY_LOADING, None)
+    return module
 
 
 share = ThreadShare()

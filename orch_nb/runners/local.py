@@ -34,6 +34,7 @@ from orch_nb.runners.base import (
 )
 from orch_nb.runners.wire import Wire
 
+_REAP_SECONDS = 2.0  # until a home process that is gone must be collected by its parent
 _INTERRUPT_GRACE = 3.0  # seconds that a cell in the home process has to end when interrupted
 
 
@@ -101,6 +102,7 @@ class _Child:
     parent: Wire  # of the home process that forked it, and must collect it
     pid: int | None = None
     told: bool = False  # its outcome has come
+    gone: bool = False
     dropped: bool = False
 
 
@@ -125,8 +127,9 @@ class LocalRunner:
         self._opened: asyncio.Future[Message] = self._loop.create_future()
         self._collected: asyncio.Future[Message] = self._loop.create_future()
         self._template_wire = Wire(
-            self._loop, self._template.sock, lambda message: None, self._template_gone
+            self._loop, self._template.sock, self._hear_template, self._template_gone
         )
+        self._home_parent = self._template_wire
         ours, theirs = socket.socketpair()
         self._home = Wire(self._loop, ours, self._hear_home, self._home_gone)
         self._template_wire.send({"op": "session"}, theirs.detach())
@@ -210,7 +213,7 @@ class LocalRunner:
                     child.pid = message["pid"]
                     if child.dropped:
                         self._kill(child)
-                    if child.told:
+                    if child.told or child.gone:
                         self._forget(child)
             case "reaped":
                 self._reaped(message)
@@ -261,12 +264,13 @@ class LocalRunner:
         self._home = child.wire
         self._home.hand_over(self._hear_home, self._home_gone)
         self._home_pid = child.pid
+        self._home_parent = child.parent
 
     def _child_gone(self, key: tuple[int, int]) -> None:
         child = self._children[key]
         if child.pid is not None:
             self._forget(child)
-        child.told = True
+        child.gone = True
 
     def _forget(self, child: _Child) -> None:
         """The child is ending: let home collect it, and hear how it ended."""
@@ -275,13 +279,14 @@ class LocalRunner:
             child.parent.send({"op": "reap", "pid": child.pid})
 
     def _reaped(self, message: Message) -> None:
+        if message["pid"] == self._home_pid:
+            self._lose_home(_how_a_process_ended(message["code"]))
+            return
         key = self._reaping.pop(message["pid"])
         child = self._children.pop(key)
         child.wire.close()
-        if not child.dropped and message["code"] != 0:
-            words = processes.how_it_ended(message["code"])
-            with_or_by = "with" if message["code"] > 0 else "by"
-            self._report(Lost(*key, f"its process ended {with_or_by} {words}"))
+        if not child.dropped and (message["code"] != 0 or not child.told):
+            self._report(Lost(*key, _how_a_process_ended(message["code"])))
 
     def _kill(self, child: _Child) -> None:
         if child.pid is not None and child.pid not in self._reaping:
@@ -303,10 +308,22 @@ class LocalRunner:
         self._loop.call_later(_INTERRUPT_GRACE, insist)
 
     def _home_gone(self, reason: str = "") -> None:
+        reason = reason or self._why_killed
+        if reason or self._home_pid is None:
+            self._lose_home(reason)
+            return
+        self._home_parent.send({"op": "reap", "pid": self._home_pid})
+        self._loop.call_later(_REAP_SECONDS, self._lose_home)
+
+    def _hear_template(self, message: Message) -> None:
+        if message["op"] == "reaped" and message["pid"] == self._home_pid:
+            self._lose_home(_how_a_process_ended(message["code"]))
+
+    def _lose_home(self, reason: str = "") -> None:
         if self._closing:
             return
         self._closing = True
-        reason = reason or self._why_killed or "its process ended unexpectedly"
+        reason = reason or "its process ended unexpectedly"
         if not self._opened.done():
             self._opened.set_exception(SessionError(f"the session did not start: {reason}"))
         if not self._collected.done():
@@ -325,3 +342,10 @@ class LocalRunner:
     def _report(self, report: Report) -> None:
         if not self._closing:
             self._tell(report)
+
+
+def _how_a_process_ended(code: int | None) -> str:
+    """In words, for the cell whose process it was; empty where it can't be told."""
+    if code is None:
+        return ""
+    return f"its process ended {'by' if code < 0 else 'with'} {processes.how_it_ended(code)}"
