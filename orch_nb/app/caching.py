@@ -73,6 +73,7 @@ class CacheDesk:
     _keyed: dict[int, Keyed] = field(default_factory=dict)
     _hits: dict[int, Hit] = field(default_factory=dict)
     _missed: dict[int, str] = field(default_factory=dict)
+    _refused: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         plan = self.prepared.plan
@@ -103,7 +104,8 @@ class CacheDesk:
         for number in self._nodes:
             own = made.get(number)
             if own is not None and own.outcome is not None:
-                self._versions.put(number, own.outcome)
+                if not self._is_put(number, own.outcome):
+                    self._versions.put(number, own.outcome)
                 continue
             before = predecessors.get(number, frozenset()) & self._nodes.keys()
             if not before <= self._versions.outcomes.keys():
@@ -113,6 +115,14 @@ class CacheDesk:
                 self._take(number, hit)
                 found[number] = Made(hit.outcome, signature=hit.signature, cached=True)
         return found
+
+    def _is_put(self, cell: int, outcome: Outcome) -> bool:
+        known = self._versions.outcomes.get(cell)
+        return known is not None and known.blob is not None and known.blob == outcome.blob
+
+    def refuse(self, cell: int, reason: str) -> None:
+        """What was found for a cell proved to be of no use: it is not looked up any more."""
+        self._refused[cell] = reason
 
     def begin(self, decisions: Iterable[Decision]) -> None:
         """The run begins with these decisions: files of reused outcomes are brought back."""
@@ -199,6 +209,9 @@ class CacheDesk:
             return None
         if node.cell.options.refresh or self.prepared.options.refresh:
             self._missed[cell] = "--refresh"
+            return None
+        if cell in self._refused:
+            self._missed[cell] = self._refused[cell]
             return None
         missed = NOTHING
         key = CacheNote(keyed.fields).key
@@ -288,8 +301,27 @@ class CacheDesk:
         restore_files(dict(files.manifest), folder, self.folder)
 
 
+def open_desk(
+    prepared: Prepared, kernel: KernelChoice, folder: str, store: Store, location: Location
+) -> CacheDesk | None:
+    """The cache of a run; None where no cell may be cached."""
+    ours = kernel.mode is KernelMode.OURS
+    desk = CacheDesk(
+        prepared,
+        circumstances_of(prepared, kernel, os.environ),
+        folder,
+        store,
+        store.keyring(),
+        location,
+        Installed(None if ours else kernel.python),
+    )
+    return desk if desk.active else None
+
+
 def is_asked(node: Node, prepared: Prepared) -> bool:
-    """Whether someone asked for the cell to be cached."""
+    """Whether someone asked for the cell to be cached. What depends on an answer is not."""
+    if prepared.plan.policy(node.cell.number).question is not None:
+        return False
     if node.cell.kind is CellKind.TASK:
         return node.cell.options.cache or prepared.options.cache
     return node.cell.kind in _PLAIN and prepared.options.cache

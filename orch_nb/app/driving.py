@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from orch_nb.app.caching import open_desk
 from orch_nb.app.destination import lasting_path
 from orch_nb.app.earlier import decide_soundly, read_made
 from orch_nb.app.hooks import after_end
@@ -22,6 +23,7 @@ from orch_nb.app.requests import Control, RunRequest, RunResult
 from orch_nb.app.reusing import Decision, Made, Use, Wishes, with_known
 from orch_nb.app.secrets import forget_secret_values, resolve_references
 from orch_nb.app.sessions import Session
+from orch_nb.engine.cache.asks import Asks
 from orch_nb.engine.driver import Driver, DriveRequest
 from orch_nb.engine.events import Listener, RunStarted
 from orch_nb.engine.messages import Note, Replan
@@ -102,6 +104,9 @@ class _Driving:
             location=run.location,
             recipes=run.prepared.recipes,
         )
+        self._desk = open_desk(run.prepared, session.kernel, run.folder, store, run.location)
+        if self._desk is not None:
+            self._recording.cache = self._desk.note
         self._output = RunOutput(self._document, self._recording)
         self._prepared = run.prepared
         self._wishes = wishes_of(run.request)
@@ -113,7 +118,7 @@ class _Driving:
 
     def to_the_end(self) -> RunResult:
         """Pass after pass, until none is wanted."""
-        made, decisions = self._run.made, self._run.decisions
+        made, decisions = self._with_cache(self._run.made, self._run.decisions)
         self._recording.tell(_run_started(self._run))
         try:
             while True:
@@ -135,6 +140,10 @@ class _Driving:
         """Run what the decisions leave to be run."""
         run, recording = self._run, self._recording
         plan, known = with_known(run.prepared.plan, made, decisions, run.folder)
+        asks = Asks()
+        if self._desk is not None:
+            asks = self._desk.asks()
+            plan = replace(plan, cacheable=asks.kept, watched=frozenset(asks.of))
         self._prepared = replace(run.prepared, plan=plan)
         for decision in decisions:
             task = recording.tasks[decision.cell]
@@ -151,6 +160,8 @@ class _Driving:
             collect=run.request.collect,
             cancel_requested=partial(self._store.cancel_requested, run.record.id),
             known=known,
+            recall=_recall_nothing if self._desk is None else self._desk.recall,
+            asks=asks.of,
             limits=SharedLimits(self._store, self._writer, run.record),
             questions=AskedQuestions(self._store, recording, self._why_not_suspend),
         )
@@ -219,7 +230,28 @@ class _Driving:
             self._wishes = replace(
                 self._wishes, run={**self._wishes.run, replan.cell: replan.reason}
             )
+            if self._desk is not None:
+                self._desk.refuse(replan.cell, replan.reason)
         self._recording.notice(f"planned anew: {cell.label}: {replan.reason}")
+
+    def _with_cache(
+        self, made: Mapping[int, Made], decisions: Sequence[Decision]
+    ) -> tuple[Mapping[int, Made], Sequence[Decision]]:
+        """What is on record of this run's cells and, for the others, in the cache."""
+        if self._desk is None:
+            return made, decisions
+        run = self._run
+        found = self._desk.find_all(made)
+        if found:
+            both = {**made, **found}
+            decisions, notices = decide_soundly(
+                run.prepared, both, self._wishes, run.folder, self._store.keyring(), run.location
+            )
+            for notice in notices:
+                self._recording.notice(notice)
+            made = both
+        self._desk.begin(decisions)
+        return made, decisions
 
     def _look_again(self) -> tuple[Mapping[int, Made], Sequence[Decision]]:
         """What is on record by now, and what becomes of the cells."""
@@ -233,7 +265,7 @@ class _Driving:
         )
         for notice in notices:
             self._recording.notice(notice)
-        return made, decisions
+        return self._with_cache(made, decisions)
 
     def _after_end(self) -> None:
         if not self._hooked and self._recording.run.state_type.is_terminal:
@@ -307,6 +339,11 @@ def _in_thread(driver: Driver, control: Control) -> Mapping[int, Outcome]:
     if failure:
         raise failure[0]
     return result[0]
+
+
+def _recall_nothing(cell: int) -> Outcome | None:
+    """The cache of a run that has none."""
+    return None
 
 
 def _run_started(run: ClaimedRun) -> RunStarted:

@@ -451,13 +451,21 @@ class Core:
     def _start_at_home(self, slot: Slot, why: str) -> None:
         # Seen where others started without its changes; shipped as well, since another process
         # may have to catch up with home (see _promote).
-        needed = slot.node.cell.kind is CellKind.TASK or any(True for _ in self.buffer.started())
+        needed = slot.node.cell.kind is CellKind.TASK or slot.number in self.plan.cacheable
+        needed = needed or any(True for _ in self.buffer.started())
         ship = needed or self.plan.is_worth_keeping(slot.node)
         thrifty = ship and not (needed or self.plan.keep_all)
         slot.view, slot.hidden = frozenset(), frozenset()
         self._start(slot, at_home=True)
         self._commands.append(
-            RunAtHome(slot.number, slot.attempt, observe=ship, ship=ship, why=why, thrifty=thrifty)
+            RunAtHome(
+                slot.number,
+                slot.attempt,
+                observe=ship or slot.number in self.plan.watched,
+                ship=ship,
+                why=why,
+                thrifty=thrifty,
+            )
         )
 
     def _start_fork(self, slot: Slot) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from orch_nb.durations import format_duration
+from orch_nb.engine.cache.asks import Ask
 from orch_nb.engine.core import Core
 from orch_nb.engine.limiting import Limits, Unlimited
 from orch_nb.engine.messages import (
@@ -62,6 +63,7 @@ from orch_nb.runners.base import (
 )
 from orch_nb.states import StateName
 
+_NO_ASK = Ask()
 _BEAT = 2.0  # seconds between heartbeats, looks at the store, and saves of the output
 
 
@@ -126,6 +128,7 @@ class DriveRequest:
     cancel_requested: Callable[[], str | None] = lambda: None
     known: Mapping[int, Outcome] = field(default_factory=dict)  # see Plan.known
     recall: Callable[[int], Outcome | None] = lambda cell: None  # asked before a cell starts
+    asks: Mapping[int, Ask] = field(default_factory=dict)  # what cells tell for the cache
     limits: Limits = field(default_factory=Unlimited)
     questions: Questions | None = None  # for cells that ask
 
@@ -391,6 +394,7 @@ class Driver:
             for number in self._request.setups
             if forked and number < cell
         ]
+        ask = self._request.asks.get(cell, _NO_ASK)
         return Job(
             cell=cell,
             attempt=attempt,
@@ -411,6 +415,9 @@ class Driver:
             threads=self._request.threads or self._share(),
             given={} if self._request.questions is None else self._questions.given(cell),
             task=self._recording.tasks[cell].name if node.cell.kind is CellKind.TASK else "",
+            mark=ask.mark,
+            trace=ask.trace,
+            writes=ask.writes,
         )
 
     def _share(self) -> int:

@@ -58,7 +58,8 @@ class Plan:
     need the home process, each with the reason in words. ``known`` are cells whose outcome is
     there already, each with what it was seen to do; their changes are applied to home where the
     facts say ``shipped``, and home is never asked for the others'. The known outcomes stand for
-    what all of the ``trusted`` cells do in this run, too.
+    what all of the ``trusted`` cells do in this run, too. ``cacheable`` are cells whose changes
+    are wanted as a blob wherever they run, ``watched`` those that are to be observed.
     """
 
     graph: FlowGraph
@@ -72,6 +73,8 @@ class Plan:
     resources: Mapping[str, float] = field(default_factory=dict)  # that this machine has
     known: Mapping[int, Facts] = field(default_factory=dict)
     trusted: frozenset[int] = frozenset()
+    cacheable: frozenset[int] = frozenset()
+    watched: frozenset[int] = frozenset()
 
     @property
     def is_settled(self) -> bool:

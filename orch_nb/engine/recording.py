@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from orch_nb.engine.cache.note import CacheNote
 from orch_nb.engine.events import (
     Event,
     Listener,
@@ -47,6 +48,7 @@ class Recording:
     listener: Listener
     location: Location | None = None  # where values are kept, if not just where they are written
     recipes: Mapping[int, str] = field(default_factory=dict)  # by cell number, for the results
+    cache: Callable[[int, Outcome, StateName], CacheNote | None] = lambda *_: None
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     learned: list[Learn] = field(default_factory=list)
     _failed: Callable[[BaseException], None] | None = None
@@ -117,6 +119,7 @@ class Recording:
         self.tasks[note.cell] = task
         if outcome is not None:
             self._results.append(self._result(task, outcome))
+            self._note_cache(outcome)
         elif note.state is StateName.RESUMING and void:
             self.flush()  # its result is recorded before it is taken back
             self._void.append(task.id)
@@ -252,6 +255,33 @@ class Recording:
             signature=signature.value,
             key_id=signature.key_id,
         )
+
+    def _note_cache(self, outcome: Outcome) -> None:
+        """Keep with the last result what its outcome depends on, and the files it wrote."""
+        result = self._results[-1]
+        task = self.tasks[outcome.cell]
+        note = self.cache(outcome.cell, outcome, task.state_name)
+        if note is None:
+            return
+        usable = result.kept and not note.why_not
+        key = note.key if usable else None
+        self._results[-1] = replace(result, cache_key=key, cache_note=note.to_json())
+        if note.files is None or not usable:
+            return
+        manifest = Manifest.from_json(note.files.manifest)
+        files = ResultRecord(
+            result.flow_run_id,
+            result.task_run_id,
+            (),
+            kept=True,
+            attempt=result.attempt,
+            digest=manifest.digest,
+            manifest=note.files.manifest,
+            size=manifest.size,
+            signature=note.files.signature,
+            key_id=note.files.key_id,
+        )
+        self._results.append(files)
 
     def _submit(self, operation: Operation, results: Sequence[ResultRecord] = ()) -> None:
         self._keeping.submit(operation, self._check, results)

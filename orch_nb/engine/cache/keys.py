@@ -92,7 +92,7 @@ def key_fields(
         Field(Group.AMBIENT, name, version.digest, _shown(version))
         for name, version in sorted(ambient.items())
     ]
-    if ENVIRONMENT in node.ambient_reads:
+    if ENVIRONMENT in node.ambient_reads and not node.imports_only:
         fields += _environment(number, versions, circumstances)
     return Keyed(tuple(fields))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import PurePath
 
@@ -41,7 +42,8 @@ def seen_fields(
         fields.append(module_field(name, relative(path, folder), Content.from_json(plain)))
     for name in traced.get("packages", ()):
         version = version_of(name)
-        fields.append(Field(Group.PACKAGE, name, version, version))
+        if version:  # else it is some other package's
+            fields.append(Field(Group.PACKAGE, name, version, version))
     for name in sorted(DRAWN.intersection(outcome.ambient) - node.ambient_reads):
         fields.append(ambient_field(node.cell.number, name, versions))
     return tuple(fields)
@@ -86,7 +88,7 @@ def why_not_kept(outcome: Outcome, node: Node, writes: Iterable[str], folder: st
 def undeclared(outcome: Outcome, node: Node, writes: Iterable[str], folder: str) -> str:
     """What the cell did to files without having declared it."""
     declared = tuple(writes)
-    written = [relative(path, folder) for path in outcome.files_written]
+    written = [relative(path, folder) for path in outcome.files_written if not _is_gone(path)]
     written += [path for path in node.files_written if "://" not in path]
     extra = sorted({path for path in written if not is_declared(path, declared)})
     if extra:
@@ -94,12 +96,12 @@ def undeclared(outcome: Outcome, node: Node, writes: Iterable[str], folder: str)
     remote = sorted(path for path in node.files_written if "://" in path)
     if remote:
         return f"it writes {remote[0]}"
-    lost = [path for path in outcome.files_written if not os.path.lexists(path)]
-    if lost and outcome.effects:
-        inside = {relative(path, folder) for path in lost}
-        if not all(is_declared(path, declared) for path in inside):
-            return f"it removes {sorted(inside)[0]}"
     return ""
+
+
+def _is_gone(path: str) -> bool:
+    """Whether a path was one of something temporary."""
+    return path.startswith(f"{tempfile.gettempdir()}/") and not os.path.lexists(path)
 
 
 def is_declared(path: str, declared: Iterable[str]) -> bool:
