@@ -32,6 +32,11 @@ def settle_run(store: Store, run: FlowRun) -> FlowRun:
     return run
 
 
+def crash_run(store: Store, lease: Lease) -> FlowRun:
+    """Record the run of an expired lease as crashed; the run as it is then."""
+    return _crash(store, store.get_run(lease.resource.removeprefix(_RUNS)), lease)
+
+
 def _crash(store: Store, run: FlowRun, lease: Lease) -> FlowRun:
     if run.state_type.is_terminal:
         return run

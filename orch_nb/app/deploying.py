@@ -63,7 +63,6 @@ class DeployRequest:
     pool: str = DEFAULT_POOL
     keep: float | None = None
     html: bool = False
-    on_crash: OnCrash = OnCrash.FAIL
     paused: bool = False
     notify: tuple[NotifyRule, ...] = ()
     triggers: tuple[Trigger, ...] = ()
@@ -148,7 +147,7 @@ def _specify(request: DeployRequest) -> tuple[DeploymentSpec, tuple[Any, ...], d
         keep=request.keep,
         html=request.html,
         follow=request.follow,
-        on_crash=request.on_crash,
+        on_crash=OnCrash(request.options.get("on_crash", notebook.flow.options.on_crash)),
     )
     return spec, files, blobs
 
@@ -277,7 +276,7 @@ def run_deployment(
     """
     with open_store() as store:
         found = stored.get_deployment(store, called)
-        spec = _with_parameters(found.spec, parameters)
+        spec = with_parameters(found.spec, parameters)
         return start_now(
             store,
             replace(found, spec=spec),
@@ -287,7 +286,7 @@ def run_deployment(
         )
 
 
-def _with_parameters(spec: DeploymentSpec, parameters: Sequence[GivenParameter]) -> DeploymentSpec:
+def with_parameters(spec: DeploymentSpec, parameters: Sequence[GivenParameter]) -> DeploymentSpec:
     if not parameters:
         return spec
     notebook = read_notebook(spec.notebook)

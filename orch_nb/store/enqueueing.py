@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import insert, select
 
@@ -32,12 +31,9 @@ def scheduled_run(
     sources = {name: source for name, _, source in spec.parameters}
     for name, value in (parameters or {}).items():
         given[name], sources[name] = value, "-p"
+    # A deployment outlives versions of orch_nb: options that are gone are left out.
     known = {field.name for field in dataclasses.fields(FlowOptions)}
-    options: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in spec.options.items()
-        if name in known
-    }
+    options = {name: value for name, value in spec.given_options().items() if name in known}
     return FlowRun(
         id=new_flow_run_id(),
         name="",

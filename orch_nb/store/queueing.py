@@ -407,3 +407,17 @@ def ended_before(store: Store, deployment_id: str, before: float) -> tuple[FlowR
         .limit(_SWEEP)
     )
     return tuple(rows.flow_run(row) for row in store.query(statement))
+
+
+def queue_lengths(store: Store) -> tuple[int, int, datetime | None]:
+    """How many runs wait and how many were taken, and when the first that waits was due."""
+    given = DEPLOYED_RUNS.c
+    statement = (
+        select(given.phase, func.count().label("count"), func.min(given.due).label("due"))
+        .where(given.phase.in_((WAITING, TAKEN)))
+        .group_by(given.phase)
+    )
+    found = {row["phase"]: row for row in store.query(statement)}
+    oldest: int | None = found[WAITING]["due"] if WAITING in found else None
+    counts = [found[phase]["count"] if phase in found else 0 for phase in (WAITING, TAKEN)]
+    return counts[0], counts[1], moment(oldest)

@@ -1,0 +1,295 @@
+"""`orch-nb deployments`, `deployment …` and `upcoming`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from orch_nb.cli.parameter_options import add_parameter_options, take_parameters
+from orch_nb.cli.records import format_time, print_json, run_record
+from orch_nb.cli.runs import Page, ascii_option, json_option
+from orch_nb.cli.text import escape_text, near_path, one_line, pad_text
+from orch_nb.durations import format_duration, show_duration
+from orch_nb.model import Json
+
+if TYPE_CHECKING:
+    from orch_nb.app.deploying import DeploymentDetails
+    from orch_nb.schedules.deployment import Deployment, DeploymentVersion, Tick
+
+_NAMES = 28  # columns
+_SHOWN = 5  # next times
+
+
+@click.command()
+@ascii_option
+@json_option
+def deployments(ascii_only: bool, as_json: bool) -> None:
+    """List deployments, by name."""
+    from orch_nb.app import deploying
+
+    found = deploying.deployments()
+    if as_json:
+        print_json([deployment_record(deployment) for deployment in found])
+        return
+    page = Page(ascii_only)
+    if not found:
+        page.text("no deployments yet; make one with  orch-nb deploy NOTEBOOK --cron …")
+    now = datetime.now(UTC)
+    for deployment in found:
+        times = deploying.upcoming_of(deployment, now, 1)
+        when = "paused" if deployment.paused else "on demand"
+        if times:
+            when = f"next {_local(times[0], deployment)}"
+        name = pad_text(one_line(deployment.name, _NAMES), _NAMES)
+        page.text(f"{name}  v{deployment.version:<3} {when}")
+
+
+@click.command()
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, help="how many  [20]")
+@ascii_option
+@json_option
+def upcoming(limit: int, ascii_only: bool, as_json: bool) -> None:
+    """List the next scheduled runs, the soonest first."""
+    from orch_nb.app import deploying
+
+    found = deploying.upcoming(limit)
+    if as_json:
+        print_json(
+            [
+                {"scheduled_time": format_time(t), "deployment": d.name, "flow": d.spec.flow}
+                for t, d in found
+            ]
+        )
+        return
+    page = Page(ascii_only)
+    if not found:
+        page.text("nothing is scheduled; `orch-nb deployments` lists what there is")
+    now = datetime.now(UTC)
+    for time, deployment in found:
+        left = _distance(time - now)
+        page.text(f"{_local(time, deployment):<26} {left:>9}  {one_line(deployment.name, 40)}")
+
+
+@click.group()
+def deployment() -> None:
+    """Show, pause, run, change or delete a deployment."""
+
+
+@deployment.command()
+@click.argument("name")
+@ascii_option
+@json_option
+def show(name: str, ascii_only: bool, as_json: bool) -> None:
+    """Show a deployment: when it runs, with what, and what became of its last ticks."""
+    from orch_nb.app import deploying
+
+    details = deploying.deployment_details(name)
+    if as_json:
+        print_json(_details_record(details))
+        return
+    page = Page(ascii_only)
+    found = details.deployment
+    page.text(f"{found.name} · version {found.version}{' · paused' if found.paused else ''}")
+    show_times(page, found)
+    for label, words in _rows(details).items():
+        page.text(f"  {label:<10}{words}")
+    for run in details.runs:
+        time = _local(run.scheduled_time, found) if run.scheduled_time else ""
+        page.state(run.state_name, f"  {pad_text(one_line(run.name, 24), 24)} {time}")
+    for tick in details.ticks:
+        if tick.reason:
+            page.text(f"–  {_local(tick.scheduled_time, found)}  {escape_text(tick.reason, 200)}")
+
+
+@deployment.command()
+@click.argument("name")
+@json_option
+def pause(name: str, as_json: bool) -> None:
+    """Stop a deployment's schedules; what waits is cancelled, what runs goes on."""
+    _say(_change("pause_deployment", name, True), "is paused", as_json)
+
+
+@deployment.command()
+@click.argument("name")
+@json_option
+def resume(name: str, as_json: bool) -> None:
+    """Let a paused deployment go on, with the times to come."""
+    _say(_change("pause_deployment", name, False), "goes on", as_json)
+
+
+@deployment.command()
+@click.argument("name")
+@json_option
+def delete(name: str, as_json: bool) -> None:
+    """Delete a deployment; its runs stay recorded."""
+    _say(_change("delete_deployment", name), "is deleted", as_json)
+
+
+@deployment.command()
+@click.argument("name")
+@json_option
+def history(name: str, as_json: bool) -> None:
+    """List a deployment's versions, the newest first."""
+    from orch_nb.app import deploying
+
+    found, versions = deploying.deployment_history(name)
+    if as_json:
+        print_json([_version_record(version, found) for version in versions])
+        return
+    page = Page(False)
+    for version in versions:
+        mark = "*" if version.version == found.version else " "
+        files = f"{len(version.files)} files" if len(version.files) != 1 else "1 file"
+        when = _local(version.created, found)
+        page.text(f"{mark} v{version.version:<4} {when}  {files if version.files else 'follows'}")
+
+
+@deployment.command()
+@click.argument("name")
+@click.argument("version", type=int, required=False)
+@json_option
+def rollback(name: str, version: int | None, as_json: bool) -> None:
+    """Run an earlier VERSION from now on; without one, that before the current."""
+    found = _change("roll_back", name, version)
+    _say(found, f"runs version {found.version} now", as_json)
+
+
+@deployment.command()
+@click.argument("name")
+@add_parameter_options
+@click.option("--idempotency-key", metavar="KEY", help="run once for each KEY")
+@ascii_option
+@json_option
+def run(
+    name: str, idempotency_key: str | None, ascii_only: bool, as_json: bool, **values: Any
+) -> None:
+    """Run a deployment now, once; a worker takes it up."""
+    from orch_nb.app import deploying
+
+    made, new = deploying.run_deployment(
+        name, take_parameters(values), idempotency_key=idempotency_key
+    )
+    if as_json:
+        print_json(run_record(made))
+        return
+    words = "waits for a worker" if new else "was started before with that key"
+    page = Page(ascii_only)
+    page.state(made.state_name, f"  {made.name} {words}")
+    page.text(f"  next    orch-nb show {made.name} · orch-nb why {made.name}")
+
+
+def _change(action: str, *arguments: object) -> Deployment:
+    from orch_nb.app import deploying
+
+    changed: Deployment = getattr(deploying, action)(*arguments)
+    return changed
+
+
+def _say(found: Deployment, words: str, as_json: bool) -> None:
+    if as_json:
+        print_json(deployment_record(found))
+    else:
+        Page(False).text(f"{found.name} {words}")
+
+
+def show_times(page: Page, found: Deployment) -> None:
+    """Each schedule as a sentence, and the next times."""
+    from orch_nb.app import deploying
+    from orch_nb.schedules import describe
+
+    for schedule in found.spec.schedules:
+        page.text(f"  when      {describe(schedule)} ({schedule.zone})")
+    if not found.spec.schedules:
+        page.text("  when      on demand")
+    times = deploying.upcoming_of(found, datetime.now(UTC), _SHOWN)
+    if times:
+        more = f" · +{len(times) - 1}" if len(times) > 1 else ""
+        page.text(f"  next      {_local(times[0], found)}{more}")
+
+
+def _rows(details: DeploymentDetails) -> dict[str, str]:
+    found, spec = details.deployment, details.deployment.spec
+    policy = spec.policy
+    rows = {
+        "notebook": near_path(spec.notebook) + (" (as it is)" if spec.follow else ""),
+        "files": ", ".join(escape_text(file.path, 80) for file in found.files[1:]),
+        "params": ", ".join(f"{name}={value!r}" for name, value, _ in spec.parameters),
+        "missed": f"catch-up {policy.catch_up} · overlap {policy.overlap}",
+        "deadline": format_duration(policy.start_deadline) if policy.start_deadline else "",
+        "pool": spec.pool,
+        "kept": format_duration(spec.keep) if spec.keep else "for ever",
+        "tells": ", ".join(
+            f"{rule.target} of {', '.join(state.lower() for state in rule.states)}"
+            for rule in details.rules
+        ),
+        "starts": ", ".join(
+            f"{trigger.kind} {trigger.spec.get('path') or trigger.spec.get('flow') or ''}".strip()
+            for trigger in details.triggers
+        ),
+        "tags": " ".join(f"#{tag}" for tag in spec.tags),
+    }
+    return {label: escape_text(words, 300) for label, words in rows.items() if words}
+
+
+def deployment_record(found: Deployment) -> dict[str, Json]:
+    """A deployment as JSON."""
+    from orch_nb.app import deploying
+
+    times = deploying.upcoming_of(found, datetime.now(UTC), _SHOWN)
+    return {
+        "id": found.id,
+        "name": found.name,
+        "version": found.version,
+        "paused": found.paused,
+        "next_times": [format_time(time) for time in times],
+        **found.spec.to_json(),
+        "files": [file.path for file in found.files],
+    }
+
+
+def _details_record(details: DeploymentDetails) -> dict[str, Json]:
+    return {
+        **deployment_record(details.deployment),
+        "runs": [run_record(run) for run in details.runs],
+        "ticks": [_tick_record(tick) for tick in details.ticks],
+        "rules": [{"states": list(r.states), "target": r.target} for r in details.rules],
+        "triggers": [{"kind": t.kind, **_shown(t.spec)} for t in details.triggers],
+    }
+
+
+def _shown(spec: Any) -> dict[str, Json]:
+    return {name: value for name, value in spec.items() if name != "token_hash"}
+
+
+def _tick_record(tick: Tick) -> dict[str, Json]:
+    return {
+        "scheduled_time": format_time(tick.scheduled_time),
+        "run": tick.flow_run_id,
+        "reason": tick.reason,
+    }
+
+
+def _version_record(version: DeploymentVersion, found: Deployment) -> dict[str, Json]:
+    return {
+        "version": version.version,
+        "current": version.version == found.version,
+        "created": format_time(version.created),
+        **version.spec.to_json(),
+        "files": [file.path for file in version.files],
+    }
+
+
+def _local(time: datetime, found: Deployment) -> str:
+    """``Mon 26 Oct 06:00 CET``, in the zone of the deployment's first schedule."""
+    zone = found.spec.schedules[0].zone if found.spec.schedules else "UTC"
+    return f"{time.astimezone(ZoneInfo(zone)):%a %d %b %H:%M %Z}"
+
+
+def _distance(left: timedelta) -> str:
+    seconds = max(left.total_seconds(), 0)
+    if seconds < 86_400:
+        return f"in {show_duration(seconds)}"
+    return f"in {seconds / 86_400:.0f} d"

@@ -1,0 +1,79 @@
+"""The options by which parameters are given, as `orch-nb run` has them, for other commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from orch_nb.notebook.binding import GivenParameter
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+def add_parameter_options(command: Command) -> Command:
+    """Decorate a command with `-p`, `-r`, `-f`, `-y` and `--param-json`."""
+    for decorate in reversed(
+        (
+            click.option(
+                "-p",
+                "--param",
+                "pairs",
+                type=str,
+                nargs=2,
+                multiple=True,
+                metavar="NAME VALUE",
+                help="a parameter; secret:NAME for one that is secret",
+            ),
+            click.option(
+                "-r",
+                "--parameters_raw",
+                "raw_pairs",
+                type=str,
+                nargs=2,
+                multiple=True,
+                metavar="NAME TEXT",
+                help="one kept as text",
+            ),
+            click.option(
+                "-f",
+                "--parameters_file",
+                "files",
+                multiple=True,
+                metavar="PATH",
+                help="parameters in a YAML file",
+            ),
+            click.option(
+                "-y",
+                "--parameters_yaml",
+                "yaml_texts",
+                multiple=True,
+                metavar="YAML",
+                help="parameters as YAML",
+            ),
+            click.option(
+                "--param-json",
+                "json_texts",
+                multiple=True,
+                metavar="JSON",
+                help="parameters as JSON",
+            ),
+        )
+    ):
+        command = decorate(command)
+    return command
+
+
+def take_parameters(values: Mapping[str, Any]) -> tuple[GivenParameter, ...]:
+    """The parameters given on the command line. Raises ParameterError."""
+    from orch_nb.notebook.binding import collect_parameters
+
+    return collect_parameters(
+        files=values["files"],
+        yaml=values["yaml_texts"],
+        json=values["json_texts"],
+        texts=values["pairs"],
+        raw=values["raw_pairs"],
+    )

@@ -1,0 +1,119 @@
+"""Starts on events: a path appears or changes, another flow reaches a state, a call with a token.
+
+Each event has a key, and a deployment starts once for each key: any number of processes may
+watch, and one that dies before it has noted what it saw makes no second run.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from orch_nb.app.deploying import start_now, with_parameters
+from orch_nb.app.triggering import describe_paths, hash_token
+from orch_nb.errors import NotFoundError
+from orch_nb.model import FlowRun, Json
+from orch_nb.notebook.binding import GivenParameter, ParameterSource
+from orch_nb.schedules.deployment import Deployment, Origin
+from orch_nb.states import StateName
+from orch_nb.store import Store
+from orch_nb.store.deployments import get_deployment
+from orch_nb.store.trigger_rows import Trigger, TriggerKind, list_triggers, set_seen
+from orch_nb.store.watching import flow_events, newest_event
+
+LOCAL_EVERY = 0.5  # seconds between looks where the system does not tell of changes
+REMOTE_EVERY = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class TriggerWatch:
+    """Looks at what triggers wait for."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._looked_far = float("-inf")
+
+    def step(self, now: datetime, monotonic: float) -> float:
+        """Start what has a reason to; the seconds until the next look."""
+        triggers = [trigger for trigger in list_triggers(self._store) if not trigger.paused]
+        far = monotonic - self._looked_far >= REMOTE_EVERY
+        if far:
+            self._looked_far = monotonic
+        for trigger in triggers:
+            try:
+                self._look(trigger, far)
+            except Exception:  # one that can't be looked at must not silence the others
+                _log.exception("a trigger could not be looked at")
+        return LOCAL_EVERY if triggers else 2.0
+
+    def _look(self, trigger: Trigger, far: bool) -> None:
+        if trigger.kind is TriggerKind.FILE:
+            path = str(trigger.spec["path"])
+            if "://" in path and not far:
+                return
+            self._on_file(trigger, path)
+        elif trigger.kind is TriggerKind.FLOW:
+            self._on_flow(trigger)
+
+    def _on_file(self, trigger: Trigger, path: str) -> None:
+        known: Mapping[str, str] = trigger.seen or {}
+        found = describe_paths(path)
+        news = {name: mark for name, mark in found.items() if known.get(name) != mark}
+        for name, mark in sorted(news.items()):
+            self._start(trigger, f"{trigger.id}:{name}:{mark}")
+        if found != known:
+            self._store.write(lambda t: set_seen(t, trigger, found))
+
+    def _on_flow(self, trigger: Trigger) -> None:
+        after = int(trigger.seen or 0)
+        state = StateName(trigger.spec["state"])
+        flow = str(trigger.spec["flow"])
+        last = newest_event(self._store)
+        if last <= after:
+            return
+        for event in flow_events(self._store, flow, state, after):
+            self._start(trigger, f"{trigger.id}:{event}")
+        self._store.write(lambda t: set_seen(t, trigger, last))
+
+    def _start(self, trigger: Trigger, key: str) -> None:
+        deployment = get_deployment(self._store, trigger.deployment_id)
+        start_now(self._store, deployment, Origin.TRIGGER, key=key)
+
+
+def start_by_token(
+    store: Store, called: str, token: str, parameters: Mapping[str, Json], *, key: str | None
+) -> tuple[FlowRun, bool] | None:
+    """Start a deployment whose HTTP trigger has that token; None when there is no such one.
+
+    Raises ParameterError for parameters that the notebook does not take.
+    """
+    try:
+        deployment = get_deployment(store, called)
+    except NotFoundError:
+        return None
+    given = hash_token(token)
+    fitting = [
+        trigger
+        for trigger in list_triggers(store, deployment.id, TriggerKind.HTTP)
+        if hmac.compare_digest(str(trigger.spec["token_hash"]), given)
+    ]
+    if not fitting or not token or deployment.paused:
+        return None
+    return start_now(
+        store,
+        _with(deployment, parameters),
+        Origin.TRIGGER,
+        key=None if key is None else f"http:{key}",
+    )
+
+
+def _with(deployment: Deployment, parameters: Mapping[str, Any]) -> Deployment:
+    given = [
+        GivenParameter(name, value, ParameterSource.CALL) for name, value in parameters.items()
+    ]
+    return replace(deployment, spec=with_parameters(deployment.spec, given))
