@@ -116,6 +116,16 @@ class CacheDesk:
                 found[number] = Made(hit.outcome, signature=hit.signature, cached=True)
         return found
 
+    def put(self, decision: Decision, outcome: Outcome) -> None:
+        """The run has an outcome of its own for a cell; if the cell runs all the same, and not
+        because one above does, it was asked to."""
+        if decision.use is Use.RUN:
+            self._versions.forget(decision.cell)
+            if not decision.reason.startswith("needs "):
+                self.refuse(decision.cell, decision.reason)
+        elif not self._is_put(decision.cell, outcome):
+            self._versions.put(decision.cell, outcome)
+
     def _is_put(self, cell: int, outcome: Outcome) -> bool:
         known = self._versions.outcomes.get(cell)
         return known is not None and known.blob is not None and known.blob == outcome.blob

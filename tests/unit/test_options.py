@@ -74,8 +74,8 @@ def test_quotes_spaces_underscores_and_repeated_names() -> None:
             "unknown option --zzz",
             "known are --needs, --retries, --retry-delay, --retry-backoff, --retry-jitter, "
             "--retry-max-delay, --retry-on, --timeout, --in-order, --independent, --cache, "
-            "--cache-ttl, --cache-extra, --refresh, --writes, --uses, "
-            "--resources",
+            "--cache-ttl, --cache-extra, --refresh, --writes, --pause, --input, "
+            "--pause-timeout, --unanswered, --uses, --resources",
         ),
         ("-r 3", "unknown option -r", None),
         ("--retries", "--retries needs a value", "write --retries 3"),
@@ -264,6 +264,10 @@ task_options = st.builds(
     retry_on=st.lists(names, max_size=2).map(tuple),
     in_order=st.booleans(),
     independent=st.just(False),
+    cache=st.booleans(),
+    cache_ttl=st.none() | milliseconds.filter(bool),
+    cache_extra=st.none() | st.text("ab '\"$|;-", min_size=1).filter(str.strip).map(str.strip),
+    writes=st.lists(st.sampled_from(["a.csv", "out/", "my file", "*.png"]), max_size=2).map(tuple),
     uses=counts,
     resources=amounts,
 )
@@ -400,8 +404,14 @@ def test_the_reference_has_a_row_for_each_option() -> None:
         ("--fail-fast", ""),
         ("--allow-errors", ""),
         ("--timeout TIME", ""),
+        ("--cache", ""),
+        ("--cache-ttl TIME", ""),
+        ("--cache-extra TEXT", ""),
+        ("--refresh", ""),
         ("--flow-retries N", "0"),
         ("--flow-retry-delay TIME[,TIME…]", "0s"),
+        ("--on-crash fail|resume", "fail"),
+        ("--keep auto|all", "auto"),
         ("--limit NAME[=N][,…]", ""),
         ("--resources NAME=AMOUNT[,…]", ""),
         ("--on-success TEXT", ""),
