@@ -38,9 +38,10 @@ from orch_nb.results.location import Location
 from orch_nb.runners.base import Collect
 from orch_nb.runners.idle import IdleRunner
 from orch_nb.runners.redacting import RedactingRunner, Redactor
-from orch_nb.states import StateName
+from orch_nb.states import StateName, StateType
 from orch_nb.store import Store, StoreWriter
 
+RUN_FAILED = 1  # the exit code: it was no bad input, the run had begun
 _MOST_CRASHES = 3  # after which `--on-crash resume` gives up
 
 
@@ -171,6 +172,9 @@ class _Driving:
         self._outcomes |= _in_thread(driver, self._control)
         if runner.language_info:
             self._document.set_language_info(runner.language_info)
+        done = {n for n, task in recording.tasks.items() if task.state_type is StateType.COMPLETED}
+        left = {n: why for n, why in self._wishes.run.items() if n not in done}
+        self._wishes = replace(self._wishes, run=left)
         return driver
 
     def _goes_on(self, driver: Driver) -> bool:
@@ -237,11 +241,16 @@ class _Driving:
     def _with_cache(
         self, made: Mapping[int, Made], decisions: Sequence[Decision]
     ) -> tuple[Mapping[int, Made], Sequence[Decision]]:
-        """What is on record of this run's cells and, for the others, in the cache."""
+        """What is on record of this run's cells and, for the others, in the cache. Where it was
+        decided before what shall run, cells are looked up as they are about to start."""
         if self._desk is None:
             return made, decisions
         run = self._run
-        found = self._desk.find_all(made)
+        found = self._desk.find_all(made) if not run.decisions else {}
+        for decision in run.decisions:
+            own = run.made.get(decision.cell)
+            if own is not None and own.outcome is not None:
+                self._desk.put(decision, own.outcome)
         if found:
             both = {**made, **found}
             decisions, notices = decide_soundly(
@@ -284,6 +293,7 @@ class _Driving:
             self._output.finish(final)
         except OutputError as error:
             recording.end(recording.in_state(StateName.FAILED, error.message))
+            error.exit_code = RUN_FAILED
             raise
         recording.end(final)
         forget_secret_values(self._store, run.record.id, run.location, self._secrets)
