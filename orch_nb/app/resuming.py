@@ -100,6 +100,7 @@ class _Case:
     made: dict[int, Made]
     decisions: tuple[Decision, ...]
     notices: tuple[str, ...]
+    taken_back: tuple[int, ...]  # cells whose outcomes would serve, but that shall run
 
 
 def plan_resume(request: ResumeRequest) -> ResumePlan:
@@ -205,6 +206,7 @@ def _study(store: Store, request: ResumeRequest) -> _Case:
     location = open_location(places.results, places.home / "cache")
     wishes = wishes_of(plain, _asked(prepared, tasks, run, request))
     decisions, notices = decide_soundly(prepared, made, wishes, folder, store.keyring(), location)
+    taken_back = _take_back(made, decisions)
     return _Case(
         run,
         injected,
@@ -220,7 +222,19 @@ def _study(store: Store, request: ResumeRequest) -> _Case:
         made,
         decisions,
         tuple(notices),
+        taken_back,
     )
+
+
+def _take_back(made: dict[int, Made], decisions: Sequence[Decision]) -> tuple[int, ...]:
+    """Forget the outcomes of cells that shall run all the same, in ``made`` and for whoever goes
+    on with the run should this process be killed on the way; the cells."""
+    found = []
+    for decision in decisions:
+        if decision.use is Use.RUN and made[decision.cell].outcome is not None:
+            made[decision.cell] = Made(why_run=decision.reason)
+            found.append(decision.cell)
+    return tuple(found)
 
 
 def _check_ended(run: FlowRun, request: ResumeRequest) -> None:
@@ -340,6 +354,8 @@ def _reopen(transaction: Transaction, case: _Case) -> FlowRun:
         epoch=epoch,
     )
     transaction.set_flow_state(record, expected=run.state_name, by="resume")
+    back = [case.tasks[number].id for number in case.taken_back]
+    transaction.void_results(back, "it was to run again")
     cells = {cell.number: cell for cell in case.prepared.notebook.cells}
     transaction.put_sources({source_hash(cell): cell.source for cell in cells.values()})
     added = {task.id for task in case.added}

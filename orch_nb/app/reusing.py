@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +14,7 @@ from orch_nb.graph.model import EdgeKind, Node
 from orch_nb.results.signing import Signature
 
 NOT_RUN = "not run"
+_SHOWN = re.compile(r"_{1,3}|_oh|Out|\d+")  # how the graph calls what a cell has shown
 
 
 class Use(enum.Enum):
@@ -80,6 +82,11 @@ class _Decider:
             for node in self._nodes
             if (outcome := self._record(node).outcome) is not None
         }
+        self._shown = {
+            edge.source
+            for edge in plan.graph.edges
+            if edge.kind is EdgeKind.VALUE and any(map(_SHOWN.fullmatch, edge.names))
+        }
         self._why_run: dict[int, str] = {}
         self._again: dict[int, str] = {}
         self._apply: set[int] = set()
@@ -139,13 +146,22 @@ class _Decider:
         outcome = self._made[number].outcome
         if self._made[number].present:
             return
-        if outcome is None or _is_empty(outcome, self._facts[number]):
+        if outcome is None or self._is_empty(number, outcome):
             return
         if outcome.blob is not None:
             self._apply.add(number)
         else:
             self._again[number] = f"{why}, and not kept: {self._made[number].not_kept}"
         todo.append(number)
+
+    def _is_empty(self, number: int, outcome: Outcome) -> bool:
+        """Whether the cell left nothing behind that another process could lack."""
+        facts = self._facts[number]
+        if number in self._shown and any(
+            output["output_type"] == "execute_result" for output in outcome.outputs
+        ):
+            return False
+        return outcome.observed and not (facts.writes or facts.ambient)
 
     def _sources(self, number: int) -> Iterator[int]:
         """The cells whose values a cell needs: to run, or for its kept values to be applied."""
@@ -226,8 +242,3 @@ def _facts(plan: Plan, node: Node, outcome: Outcome, folder: str) -> Facts:
     may_fail = plan.policy(node.cell.number).may_fail
     facts = facts_of(outcome, node, folder, may_fail=may_fail)
     return replace(facts, unshippable="", held=False, missing="", cached=False)
-
-
-def _is_empty(outcome: Outcome, facts: Facts) -> bool:
-    """Whether the cell left nothing behind that another process could lack."""
-    return outcome.observed and not (facts.writes or facts.ambient)

@@ -79,7 +79,7 @@ def serve() -> None:
 
 
 def _be_driver(folder: str, home: str, kills: str, at: int, victim: str, words: list[str]) -> None:
-    """Be `orch-nb WORDS` in ``folder``, its data in ``home``; crossings are counted in ``kills``."""
+    """Be `orch-nb WORDS` in ``folder``, with its data in ``home``; crossings count in ``kills``."""
     from orch_nb.cli.__main__ import run_command
 
     code = 1
