@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from orch_nb.engine.cache.keys import unsendable
 from orch_nb.engine.seen import absolute
 from orch_nb.graph.model import Node
 
@@ -39,7 +40,7 @@ def asks_for(nodes: Sequence[Node], cacheable: Collection[int], folder: str) -> 
             trace = tuple(sorted(absolute(node.files_read, folder))) if may_cache else None
             writes = node.cell.options.writes if may_cache else ()
             found[number] = Ask(tuple(sorted(read)), trace, writes)
-        if may_cache:
-            below = True
+        below = below or may_cache
+        if may_cache or (below and unsendable(node) and not node.barrier):
             read |= node.reads | node.changes
     return Asks(found, frozenset(cacheable))

@@ -12,6 +12,7 @@ from orch_nb.engine.cache.fields import (
     Group,
     code_field,
     digest_of,
+    key_of,
     literals,
     remote_paths,
 )
@@ -43,15 +44,20 @@ class Keyed:
     waits: bool = False
 
 
+def unsendable(node: Node) -> frozenset[str]:
+    """What of the process a cell may set that can't be read and set by a name."""
+    return node.ambient_writes - AMBIENT.keys()
+
+
 def why_never(node: Node) -> str:
     """Why a cell can't be cached whatever it does; empty if it can."""
     if node.cell.kind not in _CACHEABLE:
         return f"a {node.cell.kind} cell always runs"
     if node.barrier:
         return f"what it does can't be told: {node.barrier}"
-    unsendable = sorted(node.ambient_writes - AMBIENT.keys())
-    if unsendable:
-        return f"it may set {', '.join(unsendable)}, which can't be brought back"
+    states = sorted(unsendable(node))
+    if states:
+        return f"it may set {', '.join(states)}, which can't be brought back"
     remote = sorted(remote_paths(node.cell.source))
     if remote:
         return f"it reads {remote[0]}, which can't be looked at"
@@ -72,8 +78,26 @@ def key_fields(
 ) -> Keyed:
     """The fields of a cell's key, as things stand now."""
     why = why_never(node)
-    if why:
-        return Keyed(why=why)
+    return Keyed(why=why) if why else _fields(node, versions, circumstances, extras)
+
+
+def _fields(
+    node: Node, versions: Versions, circumstances: Circumstances, extras: tuple[str, ...] = ()
+) -> Keyed:
+    number = node.cell.number
+    plain = _own_fields(node, versions, circumstances)
+    if plain.why:
+        return plain
+    fields = list(plain.fields)
+    fields += [Field(Group.EXTRA, text, text) for text in sorted(set(extras)) if text]
+    if ENVIRONMENT in node.ambient_reads and not node.imports_only:
+        fields += _environment(number, versions, circumstances)
+    setting = _set_above(node, versions, circumstances)
+    return Keyed((*fields, *setting.fields)) if not setting.why else setting
+
+
+def _own_fields(node: Node, versions: Versions, circumstances: Circumstances) -> Keyed:
+    """The cell's code and the versions of what it reads."""
     number = node.cell.number
     read = _versions_read(node, versions)
     ambient = versions.of_ambient(number, node.ambient_reads)
@@ -83,7 +107,6 @@ def key_fields(
         return Keyed(why=worst.why, waits=worst.waits)
     fields = [code_field(node), _rules(node, circumstances)]
     fields.append(Field(Group.PYTHON, "python", circumstances.python, circumstances.python))
-    fields += [Field(Group.EXTRA, text, text) for text in sorted(set(extras)) if text]
     fields += [
         Field(Group.INPUT, name, version.digest, _shown(version))
         for name, version in sorted(read.items())
@@ -92,9 +115,28 @@ def key_fields(
         Field(Group.AMBIENT, name, version.digest, _shown(version))
         for name, version in sorted(ambient.items())
     ]
-    if ENVIRONMENT in node.ambient_reads and not node.imports_only:
-        fields += _environment(number, versions, circumstances)
     return Keyed(tuple(fields))
+
+
+def _set_above(node: Node, versions: Versions, circumstances: Circumstances) -> Keyed:
+    """What cells above do to the process that has no version: it is known by their own code and
+    inputs; of those that can't be understood by the code alone."""
+    place = versions.place_of(node.cell.number)
+    done: dict[str, list[str]] = {}
+    for earlier in versions.nodes[:place]:
+        what = sorted(unsendable(earlier))
+        if not (what or earlier.barrier) or earlier.imports_only:
+            continue
+        keyed = Keyed((code_field(earlier),))
+        if not earlier.barrier:
+            keyed = _own_fields(earlier, versions, circumstances)
+        if keyed.why:
+            return keyed
+        name = ", ".join(what) or "all that is not understood"
+        done.setdefault(name, []).append(key_of(keyed.fields)[:32])
+    return Keyed(
+        tuple(Field(Group.AMBIENT, name, digest_of(keys)[:32]) for name, keys in done.items())
+    )
 
 
 def _versions_read(node: Node, versions: Versions) -> dict[str, Version]:

@@ -49,6 +49,10 @@ class Versions:
             for name in node.writes:
                 self._writers.setdefault(name, []).append(place)
 
+    def place_of(self, cell: int) -> int:
+        """How many cells are above."""
+        return self._places[cell]
+
     def put(self, cell: int, outcome: Outcome, made: str = "") -> None:
         """A cell has ended. ``made`` identifies its work; empty if that is not wholly known."""
         place = self._places[cell]

@@ -323,3 +323,16 @@ def test_cells_above_tell_the_versions_that_cells_below_read() -> None:
     asks = asks_for(graph.nodes, {3}, "/w")
     assert asks.of == {1: Ask(("y",)), 2: Ask(("y",)), 3: Ask((), ())}
     assert asks.kept == {3}
+
+
+def test_what_cells_above_set_in_modules_counts_by_their_code_and_inputs() -> None:
+    def key(scale: str, digest: str, read: str = "y = helpers.f(2)") -> str:
+        graph = graph_of("import helpers\nn = 1", f"helpers.SCALE = {scale}", read)
+        versions = Versions(graph.nodes)
+        versions.put(1, outcome(1, helpers="h", n=digest))
+        versions.put(2, outcome(2))
+        assert "helpers" in why_never(graph.node(2))
+        return key_of(key_fields(graph.node(3), versions, HERE).fields)
+
+    assert key("n", "1") == key("n  # why", "1")
+    assert len({key("n", "1"), key("n", "2"), key("n + 1", "1")}) == 3
