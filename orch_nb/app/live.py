@@ -20,9 +20,11 @@ from orch_nb.app.limits import check_limits
 from orch_nb.app.live_cells import Asking, LiveCells, find_cells
 from orch_nb.app.live_kernel import Bound, KernelShell, KernelSide
 from orch_nb.app.live_queue import MainQueue
-from orch_nb.app.live_record import hand_runs_of
+from orch_nb.app.live_record import hand_runs_of, standings_after_resume
+from orch_nb.app.live_resume import cells_to_resume
 from orch_nb.app.live_session import LiveSession
 from orch_nb.app.live_state import KernelState, Standing, judge
+from orch_nb.app.past import read_past
 from orch_nb.app.preparing import Prepared, prepare
 from orch_nb.app.requests import Control, RunRequest, RunResult
 from orch_nb.app.resuming import ResumeRequest, resume
@@ -32,8 +34,9 @@ from orch_nb.engine.events import Event, Listener, Notice
 from orch_nb.errors import InputError
 from orch_nb.execution.by_hand import HandRun, fingerprints
 from orch_nb.execution.job import Outcome
+from orch_nb.graph.build import build_graph
 from orch_nb.graph.model import Node
-from orch_nb.model import FlowRunId
+from orch_nb.model import CellsMode, FlowRunId
 from orch_nb.notebook.binding import (
     BoundParameters,
     GivenParameter,
@@ -44,9 +47,11 @@ from orch_nb.notebook.flow_line import FlowLine
 from orch_nb.notebook.injection import inject_parameters
 from orch_nb.notebook.literals import json_value
 from orch_nb.notebook.parameters import read_parameters
+from orch_nb.notebook.reader import notebook_from_dict
 from orch_nb.notebook.syntax import check_syntax
 from orch_nb.places import find_places
 from orch_nb.results.location import open_location
+from orch_nb.runners.base import Collect
 from orch_nb.runners.kernelspecs import find_kernel
 from orch_nb.states import StateType
 from orch_nb.store import Store, StoreWriter, new_flow_run_id, open_store
@@ -157,7 +162,7 @@ class LiveFlow:
         self.control.cancel(kill=kill)
 
     def finish(self) -> LiveOutcome:
-        """Bind the results. Call it when the run is over; raises what ended it, if not its cells."""
+        """Bind the results, when the run is over. Raises what ended it, if not its cells."""
         if self._thread is not None:
             self._thread.join()
         if self._failure is not None:
@@ -171,21 +176,21 @@ class LiveFlow:
         )
         keep = self._changed_meanwhile() if self.request.line.background else frozenset()
         bound = self._kernel.bind(before, keep, self._held)
+        if result.values:
+            bound = self._kernel.bind_values(result.values)
+        space = self._shell.namespace
         if planned is None:
-            return LiveOutcome(result, bound)
+            cells = notebook_from_dict(result.document, path=result.run.notebook).cells
+            graph = build_graph(cells, CellsMode(result.run.options.cells), ())
+            standings = standings_after_resume(graph, self._kernel.applied, space)
+            recorded = hand_runs_of(graph, standings, result, space, before)
+            return LiveOutcome(result, bound, recorded=recorded)
         missing: set[str] = set()
         for node in planned.prepared.graph.nodes:
             standing = planned.standings.get(node.cell.number)
             if before is not None and node.cell.number >= before and standing and standing.why:
                 missing |= node.binds
-        recorded = hand_runs_of(
-            planned.prepared,
-            planned.standings,
-            result,
-            self._shell.namespace,
-            before=before,
-            raw_cells=planned.prepared.notebook.raw["cells"],
-        )
+        recorded = hand_runs_of(planned.prepared.graph, planned.standings, result, space, before)
         names = {name for name in missing if name not in bound.names and not name.startswith("_")}
         return LiveOutcome(result, bound, tuple(sorted(names)), recorded)
 
@@ -229,7 +234,12 @@ class LiveFlow:
         names = set[str]().union(*(node.reads | node.changes for node in running))
         if any(node.barrier for node in running):
             names |= namespace.keys()
-        request = RunRequest(str(notebook.path), parameters=given, cwd=str(Path.cwd()))
+        request = RunRequest(
+            str(notebook.path),
+            parameters=given,
+            cwd=str(Path.cwd()),
+            collect=Collect.VALUES if line.fresh else Collect.NOTHING,
+        )
         before = {}
         if line.background:
             writes = set[str]().union(*(node.writes for node in running))
@@ -245,9 +255,7 @@ class LiveFlow:
             started_with=before,
         )
 
-    def _judge(
-        self, prepared: Prepared, nodes: list[Node], *, given: bool
-    ) -> dict[int, Standing]:
+    def _judge(self, prepared: Prepared, nodes: list[Node], *, given: bool) -> dict[int, Standing]:
         line = self.request.line
         names = set[str]().union(*(node.reads | node.writes | node.changes for node in nodes))
         files = {path for node in nodes for path in node.files_read}
@@ -321,8 +329,13 @@ class LiveFlow:
 
     def _resume(self) -> RunResult:
         request = self.request
+        with open_store() as store:
+            past = read_past(store, request.resume or "")
+        notebook, notices = cells_to_resume(request.asking, past)
+        for notice in notices:
+            self._listener(Notice(notice))
         return resume(
-            ResumeRequest(request.resume or "", tasks=request.tasks),
+            ResumeRequest(past.run.id, tasks=request.tasks, notebook=notebook),
             self._listener,
             self.control,
             sessions=lambda kernel, folder: LiveSession(
@@ -379,7 +392,7 @@ def _changed(files: Collection[str]) -> dict[str, datetime]:
     found = {}
     for path in files:
         try:
-            found[path] = datetime.fromtimestamp(os.stat(path).st_mtime, UTC)
+            found[path] = datetime.fromtimestamp(Path(path).stat().st_mtime, UTC)
         except (OSError, ValueError):
             continue
     return found

@@ -74,9 +74,7 @@ class Bound:
 class KernelSide:
     """One flow's hold on the kernel it was started from."""
 
-    def __init__(
-        self, shell: KernelShell, results: Path, interrupted: Callable[[], None]
-    ) -> None:
+    def __init__(self, shell: KernelShell, results: Path, interrupted: Callable[[], None]) -> None:
         self._shell = shell
         self._interrupted = interrupted  # called when the user interrupts a cell that runs here
         self._spec = SessionSpec(folder=".", results=str(results))
@@ -102,6 +100,11 @@ class KernelSide:
     def within(self, function: Callable[[], T]) -> T:
         """Call ``function`` where cells run."""
         return function()
+
+    @property
+    def applied(self) -> frozenset[int]:
+        """The cells whose results were brought here."""
+        return frozenset(self._applied)
 
     def set_out(self, count: int, value: Any) -> None:
         """The kernel's own ``Out`` stays the kernel's."""
@@ -198,6 +201,15 @@ class KernelSide:
             self.user_ns.pop(name, None)
         self.user_ns.update(own)
         return Bound(tuple(sorted(self._bound)), tuple(sorted(made)), dict(self._failed))
+
+    def bind_values(self, pickles: Mapping[str, bytes]) -> Bound:
+        """Bind final values that came one by one, where they could not be had otherwise."""
+        for name in self._failed.keys() & pickles.keys():
+            with contextlib.suppress(Exception):  # the value's own loading; it stays named
+                self.user_ns[name] = pickle.loads(pickles[name])
+                del self._failed[name]
+                self._bound.add(name)
+        return Bound(tuple(sorted(self._bound)), failed=dict(self._failed))
 
     def _set_aside(self, keep: Collection[str], held: Mapping[str, Any]) -> dict[str, Any]:
         """Take the user's own values out of the way, so that results, which may change in place

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from orch_nb.app.live_state import TO_BE_MADE, Standing
-from orch_nb.app.preparing import Prepared
 from orch_nb.app.requests import RunResult
 from orch_nb.execution.by_hand import HandRun, fingerprints
+from orch_nb.graph.model import FlowGraph
 from orch_nb.states import StateName
 
 
 def hand_runs_of(
-    prepared: Prepared,
+    graph: FlowGraph,
     standings: Mapping[int, Standing],
     result: RunResult,
     namespace: dict[str, Any],
-    *,
     before: int | None,
-    raw_cells: Sequence[Mapping[str, Any]],
 ) -> tuple[HandRun, ...]:
-    """A record for each cell that the flow ran and whose results are bound now."""
+    """A record for each cell that the flow ran and whose results are bound now: those that stand
+    before cell number ``before``, if it is given."""
+    raw_cells: Sequence[Mapping[str, Any]] = result.document["cells"]
     tasks = {task.cell_number: task for task in result.tasks}
     ran = [
         node
-        for node in prepared.graph.nodes
+        for node in graph.nodes
         if (standing := standings.get(node.cell.number)) is not None
         and standing.why
         and node.cell.number in tasks
@@ -34,7 +34,7 @@ def hand_runs_of(
         and (before is None or node.cell.number < before)
     ]
     last_writer: dict[str, int] = {}
-    for node in prepared.graph.nodes:
+    for node in graph.nodes:
         # A cell that failed in the kernel may have changed something before it did.
         task = tasks.get(node.cell.number)
         if before is None or node.cell.number < before or (task and task.start_time is not None):
@@ -72,3 +72,20 @@ def hand_runs_of(
             )
         )
     return tuple(found)
+
+
+def standings_after_resume(
+    graph: FlowGraph, brought: Collection[int], namespace: dict[str, Any]
+) -> dict[int, Standing]:
+    """How cells stand of which a resume brought the results here, as if they had just run."""
+    version: dict[str, str] = {}
+    found = {}
+    for node in graph.nodes:
+        number = node.cell.number
+        if number in brought:
+            names = {name for name in node.reads | node.changes if name in namespace}
+            version |= fingerprints(namespace, names - version.keys())
+            inputs = {name: version[name] for name in names}
+            found[number] = Standing(number, why="resumed", inputs=inputs)
+            version |= dict.fromkeys(node.writes, f"{TO_BE_MADE}{number}")
+    return found

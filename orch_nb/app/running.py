@@ -9,6 +9,7 @@ from orch_nb.app.destination import lasting_path, output_path
 from orch_nb.app.driving import ClaimedRun, drive_run
 from orch_nb.app.housekeeping import results_cap, tidy_quietly
 from orch_nb.app.limits import check_limits
+from orch_nb.app.packages import versions
 from orch_nb.app.preparing import Prepared, check_folder, merge_options, prepare
 from orch_nb.app.recipes import source_hash
 from orch_nb.app.requests import Control, RunRequest, RunResult
@@ -180,6 +181,7 @@ def make_flow_run(
             "kernel": request.kernel,
             "cwd": None if request.cwd is None else lasting_path(request.cwd),
             "report_mode": request.report_mode,
+            "packages": versions(cell.source for cell in notebook.cells),
         },
         output=None if output is None else lasting_path(output),
         scheduled_time=datetime.now(UTC) if claimed is None else claimed.scheduled_time,

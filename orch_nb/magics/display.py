@@ -101,6 +101,11 @@ class LiveTable:
             self._update(bundle)
 
 
+def mark_of(state: StateName) -> str:
+    """The sign that stands for a state."""
+    return _MARKS[state][0]
+
+
 def as_html(view: RunView, now: float, ending: Ending | None = None) -> str:
     """The table. Nothing of a notebook's texts is markup in it."""
     run = view.run

@@ -59,13 +59,13 @@ def flow_blocking(text: str, subcommand: str) -> None:
 
 def ask(text: str) -> None:
     """A `%flow` subcommand that only looks, or acts at once."""
-    from orch_nb.magics import questions
+    from orch_nb.magics import subcommands
 
     words = text.split()
     if words[0] not in SUBCOMMANDS:
         raise OptionError(f"%flow has no subcommand {words[0]!r}", hint="%flow? lists them")
     session = current_session()
-    questions.answer(session, words[0], text.strip().partition(words[0])[2].strip())
+    subcommands.answer(session, words[0], text.strip().partition(words[0])[2].strip())
 
 
 def where_now(session: KernelSession, text: str) -> str:

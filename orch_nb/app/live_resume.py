@@ -1,0 +1,85 @@
+"""The notebook that a resume in a kernel goes on with: the run's own, with what was edited here."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from orch_nb.app.live_cells import Asking, task_name
+from orch_nb.app.live_state import body_of
+from orch_nb.app.past import CellResult, PastRun
+from orch_nb.execution.by_hand import HandRun
+from orch_nb.model import CellKind
+from orch_nb.notebook.document import Notebook
+from orch_nb.notebook.reader import notebook_from_dict, read_notebook
+from orch_nb.option_text import is_derived_name
+
+_TAGS = {
+    CellKind.PARAMETERS: "parameters",
+    CellKind.INJECTED: "injected-parameters",
+    CellKind.SETUP: "setup",
+    CellKind.SKIP: "skip",
+    CellKind.TASK: "task",
+}
+
+
+def cells_to_resume(asking: Asking, past: PastRun) -> tuple[Notebook, list[str]]:
+    """The run's notebook, and notices of the tasks that count as they were run by hand since.
+
+    It is read from its file; a run of cells that were never saved is put together from its
+    record. Raises NotebookError for a file that can't be read.
+    """
+    path = past.run.notebook
+    if Path(path).exists():
+        document = copy.deepcopy(dict(read_notebook(path).raw))
+    else:
+        document = _from_record(asking, past)
+    ended = past.run.end_time or datetime.min.replace(tzinfo=UTC)
+    edits: dict[str, HandRun] = {}
+    for run in asking.runs:
+        name = task_name(run.source)
+        if name is not None and run.started > ended and not run.flow:
+            edits[name] = run
+    notices = []
+    for cell in document["cells"]:
+        edit = edits.get(_name_of(cell)) if cell["cell_type"] == "code" else None
+        if edit is not None and body_of(edit.source) != body_of(cell["source"]):
+            clock = edit.started.astimezone().strftime("%H:%M:%S")
+            notices.append(f"{_name_of(cell)} counts as it was run by hand at {clock}")
+            cell["source"] = edit.source
+    return notebook_from_dict(document, path=path), notices
+
+
+def _name_of(cell: dict[str, Any]) -> str:
+    said = task_name(cell["source"])
+    return said or str(cell["metadata"].get("orch_nb", {}).get("name", ""))
+
+
+def _from_record(asking: Asking, past: PastRun) -> dict[str, Any]:
+    written = {body_of(run.source): run.source for run in asking.runs}
+    return {
+        "cells": [_cell(cell, written.get(cell.source.strip())) for cell in past.cells],
+        "metadata": {},
+        "nbformat": 4,
+        "nbformat_minor": 4,
+    }
+
+
+def _cell(cell: CellResult, written: str | None) -> dict[str, Any]:
+    """The cell as it was written here, if it was; else as the record has it."""
+    task = cell.task
+    metadata: dict[str, Any] = {}
+    tag = _TAGS.get(task.kind)
+    if written is None and tag is not None:
+        metadata["tags"] = [tag]
+        if task.kind is CellKind.TASK and not is_derived_name(task.name):
+            metadata["orch_nb"] = {"name": task.name}
+    return {
+        "cell_type": "code",
+        "execution_count": None,
+        "metadata": metadata,
+        "outputs": [],
+        "source": cell.source if written is None else written,
+    }
