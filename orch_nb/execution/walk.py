@@ -6,6 +6,7 @@ copy; so ``(name, n)`` refers to an object across processes, also to the inside 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ LONG = 10_000  # items of a container from which on it is watched only then
 
 Namespace = dict[str, Any]
 
+_PLAIN = frozenset({list, tuple, dict})
+
 
 class BudgetExceeded(Pinned):
     """More objects than a walk may look at; they never leave their process."""
@@ -29,10 +32,10 @@ def walk(root: Any, namespace: Namespace, budget: list[int]) -> Iterator[tuple[A
     ``budget`` is a one-element list that is counted down; at zero BudgetExceeded is raised.
     """
     seen: set[int] = set()
-    stack = [root]
+    stack = [] if type(root) in ATOMS else [root]
     while stack:
         obj = stack.pop()
-        if type(obj) in ATOMS or id(obj) in seen:
+        if id(obj) in seen:
             continue
         seen.add(id(obj))
         budget[0] -= 1
@@ -40,18 +43,20 @@ def walk(root: Any, namespace: Namespace, budget: list[int]) -> Iterator[tuple[A
             raise BudgetExceeded(f"more than {BUDGET:,} objects")
         anatomy = anatomy_of(obj, namespace)
         yield obj, anatomy
-        if type(obj) in (list, tuple, dict) and _all_atoms(obj):
+        cls = type(obj)
+        if cls in _PLAIN and _all_atoms(obj):
             continue
-        parts = list(anatomy.parts(obj))
-        parts.reverse()
-        stack.extend(parts)
+        parts = obj if cls is list or cls is tuple else anatomy.parts(obj)
+        inner = [part for part in parts if type(part) not in ATOMS]
+        inner.reverse()
+        stack += inner
 
 
 def _all_atoms(obj: Any) -> bool:
     """Whether a container holds only atoms; runs at C speed, for long ones."""
     if type(obj) is dict:
-        return set(map(type, obj)) <= ATOMS and set(map(type, obj.values())) <= ATOMS
-    return set(map(type, obj)) <= ATOMS
+        return ATOMS.issuperset(map(type, obj)) and ATOMS.issuperset(map(type, obj.values()))
+    return ATOMS.issuperset(map(type, obj))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +140,7 @@ class Watch:
                 self.pinned = self.pinned or str(pin.args[0])
                 found.append((obj, anatomy))
                 continue
-            same = len(refs) == len(now_refs) and all(
-                before is after for before, after in zip(refs, now_refs, strict=True)
-            )
+            same = len(refs) == len(now_refs) and all(map(operator.is_, refs, now_refs))
             if not same or digest != now_digest:
                 found.append((obj, anatomy))
         return found
