@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from orch_nb.app.naming import name_tasks
+from orch_nb.app.policies import machine_resources, make_policies
 from orch_nb.app.recipes import recipes, source_hash
-from orch_nb.engine.plan import Plan, Policy
+from orch_nb.engine.plan import Plan
 from orch_nb.errors import GraphError, InputError, NotebookError
 from orch_nb.execution.ambient import AMBIENT
 from orch_nb.graph.build import build_graph
@@ -55,12 +56,14 @@ def prepare(
     workers: int,
     hints: Hints,
     foreign: str = "",
+    run_id: str = "",
 ) -> Prepared:
     """Plan the run of ``notebook``, whose parameters are in place and have these values.
     ``foreign`` says why every cell must run, one after the other, in the notebook's own kernel;
-    empty when it need not.
+    empty when it need not. ``run_id`` is that of the run, where it has one.
 
-    Raises GraphError for cells whose order can't be satisfied.
+    Raises OptionError for a cell that needs more than this machine has, and GraphError for cells
+    whose order can't be satisfied.
     """
     mode = CellsMode(options.cells)
     by_hash = {source_hash(cell): cell for cell in notebook.cells}
@@ -83,13 +86,14 @@ def prepare(
         overlap=options.runner != "inline" and not foreign,
         fail_fast=options.fail_fast,
         keep_all=options.keep == "all",
-        policies={cell.number: _policy(cell, options) for cell in notebook.cells},
+        policies=make_policies(notebook.cells, options, run_id),
         expected={
             cell.number: hint["seconds"]
             for digest, cell in by_hash.items()
             if (hint := hints.get(digest)) and "seconds" in hint
         },
         at_home=at_home,
+        resources=machine_resources(notebook.cells, options, notebook.filename),
     )
     return Prepared(
         notebook,
@@ -129,13 +133,6 @@ def check_folder(path: str | None, notebook: Notebook) -> str:
             "the working folder does not exist", where=str(folder), hint="make it, or give --cwd"
         )
     return str(folder.absolute())
-
-
-def _policy(cell: Cell, options: FlowOptions) -> Policy:
-    given = cell.options
-    delays = [given.retry_delay[min(i, len(given.retry_delay) - 1)] for i in range(given.retries)]
-    may_fail = options.allow_errors or "raises-exception" in cell.tags
-    return Policy(tuple(delays), given.timeout, may_fail)
 
 
 def _serial_counts(plan: Plan) -> dict[int, int]:

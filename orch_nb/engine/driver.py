@@ -212,7 +212,8 @@ class Driver:
     def store_failed(self, error: BaseException) -> None:
         """The record can't be kept any more: end the run; called from the store's thread."""
         stop = CancelAsked(f"the store failed: {error}", StateName.CRASHED)
-        self._loop.call_soon_threadsafe(self._feed, stop)
+        with contextlib.suppress(RuntimeError):  # as above
+            self._loop.call_soon_threadsafe(self._feed, stop)
 
     def _cancel(self, reason: str, kill: bool) -> None:
         self._feed(CancelAsked(reason))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from orch_nb.errors import StoreError
 
 _PG_DEADLOCK_OR_SERIALISATION = frozenset({"40P01", "40001", "55P03"})
+
+_LEAST_ROOM = 64 << 10  # bytes
 
 # What SQLite says → what we say, and the remedy.
 _SQLITE_WORDS: tuple[tuple[str, str, str | None], ...] = (
@@ -53,9 +58,20 @@ def is_lost(error: BaseException) -> bool:
     return state is None or state.startswith(("08", "57P"))
 
 
+def _is_full(where: str) -> bool:
+    """Whether an SQLite file's disk has no room for the little that a commit needs."""
+    try:
+        disk = os.statvfs(Path(where).parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _LEAST_ROOM
+
+
 def in_words(error: DBAPIError, where: str) -> StoreError:
     """The exception as a sentence that names the store and the remedy."""
     said = str(error.orig).strip()
+    if "disk i/o error" in said.lower() and _is_full(where):
+        said = "disk is full"  # it could not enlarge what it shares with other processes
     for phrase, message, hint in _SQLITE_WORDS:
         if phrase in said.lower():
             return StoreError(message, where=where, hint=hint)
