@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import xxhash
@@ -15,7 +15,7 @@ _done: set[str] = set()
 
 def register_loaded() -> None:
     """Teach the types of the libraries that are imported by now; cheap when called again."""
-    for name, teach in (("numpy", _teach_numpy), ("pandas", _teach_pandas)):
+    for name, teach in _TEACHERS.items():
         if name not in _done and name in sys.modules:
             _done.add(name)
             teach()
@@ -245,3 +245,27 @@ def _teach_pandas() -> None:
     register(blocks.Block, _Block())
     register(internals.BlockValuesRefs, LEAF)
     register(native.NDArrayBacked, _ArrayBacked())
+
+
+def _teach_arrow() -> None:
+    """Arrow's arrays and tables can't be changed, so it can't be seen whether they are shared."""
+    import pyarrow as pa
+
+    for immutable in (
+        pa.Array,
+        pa.ChunkedArray,
+        pa.RecordBatch,
+        pa.Table,
+        pa.Scalar,
+        pa.DataType,
+        pa.Field,
+        pa.Schema,
+    ):
+        register(immutable, LEAF)
+
+
+_TEACHERS: dict[str, Callable[[], None]] = {
+    "numpy": _teach_numpy,
+    "pandas": _teach_pandas,
+    "pyarrow": _teach_arrow,
+}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,15 @@ from orch_nb.results.blob import Manifest, blob_path, read_blob, write_blob
 _RESULT = re.compile(r"_\d+")  # what a cell displayed, by its execution count
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a process that runs a cell has from others: the ``variables`` that it was forked with,
+    and the values of names that were ``hidden`` from the cell, be they those or given later."""
+
+    variables: dict[str, Any] = field(default_factory=dict)
+    hidden: dict[str, Any] = field(default_factory=dict)
+
+
 def execute(
     shell: CellShell,
     job: Job,
@@ -36,17 +45,17 @@ def execute(
     permit: Callable[[str], None] | None = None,
     *,
     may_refuse: bool,
-    base: dict[str, Any] | None = None,
+    before: Before | None = None,
 ) -> Outcome:
-    """Run ``job`` in ``shell``. ``base`` is filled with the variables as they are before.
+    """Run ``job`` in ``shell``. ``before`` is filled with the variables that it did not make.
 
     ``permit`` is asked before the cell's first effect on the outside, with the effect in
     words, and returns when the cell may go on. With ``may_refuse``, a job whose changes could not
     be seen is not run: its outcome says why in ``unshippable``. So is one whose inputs don't fit.
     """
     namespace = shell.user_ns
-    if base is not None:
-        base.update(shell.variables())
+    before = before or Before()
+    before.variables.update(shell.variables())
     for count, manifest in job.apply:
         try:
             apply_blob(shell, count, manifest, spec)
@@ -54,8 +63,7 @@ def execute(
             return Outcome(
                 job.cell, job.attempt, unshippable=f"its inputs don't fit: {error}", refused=True
             )
-    for name in job.hide:
-        namespace.pop(name, None)
+    before.hidden.update((name, namespace.pop(name)) for name in job.hide if name in namespace)
     for source in job.setups:
         shell.run(source, count=job.count, silent=True)
     register_loaded()
@@ -121,20 +129,18 @@ def adopt(
     shell: CellShell,
     blobs: Sequence[tuple[int, Message, Sequence[str]]],
     spec: SessionSpec,
-    base: dict[str, Any],
-    hidden: Iterable[str],
+    before: Before,
 ) -> None:
     """Make this process, which ran a cell beside others, hold what they changed meanwhile.
 
-    ``base`` are the variables that it was forked with, ``hidden`` the names that it was not
-    shown. Each blob comes with its execution count and the names that this process keeps as they
+    Each blob comes with its execution count and the names that this process keeps as they
     are, because a later cell made them; what the blob says of them is meant for the variables
     of that name before. Raises ApplyError.
     """
     namespace = shell.user_ns
-    for name in hidden:
-        if name in base:
-            namespace.setdefault(name, base[name])
+    base = before.variables
+    for name, value in before.hidden.items():
+        namespace.setdefault(name, value)
     for count, manifest, kept in blobs:
         own = {name: namespace.pop(name) for name in kept if name in namespace}
         namespace.update((name, base[name]) for name in kept if name in base)

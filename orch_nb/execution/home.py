@@ -14,11 +14,10 @@ import socket
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from orch_nb.errors import ResultError
 from orch_nb.execution import context, forking, processes, warned
-from orch_nb.execution.execute import adopt, apply_blob, execute
+from orch_nb.execution.execute import Before, adopt, apply_blob, execute
 from orch_nb.execution.fingerprint import Fingerprinter
 from orch_nb.execution.job import (
     Channel,
@@ -115,25 +114,25 @@ class _Home:
             forking.reset_pools()
             channel = Channel(socket.socket(fileno=descriptor))
             self.shell.after_fork()
-            base: dict[str, Any] = {}
-            outcome = _attempt(self, job, channel, may_refuse=True, base=base)
+            before = Before()
+            outcome = _attempt(self, job, channel, may_refuse=True, before=before)
             channel.send({"op": "outcome", "outcome": to_message(outcome)})
             if outcome.unshippable and not outcome.refused:
-                self._wait_for_promotion(job, base, channel)
+                self._wait_for_promotion(job, before, channel)
             status = 0
         except OSError:
             status = 0  # the driver is gone, or has dropped this attempt
         finally:
             os._exit(status)
 
-    def _wait_for_promotion(self, job: Job, base: dict[str, Any], channel: Channel) -> None:
+    def _wait_for_promotion(self, job: Job, before: Before, channel: Channel) -> None:
         """Hold what can't be shipped until the driver lets this process take over as home."""
         message = channel.receive()
         if message is None:
             return
         reason = ""
         try:
-            adopt(self.shell, message["apply"], self.spec, base, job.hide)
+            adopt(self.shell, message["apply"], self.spec, before)
         except ApplyError as error:
             reason = str(error)
         channel.send({"op": "retired", "cell": job.cell, "reason": reason})
@@ -186,9 +185,9 @@ def _attempt(
     channel: Channel,
     *,
     may_refuse: bool,
-    base: dict[str, Any] | None = None,
+    before: Before | None = None,
 ) -> Outcome:
-    """Run ``job``, telling the driver what happens meanwhile; ``base`` as ``execute`` has it."""
+    """Run ``job``, telling the driver what happens meanwhile; ``before`` as ``execute`` has it."""
 
     def tell(event: OutputEvent) -> None:
         channel.send({"op": "output", "cell": job.cell, "attempt": job.attempt, "event": event})
@@ -217,7 +216,7 @@ def _attempt(
     share.give(job.threads)
     with capture_logs(log):
         gate = permit if job.gate is Gate.IN_ORDER else None
-        outcome = execute(home.shell, job, home.spec, gate, may_refuse=may_refuse, base=base)
+        outcome = execute(home.shell, job, home.spec, gate, may_refuse=may_refuse, before=before)
     home.shell.sink = None
     return outcome
 
