@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -92,10 +93,13 @@ def deliver(target: str, message: Message) -> None:
 
 
 def _open(address: str) -> Any:
-    import apprise
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of what apprise imports
+        import apprise
 
-    channel = apprise.Apprise()
-    if not channel.add(address):
+        channel = apprise.Apprise()
+        known = channel.add(address)
+    if not known:
         raise InputError(
             "that is no address that a message can be sent to",
             hint="such as mailto://user:password@example.org or json://host/path",

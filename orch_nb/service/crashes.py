@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from datetime import datetime
 
 from orch_nb.app.abandoned import crash_run
-from orch_nb.errors import NotFoundError
+from orch_nb.errors import NotFoundError, TransitionError
 from orch_nb.model import FlowRun, FlowRunId
 from orch_nb.schedules.deployment import OnCrash
 from orch_nb.states import StateType
-from orch_nb.store import Lease, LeaseObserver, Store, is_gone
+from orch_nb.store import Lease, LeaseObserver, Store, is_gone, new_holder
 from orch_nb.store.deployment_rows import ENDED
 from orch_nb.store.deployments import get_version
-from orch_nb.store.queueing import deployed_run_of, requeue_crashed, set_phase
+from orch_nb.store.queueing import (
+    deployed_run_of,
+    reclaim_unbegun,
+    requeue_crashed,
+    set_phase,
+)
 
 LEASE = 30.0  # seconds without a sign of life after which a run's process is taken for lost
 MOST_RESUMES = 3
 _RUNS = "run/"
+_UNBEGUN = "its worker was lost before it began"
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +45,16 @@ class CrashWatch:
 
 
 def settle_lost(store: Store, lease: Lease, now: datetime) -> FlowRun:
-    """Record the run of a lost process as crashed, and queue it again if its deployment says so."""
+    """Record the run of a lost process as crashed, and queue it again if its deployment says so.
+
+    One of which nothing had begun just goes back to the queue.
+    """
+    run = store.get_run(lease.resource.removeprefix(_RUNS))
+    given = deployed_run_of(store, run.id)
+    if given is not None and run.state_type is StateType.PENDING and not store.task_runs(run.id):
+        with contextlib.suppress(TransitionError):  # another observer was faster
+            store.write(lambda t: reclaim_unbegun(t, run, lease, new_holder(), _UNBEGUN))
+        return store.get_run(run.id)
     run = crash_run(store, lease)
     _log.warning("run %s: %s", run.name, run.state_message)
     settle_crashed(store, run.id, now)

@@ -20,6 +20,7 @@ from orch_nb.states import StateName, StateType
 from orch_nb.store import claims, deployment_rows, rows
 from orch_nb.store.deployment_rows import ENDED, TAKEN, WAITING
 from orch_nb.store.deployment_tables import DEPLOYED_RUNS, DEPLOYMENTS, TICKS
+from orch_nb.store.records import Lease
 from orch_nb.store.store import Store
 from orch_nb.store.tables import FLOW_RUNS, LEASES
 from orch_nb.store.times import micros, moment
@@ -201,6 +202,20 @@ def put_back(transaction: Transaction, taken: TakenRun, why: str) -> None:
     transaction.set_flow_state(waiting, expected=taken.run.state_name, by="worker")
     transaction.release(taken.run.id, taken.run.epoch)
     set_phase(transaction, taken.run.id, WAITING)
+
+
+def reclaim_unbegun(
+    transaction: Transaction, run: FlowRun, seen: Lease, holder: str, why: str
+) -> None:
+    """Put a run whose holder was lost before anything had begun back into the queue.
+
+    What is left of that holder can't begin any more: the claim's epoch has grown.
+    """
+    epoch = transaction.take_over(seen, holder)
+    waiting = replace(run, epoch=epoch, state_name=StateName.SCHEDULED, state_message=why)
+    transaction.set_flow_state(waiting, expected=run.state_name, by="observer")
+    transaction.release(run.id, epoch)
+    set_phase(transaction, run.id, WAITING)
 
 
 def set_phase(transaction: Transaction, run_id: FlowRunId, phase: int) -> None:

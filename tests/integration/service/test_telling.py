@@ -1,0 +1,194 @@
+"""Notifications: a real mail server, a real webhook receiver; once each, again when one is down."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
+
+from orch_nb.app.telling import check_target, parse_states
+from orch_nb.errors import InputError, OptionError
+from orch_nb.model import FlowRun
+from orch_nb.service.notifications import Notifier
+from orch_nb.states import StateName
+from orch_nb.store import Store, new_holder
+from orch_nb.store.notices import NotifyRule, add_rule, list_notifications, set_rules, take_pending
+from orch_nb.store.queueing import mark_late, take_due
+from orch_nb.store.ticking import fire_due
+from tests.integration.service.conftest import HOURLY, START, Deploy
+from tests.sample_runs import a_run, tasks_of
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Mailbox:
+    port: int = 0
+    mails: list[str] = field(default_factory=list)
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:
+        content = envelope.content
+        self.mails.append(content.decode() if isinstance(content, bytes) else str(content))
+        return "250 OK"
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    box = Mailbox()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        box.port = probe.getsockname()[1]
+    controller = Controller(box, hostname="127.0.0.1", port=box.port)
+    controller.start()
+    yield box
+    controller.stop()
+
+
+@dataclass
+class Hook:
+    url: str
+    bodies: list[dict[str, Any]]
+    down: bool = False
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if not made.down:
+                made.bodies.append(json.loads(body))
+            self.send_response(503 if made.down else 200)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    made = Hook(f"json://127.0.0.1:{server.server_address[1]}/hook", [])
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield made
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def fail_a_run(store: Store, deploy: Deploy, target: str) -> FlowRun:
+    """A deployment's run that fails in its second task."""
+    deployment = deploy("report/daily", HOURLY)
+    rule = NotifyRule((StateName.FAILED, StateName.LATE), target)
+    store.write(lambda t: set_rules(t, deployment.id, [rule]))
+    now = START + HOUR
+    store.write(lambda t: fire_due(t, now, lead=0))
+    (taken,) = store.write(
+        lambda t: take_due(t, new_holder(), pool="default", limit=1, now=now, worker="w")
+    )
+    run = taken.run
+    failed = replace(
+        tasks_of(run, 1)[0],
+        name="by_month",
+        state_name=StateName.FAILED,
+        error_name="KeyError",
+        error_value="'month'",
+        error_line=2,
+    )
+    store.write(lambda t: t.add_task_runs(run.id, [failed], epoch=run.epoch, by="test"))
+    ended = replace(run, state_name=StateName.FAILED, state_message="by_month failed")
+    store.write(lambda t: t.set_flow_state(ended, expected=run.state_name, by="test"))
+    return ended
+
+
+def test_a_webhook_is_told_once_with_the_cell_and_the_error(
+    store: Store, deploy: Deploy, hook: Hook
+) -> None:
+    run = fail_a_run(store, deploy, hook.url)
+    senders = [Notifier(store), Notifier(store)]
+    for second in range(3):
+        for sender in senders:
+            sender.step(datetime.now(UTC) + timedelta(seconds=second), 0.0)
+    (body,) = hook.bodies
+    assert body["title"] == "report/daily is Failed"
+    assert body["message"].splitlines() == [
+        f"report/daily / {run.name} is Failed (due 2026-03-02 01:00 UTC)",
+        "by_month (cell 1, line 2): KeyError: 'month'",
+        f"more    orch-nb show {run.name}",
+    ]
+    (item,) = list_notifications(store, run.id)
+    assert (item.status, item.attempts, item.error) == ("sent", 1, "")
+
+
+def test_a_channel_that_is_down_is_tried_again(store: Store, deploy: Deploy, hook: Hook) -> None:
+    run = fail_a_run(store, deploy, hook.url)
+    hook.down = True
+    notifier, now = Notifier(store), datetime.now(UTC)
+    for seconds in (0, 1, 11, 12):
+        notifier.step(now + timedelta(seconds=seconds), 0.0)
+    (item,) = list_notifications(store, run.id)
+    assert (item.status, item.attempts) == ("pending", 2)
+    assert "did not take the message" in item.error
+    hook.down = False
+    for seconds in (20, 42, 100):
+        notifier.step(now + timedelta(seconds=seconds), 0.0)
+    assert len(hook.bodies) == 1
+
+
+def test_a_sender_that_died_does_not_make_a_second_message(
+    store: Store, deploy: Deploy, hook: Hook
+) -> None:
+    run = fail_a_run(store, deploy, hook.url)
+    notifier, now = Notifier(store, send=lambda target, message: None), datetime.now(UTC)
+    notifier.step(now - timedelta(hours=1), 0.0)  # notes the event, due at that time
+    store.write(lambda t: take_pending(t, now, patience=60.0))
+    later = Notifier(store)
+    for seconds in (1, 61, 200):
+        later.step(now + timedelta(seconds=seconds), 0.0)
+    assert hook.bodies == []
+    assert list_notifications(store, run.id)[0].status in ("unknown", "sent")
+
+
+def test_mail_arrives(store: Store, deploy: Deploy, mailbox: Mailbox) -> None:
+    people = "from=orch@example.org&to=you@example.org"
+    target = f"mailto://127.0.0.1:{mailbox.port}/?{people}&mode=insecure"
+    fail_a_run(store, deploy, target)
+    Notifier(store).step(datetime.now(UTC), 0.0)
+    (mail,) = mailbox.mails
+    assert "Subject: report/daily is Failed" in mail
+    assert "KeyError" in mail
+
+
+def test_late_runs_and_tagged_runs_are_told_of(store: Store, deploy: Deploy, hook: Hook) -> None:
+    deployment = deploy("report/daily", HOURLY)
+    rule = NotifyRule(parse_states("late"), hook.url)
+    store.write(lambda t: set_rules(t, deployment.id, [rule]))
+    store.write(lambda t: fire_due(t, START + HOUR, lead=0))
+    store.write(lambda t: mark_late(t, START + HOUR, 15))
+    tagged = NotifyRule((StateName.PENDING,), hook.url, tag="urgent")
+    store.write(lambda t: add_rule(t, tagged))
+    store.write(lambda t: t.create_flow_run(a_run(tags=("urgent",)), [], holder=None, by="test"))
+    store.write(lambda t: t.create_flow_run(a_run(), [], holder=None, by="test"))
+    Notifier(store).step(datetime.now(UTC), 0.0)
+    titles = sorted(body["title"] for body in hook.bodies)
+    assert titles == ["report/daily is Late", "sales is Pending"]
+
+
+def test_an_address_with_a_secret_is_not_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check_target("mailto://example.org?from=a@example.org&to=b@example.org")
+    for address in ("mailto://me:password@example.org", "slack://aaaaaaaaa/bbbbbbbbb/cccccccccccc"):
+        with pytest.raises(OptionError, match="holds a secret"):
+            check_target(address)
+    with pytest.raises(InputError, match="there is no secret 'NO_SUCH_THING'"):
+        check_target("secret:NO_SUCH_THING")
+    monkeypatch.setenv("MAIL_TARGET", "mailto://me:password@example.org")
+    assert check_target("secret:MAIL_TARGET") == "secret:MAIL_TARGET"
+    with pytest.raises(OptionError, match="nobody can be told of 'exploded'"):
+        parse_states("failed,exploded")
