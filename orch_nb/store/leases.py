@@ -45,9 +45,11 @@ def new_holder(label: str = "") -> str:
 
 def holder_label(holder: str) -> str:
     """The label that the holder was given, or else its process in words."""
-    host, _, rest = holder.partition("/")
-    label = rest.rpartition("/")[2].partition(":")[2]
-    return label or f"process {rest.partition('/')[0]} on {host.partition('.')[0]}"
+    parts = holder.split("/")
+    if len(parts) != 4:
+        return holder
+    label = parts[3].partition(":")[2]
+    return label or f"process {parts[1]} on {parts[0].partition('.')[0]}"
 
 
 def is_gone(holder: str) -> bool:

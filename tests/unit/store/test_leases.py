@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from orch_nb.store import Lease, LeaseObserver, is_gone, new_holder
+from orch_nb.store import Lease, LeaseObserver, is_gone, new_holder, open_store
+from orch_nb.store.leases import holder_label
+from tests.sample_runs import a_run
 
 LEASE = Lease("run/a", 0, "holder", 1, 0)
 
@@ -71,3 +75,34 @@ def test_a_process_number_used_again_is_another_process() -> None:
 
 def test_holders_are_never_the_same() -> None:
     assert new_holder() != new_holder()
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_a_jump_of_the_wall_clock_expires_nothing_and_hides_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, jump: float
+) -> None:
+    with open_store(str(tmp_path / "store.db")) as store:
+        run = a_run()
+        store.write(lambda t: t.create_flow_run(run, [], holder=new_holder(), by="test"))
+        observer = LeaseObserver(30.0)
+        now = time.monotonic()
+        assert observer.expired(store.leases(), now) == ()
+        real, real_ns = time.time, time.time_ns
+        monkeypatch.setattr(time, "time", lambda: real() + jump)
+        monkeypatch.setattr(time, "time_ns", lambda: real_ns() + int(jump * 1e9))
+        store.write(lambda t: t.beat(run.id, 1))
+        (lease,) = store.leases()
+        assert not is_gone(lease.holder)
+        assert observer.expired([lease], now + 29) == ()
+        assert observer.expired([lease], now + 58) == ()
+        assert observer.expired([lease], now + 60) == (lease,)
+        later = a_run()
+        assert later.id > run.id, "ids of one process grow"
+
+
+def test_a_holder_may_have_a_label() -> None:
+    holder = new_holder("brave-otter load/save: x")
+    assert holder_label(holder) == "brave-otter load-save: x"
+    assert not is_gone(holder)
+    assert holder_label(new_holder()).startswith("process ")
+    assert holder_label("me") == "me"
