@@ -53,8 +53,14 @@ def read_made(
                 line = _first_difference(text or "", node.cell.source)
                 where = f"cell {number} edited (line {line})"
                 why = f"{why}; {where}" if why else where
-            made[number] = Made(why_run=why)
+            acted = any(_acted(result) for result in by_task[task.id])
+            made[number] = Made(why_run=why, acted=acted)
     return made
+
+
+def _acted(result: ResultRecord) -> bool:
+    outcome = result.outcome or {}
+    return bool(outcome.get("acted") or outcome.get("files_written"))
 
 
 def _find(results: list[ResultRecord], prepared: Prepared, number: int) -> Made | None:

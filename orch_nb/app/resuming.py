@@ -100,7 +100,7 @@ class _Case:
     made: dict[int, Made]
     decisions: tuple[Decision, ...]
     notices: tuple[str, ...]
-    taken_back: tuple[int, ...]  # cells whose outcomes would serve, but that shall run
+    taken_back: tuple[int, ...]  # cells whose outcomes serve no more
 
 
 def plan_resume(request: ResumeRequest) -> ResumePlan:
@@ -227,11 +227,13 @@ def _study(store: Store, request: ResumeRequest) -> _Case:
 
 
 def _take_back(made: dict[int, Made], decisions: Sequence[Decision]) -> tuple[int, ...]:
-    """Forget the outcomes of cells that shall run all the same, in ``made`` and for whoever goes
-    on with the run should this process be killed on the way; the cells."""
+    """The cells whose outcomes must not come back in a later resume, not even if this process
+    is killed at once: those that run though an outcome would serve, and those whose files will
+    be others. In ``made``, too, they are forgotten."""
     found = []
     for decision in decisions:
-        if decision.use is Use.RUN and made[decision.cell].outcome is not None:
+        record = made[decision.cell]
+        if decision.use is Use.RUN and (record.outcome is not None or record.acted):
             made[decision.cell] = Made(why_run=decision.reason)
             found.append(decision.cell)
     return tuple(found)

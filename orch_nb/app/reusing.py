@@ -11,6 +11,7 @@ from orch_nb.engine.plan import Facts, Plan
 from orch_nb.engine.seen import facts_of
 from orch_nb.execution.job import Outcome
 from orch_nb.graph.model import EdgeKind, Node
+from orch_nb.model import CellKind
 from orch_nb.results.signing import Signature
 
 NOT_RUN = "not run"
@@ -29,7 +30,8 @@ class Use(enum.Enum):
 class Made:
     """What is on record of a cell: the outcome of equal work, with its values if they are kept
     and sound; else why not, in words. ``why_run`` says why there is no such outcome; it is empty
-    when all that is known is that the cell was made from other inputs."""
+    when all that is known is that the cell was made from other inputs. ``acted`` says that some
+    outcome is of an attempt that acted on the outside."""
 
     outcome: Outcome | None = None
     signature: Signature | None = None
@@ -37,16 +39,19 @@ class Made:
     why_run: str = NOT_RUN
     cached: bool = False  # another run's
     present: bool = False  # the session has its values from the start: they are a kernel's
+    acted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One cell's part in a plan; ``apply``: its kept values are brought into the session."""
+    """One cell's part in a plan; ``apply``: its kept values are brought into the session;
+    ``same``: it runs, and what is reused of others was made from what it will make."""
 
     cell: int
     use: Use
     reason: str
     apply: bool = False
+    same: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,9 @@ class _Decider:
             for edge in plan.graph.edges
             if edge.kind is EdgeKind.VALUE and any(map(_SHOWN.fullmatch, edge.names))
         }
+        self._learned = {
+            (edge.source, edge.target) for edge in plan.graph.edges if edge.kind is EdgeKind.LEARNED
+        }
         self._why_run: dict[int, str] = {}
         self._again: dict[int, str] = {}
         self._apply: set[int] = set()
@@ -111,10 +119,25 @@ class _Decider:
         why = "" if number in self._facts else self._record(node).why_run
         if why and why != NOT_RUN:
             return why
-        lost = self._plan.graph.predecessors.get(number, frozenset()) & self._why_run.keys()
+        lost = {
+            source
+            for source in self._plan.graph.predecessors.get(number, frozenset())
+            if source in self._why_run
+            and not (number in self._facts and self._gives(source, number))
+        }
         if lost:
             return f"needs {self._handed_over(max(lost), number)}"
         return why or ("" if number in self._facts else "its inputs are others now")
+
+    def _gives(self, source: int, target: int) -> bool:
+        """Whether ``source`` hands over but parameters, which the recipe of ``target`` has: then
+        equal recipes mean equal inputs, whether or not ``source`` runs."""
+        return self._is_parameters(source) and (source, target) not in self._learned
+
+    def _is_parameters(self, number: int) -> bool:
+        kind = self._plan.graph.node(number).cell.kind
+        given = kind in (CellKind.PARAMETERS, CellKind.INJECTED)
+        return given and number not in self._wishes.run
 
     def _handed_over(self, source: int, target: int) -> str:
         """What one cell has from another: names, where the graph knows them."""
@@ -200,14 +223,15 @@ class _Decider:
 
     def _decision(self, number: int) -> Decision:
         if number in self._why_run:
-            return Decision(number, Use.RUN, self._why_run[number])
+            same = self._is_parameters(number)
+            return Decision(number, Use.RUN, self._why_run[number], same=same)
         if number in self._again:
             reason = self._again[number]
             imports = self._plan.graph.node(number).imports_only
             acted = "" if imports else self._facts[number].acted  # an import may write its cache
             return Decision(number, Use.AGAIN, f"{reason}; {acted}" if acted else reason)
-        same = "as in an earlier run" if self._made[number].cached else "unchanged"
-        return Decision(number, Use.REUSE, same, apply=number in self._apply)
+        why = "as in an earlier run" if self._made[number].cached else "unchanged"
+        return Decision(number, Use.REUSE, why, apply=number in self._apply)
 
 
 def with_known(
@@ -218,10 +242,9 @@ def with_known(
     outcomes: dict[int, Outcome] = {}
     trusted: set[int] = set()
     for decision in decisions:
-        if decision.use is Use.RUN:
-            continue
-        trusted.add(decision.cell)
-        if decision.use is Use.AGAIN:
+        if decision.same or decision.use is not Use.RUN:
+            trusted.add(decision.cell)
+        if decision.use is not Use.REUSE:
             continue
         record = made[decision.cell]
         if record.outcome is None:

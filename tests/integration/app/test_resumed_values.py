@@ -14,12 +14,13 @@ import pytest
 
 from orch_nb.app import ResumeRequest, RunRequest, RunResult, resume, run
 from orch_nb.engine.events import Event, Notice, TaskChanged
+from orch_nb.notebook.binding import collect_parameters
 from orch_nb.places import find_places
 from orch_nb.results.blob import blob_path, write_blob
 from orch_nb.results.signing import KeyRing
 from orch_nb.states import StateName
 from orch_nb.store import ResultRecord, open_store
-from tests.command_line import make_document
+from tests.command_line import code, make_document
 
 pytestmark = pytest.mark.usefixtures("orch_home")
 
@@ -376,3 +377,23 @@ def test_what_depends_on_a_task_asked_for_is_not_forgotten_either(
     shown = [cell["outputs"] for cell in third.document["cells"][2:]]
     assert shown[0] == shown[1]
     assert shown[0] != first.document["cells"][2]["outputs"]
+
+
+def test_files_are_written_again_when_a_parameter_comes_back(case: Case, tmp_path: Path) -> None:
+    case.path.write_text(
+        json.dumps(
+            make_document(
+                code("year = 2024", "parameters"),
+                "%%task double\ntwice = year * 2",
+                "%%task write\nwith open('out.txt', 'w') as file:\n    file.write(str(twice))",
+                "%%task read --needs write\nprint(open('out.txt').read())",
+            )
+        )
+    )
+    first, _, _ = case._made(run(RunRequest(str(case.path)), case._hear))
+    second, ran, _ = case.resume(first, parameters=collect_parameters(texts=[("year", "1")]))
+    assert (tmp_path / "out.txt").read_text() == "2"
+    assert set(ran) == {2, 3, 4, 5}
+    _, ran, _ = case.resume(second, parameters=collect_parameters(texts=[("year", "2024")]))
+    assert (tmp_path / "out.txt").read_text() == "4048"
+    assert set(ran) == {2, 4, 5}, "the outcome of `double` then serves, the file does not"
