@@ -23,8 +23,8 @@ class RunHeader(TypedDict):
     """What is known of the run as a whole.
 
     ``began`` is in seconds since 1970, None before the start; ``seconds`` the whole duration,
-    None until the end; ``workers`` is 0 where it is not on record. ``actions`` are what Python can be asked for; the words say why an
-    action is not to be had, and are empty when it is.
+    None until the end; ``workers`` is 0 where it is not on record. ``actions`` are what Python
+    can be asked for; the words say why an action is not to be had, and are empty when it is.
     """
 
     id: str

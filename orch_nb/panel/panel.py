@@ -124,13 +124,12 @@ class Panel:
             widget.on_msg(self._heard)
             with self._lock:
                 self._widget = widget
-        if self._widget is None:
+        if self._widget is None or self._finished:
+            # a page that has the widget's model makes the still picture live again
             self._publish(self._final_bundle())
             return
         mime = {"version_major": 2, "version_minor": 0, "model_id": self._widget.model_id}
         self._publish({WIDGET_MIME: mime, **self._still_bundle()})
-        if self._finished:
-            self._publish(self._final_bundle(), update=True)
 
     def _ipython_display_(self) -> None:
         self.show()

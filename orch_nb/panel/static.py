@@ -26,6 +26,7 @@ _WORDS = {
     "left-out": "not run",
 }
 _LEAST_BAR = 0.6  # percent of the width
+_TH, _TD = (f'<{name} style="text-align:left">' for name in ("th", "td"))  # pages align right
 
 
 def static_html(view: RunView) -> str:
@@ -38,9 +39,9 @@ def static_html(view: RunView) -> str:
         f"<style>{_STYLE}</style>",
         _headline(run),
         _facts(view),
-        '<table class="onb-still-list"><thead><tr>'
-        "<th>State</th><th>Task</th><th>Cell</th><th>Time</th>"
-        f"<th>0 – {escape(show_duration(total))}</th><th>Note</th></tr></thead><tbody>",
+        '<table class="onb-still-list"><thead><tr>',
+        *(f"{_TH}{words}</th>" for words in ("State", "Task", "Cell", "Time")),
+        f"{_TH}0 – {escape(show_duration(total))}</th>{_TH}Note</th></tr></thead><tbody>",
         *(_row(row, total, view) for row in rows[:MOST_ROWS]),
         "</tbody></table>",
     ]
@@ -99,11 +100,11 @@ def _row(row: Row, total: float, view: RunView) -> str:
     took = "" if start is None or end is None else show_duration(end - start)
     name = row["name"] if "item" not in row else f"{row['name']} #{row['item']}"
     return (
-        f'<tr class="onb-still-{look.phase}"><td>{_sign(look.sign, look.role)} '
-        f"{escape(look.word)}</td><td><code><bdi>{escape(name)}</bdi></code></td>"
-        f"<td>{row['cell']}</td><td>{escape(took)}</td>"
-        f'<td class="onb-still-track">{_bar(row, total)}</td>'
-        f"<td><bdi>{escape(_note(row, view))}</bdi></td></tr>"
+        f'<tr class="onb-still-{look.phase}">{_TD}{_sign(look.sign, look.role)} '
+        f"{escape(look.word)}</td>{_TD}<code><bdi>{escape(name)}</bdi></code></td>"
+        f"{_TD}{row['cell']}</td>{_TD}{escape(took)}</td>"
+        f'<td class="onb-still-track" style="width:35%">{_bar(row, total)}</td>'
+        f"{_TD}<bdi>{escape(_note(row, view))}</bdi></td></tr>"
     )
 
 
@@ -183,8 +184,8 @@ _STYLE = (
     ".onb-still p{margin:4px 0}"
     ".onb-still-list{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}"
     ".onb-still-list :is(th,td){padding:2px 8px;text-align:left;white-space:nowrap;"
-    "max-width:28ch;overflow:hidden;text-overflow:ellipsis}"
-    ".onb-still-list .onb-still-track{width:40%;min-width:120px;max-width:none}"
+    "max-width:44ch;overflow:hidden;text-overflow:ellipsis}"
+    ".onb-still-list .onb-still-track{min-width:120px;max-width:none}"
     ".onb-still-sign{font-weight:bold}"
     + "".join(f"span.onb-still-{role}{{color:{c}}}" for role, c in COLOURS.items())
     + "".join(

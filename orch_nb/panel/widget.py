@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -35,8 +36,8 @@ class RunWidget(anywidget.AnyWidget):
     def __init__(self, whole: Callable[[], Any], **state: Any) -> None:
         self.whole = whole
         holder = _holder()
-        super().__init__(views=holder.model_id, digest=_digest(holder.source), **state)
-        self.key = self.model_id
+        state |= {"views": holder.model_id, "digest": _digest(holder.source)}
+        super().__init__(key=uuid.uuid4().hex, **state)
 
 
 _held: list[ViewsHolder] = []

@@ -23,13 +23,9 @@ export class Choices {
     const key = `orch_nb.${run}`;
     this.restore(keeper.read(key));
     this.stop = effect(() => {
-      const kept = {
-        tab: this.tab.value,
-        open: this.open.value,
-        all: this.all.value,
-        chosen: this.chosen.value,
-      };
-      keeper.write(key, JSON.stringify(kept));
+      const kept = { tab: this.tab.value, all: this.all.value };
+      const open = this.chosen.value ? { open: this.open.value } : {};
+      keeper.write(key, JSON.stringify({ ...kept, ...open }));
     });
   }
 
@@ -42,19 +38,16 @@ export class Choices {
     this.stop();
   }
 
+  /** What does not fit was written by another version, or by somebody else. */
   private restore(text: string | null): void {
-    if (text === null) return;
-    let kept: unknown;
     try {
-      kept = JSON.parse(text);
+      const kept = JSON.parse(text ?? '{}') as Partial<Record<'tab' | 'open' | 'all', unknown>>;
+      if (kept.tab === 'graph' || kept.tab === 'logs') this.tab.value = kept.tab;
+      if (typeof kept.open === 'number') this.open.value = kept.open;
+      this.all.value = kept.all === true;
+      this.chosen.value = 'open' in kept;
     } catch {
-      return;
+      // then it begins anew
     }
-    if (typeof kept !== 'object' || kept === null) return;
-    const { tab, open, all, chosen } = kept as Record<string, unknown>;
-    if (tab === 'list' || tab === 'graph' || tab === 'logs') this.tab.value = tab;
-    if (typeof open === 'number') this.open.value = open;
-    if (typeof all === 'boolean') this.all.value = all;
-    if (typeof chosen === 'boolean') this.chosen.value = chosen;
   }
 }

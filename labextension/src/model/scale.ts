@@ -27,8 +27,7 @@ export function makeScale(seconds: number, expected: number | null, live: boolea
 
 /** `20`, `1:30`: a tick's words, short. */
 export function showTick(seconds: number): string {
-  if (seconds < 1) return `${Number(seconds.toFixed(1))}s`;
-  if (seconds < 60) return `${Math.round(seconds)}s`;
+  if (seconds < 60) return `${Number(seconds.toFixed(1))}s`;
   const minutes = Math.floor(seconds / 60);
   if (seconds < 3600) return `${minutes}:${String(Math.round(seconds % 60)).padStart(2, '0')}`;
   const rest = String(minutes % 60).padStart(2, '0');

@@ -32,6 +32,10 @@ export function plural(count: number, noun: string): string {
   return count === 1 ? `${count} ${noun}` : `${count} ${noun}s`;
 }
 
+export function nameOf(row: Row): string {
+  return row.item === undefined ? row.name : `${row.name} #${row.item}`;
+}
+
 /** `cell 5, line 2`; nothing where the name says it already. */
 export function placeOf(row: Row): string {
   const line = row.error?.line;
@@ -45,9 +49,6 @@ export function placeOf(row: Row): string {
 export function noteOf(row: Row, isDone: (cell: number) => boolean): string {
   const parts: string[] = [];
   const { phase } = lookOf(row.state);
-  if ((row.attempt ?? 1) > 1) {
-    parts.push(`attempt ${row.attempt ?? 1} of ${Math.max(row.attempt ?? 1, row.of ?? 1)}`);
-  }
   if (row.error) {
     parts.push(row.error.value ? `${row.error.name}: ${row.error.value}` : row.error.name);
   } else if (phase === 'running') {
@@ -60,8 +61,10 @@ export function noteOf(row: Row, isDone: (cell: number) => boolean): string {
     const open = row.waits.filter(([, cell]) => !isDone(cell));
     if (open.length > 0) parts.push(`waits for ${listNames(open)}`);
   }
+  const attempt = row.attempt ?? 1;
+  if (attempt > 1) parts.push(`attempt ${attempt} of ${Math.max(attempt, row.of ?? 1)}`);
   if (row.memory) parts.push(showBytes(row.memory));
-  return parts.join('  ');
+  return parts.join(' · ');
 }
 
 function listNames(waits: readonly [string, number][]): string {

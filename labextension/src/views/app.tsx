@@ -66,7 +66,7 @@ export function App() {
 }
 
 function ListTools() {
-  const { model, choices, prefix } = useShared();
+  const { model, choices } = useShared();
   const count = model.rows.value.length;
   const others = useComputed(
     () => model.rows.value.filter((row) => row.peek().task === false).length,
@@ -74,22 +74,17 @@ function ListTools() {
   return (
     <>
       {count >= FILTER_FROM && (
-        <>
-          <label class="onb-hidden" for={`${prefix}-filter`}>
-            filter by name or state
-          </label>
-          <input
-            id={`${prefix}-filter`}
-            class="onb-filter"
-            type="search"
-            placeholder="filter: name or state"
-            value={choices.filter.value}
-            onInput={(event) => (choices.filter.value = event.currentTarget.value)}
-            onKeyDown={(event) => {
-              event.stopPropagation(); // a notebook's one-letter commands
-            }}
-          />
-        </>
+        <input
+          aria-label="filter by name or state"
+          class="onb-filter"
+          type="search"
+          placeholder="filter: name or state"
+          value={choices.filter.value}
+          onInput={(event) => (choices.filter.value = event.currentTarget.value)}
+          onKeyDown={(event) => {
+            event.stopPropagation(); // a notebook's one-letter commands
+          }}
+        />
       )}
       {others.value > 0 && (
         <button
@@ -120,9 +115,9 @@ function Footer() {
   return (
     <footer class="onb-footer">
       {lines.map((line, place) => (
-        <p key={place}>
+        <div key={place}>
           <bdi>{line}</bdi>
-        </p>
+        </div>
       ))}
     </footer>
   );

@@ -68,12 +68,12 @@ export function DetailPane({ position, row }: { position: number; row: Signal<Ro
         <button
           type="button"
           class="onb-button onb-close"
+          aria-label="close the details"
           onClick={() => {
             choices.choose(null);
           }}
         >
-          <span aria-hidden="true">×</span>
-          <span class="onb-hidden">close the details</span>
+          ×
         </button>
       </header>
       <Tabs
@@ -133,7 +133,7 @@ function PartView({ part, detail, short, trouble: words }: PartProps) {
     return (
       <>
         {part === 'error' && short !== '' && <Text text={short} />}
-        <p class="onb-empty">{words}</p>
+        <div class="onb-empty">{words}</div>
       </>
     );
   }
@@ -144,14 +144,14 @@ function PartView({ part, detail, short, trouble: words }: PartProps) {
       return <Text text={detail.source} empty="The source is not to be had any more." />;
     case 'output':
       return detail.outputs.length === 0 ? (
-        <p class="onb-empty">It showed nothing so far.</p>
+        <div class="onb-empty">It showed nothing so far.</div>
       ) : (
         <>
           {detail.outputs.map((output, place) =>
             output.kind === 'other' ? (
-              <p key={place} class="onb-dim">
+              <div key={place} class="onb-dim">
                 {output.text}: see the output notebook
-              </p>
+              </div>
             ) : (
               <Text key={place} text={output.text} kind={output.kind} />
             ),
@@ -167,44 +167,44 @@ function PartView({ part, detail, short, trouble: words }: PartProps) {
       );
     default:
       return detail.why.length === 0 ? (
-        <p class="onb-empty">It waits for no other cell.</p>
+        <div class="onb-empty">It waits for no other cell.</div>
       ) : (
-        <ul class="onb-why">
+        <div role="list" class="onb-why">
           {detail.why.map((reason) => (
-            <li key={reason}>
-              <bdi>{reason}</bdi>
-            </li>
+            <div role="listitem" key={reason}>
+              {reason}
+            </div>
           ))}
-        </ul>
+        </div>
       );
   }
 }
 
 function Text({ text, kind = '', empty = '' }: { text: string; kind?: string; empty?: string }) {
-  if (text === '') return <p class="onb-empty">{empty}</p>;
-  return <pre class={`onb-text onb-${kind || 'plain'}`}>{text}</pre>;
+  if (text === '') return <div class="onb-empty">{empty}</div>;
+  return <div class={`onb-text onb-${kind || 'plain'}`}>{text}</div>;
 }
 
 function Values(props: { title: string; values: readonly Value[]; empty: string }) {
   const { title, values, empty } = props;
   return (
     <>
-      <h4 class="onb-heading">{title}</h4>
+      <div class="onb-heading">{title}</div>
       {values.length === 0 ? (
-        <p class="onb-empty">{empty}</p>
+        <div class="onb-empty">{empty}</div>
       ) : (
-        <ul class="onb-values">
+        <div role="list" class="onb-values">
           {values.map((value) => (
-            <li key={`${value.name}-${value.cell}`}>
+            <div role="listitem" key={`${value.name}-${value.cell}`}>
               <bdi class="onb-name">{value.name}</bdi>
               <span class="onb-dim">
                 {[value.cell > 0 ? `cell ${value.cell}` : '', value.note]
                   .filter((words) => words !== '')
                   .join(' · ')}
               </span>
-            </li>
+            </div>
           ))}
-        </ul>
+        </div>
       )}
     </>
   );

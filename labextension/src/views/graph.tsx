@@ -147,41 +147,47 @@ export function Graph() {
   }
 
   if (picture.nodes.length === 0)
-    return <p class="onb-empty">No graph: {picture.missing ?? 'the run has no cells yet'}.</p>;
+    return <div class="onb-empty">No graph: {picture.missing ?? 'the run has no cells yet'}.</div>;
+  const tools: [string, string, () => void][] = [
+    [
+      'zoom in',
+      '+',
+      () => {
+        zoomCentre(1.25);
+      },
+    ],
+    [
+      'zoom out',
+      '−',
+      () => {
+        zoomCentre(0.8);
+      },
+    ],
+    [
+      'fit all',
+      'Fit',
+      () => {
+        fit(true);
+      },
+    ],
+  ];
   const { x, y, zoom } = port.value;
   const shown = pointed.value;
   return (
     <div class="onb-graph">
       <div class="onb-tools">
-        <button
-          type="button"
-          class="onb-button"
-          onClick={() => {
-            zoomCentre(1.25);
-          }}
-        >
-          <span aria-hidden="true">+</span>
-          <span class="onb-hidden">zoom in</span>
-        </button>
-        <button
-          type="button"
-          class="onb-button"
-          onClick={() => {
-            zoomCentre(0.8);
-          }}
-        >
-          <span aria-hidden="true">−</span>
-          <span class="onb-hidden">zoom out</span>
-        </button>
-        <button
-          type="button"
-          class="onb-button"
-          onClick={() => {
-            fit(true);
-          }}
-        >
-          Fit
-        </button>
+        {tools.map(([words, sign, work]) => (
+          <button
+            type="button"
+            class="onb-button"
+            key={words}
+            aria-label={words}
+            title={words}
+            onClick={work}
+          >
+            {sign}
+          </button>
+        ))}
       </div>
       <svg
         ref={frame}
@@ -224,9 +230,9 @@ export function Graph() {
           ))}
         </g>
       </svg>
-      <p class="onb-reason">
+      <div class="onb-reason">
         <bdi>{reasonOf(shown, picture.edges, nodes.value)}</bdi>
-      </p>
+      </div>
     </div>
   );
 }

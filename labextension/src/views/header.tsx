@@ -22,13 +22,13 @@ export function Header() {
   const unheard = host.answers.value === false;
   return (
     <header class="onb-header">
-      <h3 class="onb-title">
+      <div class="onb-title" role="heading" aria-level={3}>
         <bdi class="onb-flow">{run.flow}</bdi>
         <span class="onb-dim" aria-hidden="true">
           ·
         </span>
         <bdi class="onb-run">{run.name}</bdi>
-      </h3>
+      </div>
       <span class="onb-status">
         <Mark state={run.state} />
         <strong>{lookOf(run.state).word}</strong>
@@ -65,27 +65,27 @@ export function Facts() {
   const counts = model.counts.value;
   return (
     <div class="onb-facts">
-      <ul class="onb-counts" aria-label="tasks by state">
+      <div role="list" class="onb-counts" aria-label="tasks by state">
         {COUNTS.filter(([phase]) => counts[phase] > 0).map(([phase, state, word]) => (
-          <li key={phase} title={word}>
+          <div role="listitem" key={phase} title={word}>
             <Mark state={state} />
             {counts[phase]}
             <span class="onb-count-word"> {word}</span>
-          </li>
+          </div>
         ))}
-      </ul>
+      </div>
       <span>{`${plural(tasks, 'task')} of ${plural(cells, 'cell')}`}</span>
       {parameters.length > 0 && (
-        <ul class="onb-parameters" aria-label="parameters">
+        <div role="list" class="onb-parameters" aria-label="parameters">
           {parameters.map(({ name, value, source }) => (
-            <li key={name} title={`${name} = ${value}, from ${source}`}>
+            <div role="listitem" key={name} title={`${name} = ${value}, from ${source}`}>
               <bdi>
                 {name}={value}
               </bdi>{' '}
               <span class="onb-dim">from {source}</span>
-            </li>
+            </div>
           ))}
-        </ul>
+        </div>
       )}
       <span class="onb-space" />
       <span class="onb-dim">{workers > 0 ? `${runner} ×${workers}` : runner}</span>

@@ -11,7 +11,7 @@ import { Mark } from './mark';
 import { orderRows } from '../model/order';
 import { makeScale, showTick, type Scale } from '../model/scale';
 import { colourOf, lookOf } from '../model/states';
-import { noteOf, placeOf, showDuration } from '../model/words';
+import { nameOf, noteOf, placeOf, showDuration } from '../model/words';
 import type { Row } from '../schema';
 
 const ROW = 26; // pixels, as in the style
@@ -54,6 +54,15 @@ export function List() {
     return steady.current; // the same object, so that rows are drawn anew only when it grows
   });
 
+  const widths = useComputed(() => {
+    const shown = order.value.map((position) => model.rows.value[position]?.peek());
+    const longest = (words: (row: Row) => string) =>
+      Math.max(...shown.map((row) => (row === undefined ? 0 : words(row).length)), 5);
+    return {
+      '--names': `${Math.min(24, longest(nameOf)) + 1}ch`,
+      '--places': `${Math.min(16, longest(placeOf)) * 0.9}ch`,
+    };
+  });
   const count = order.value.length;
   const height = Math.min(count, MOST_SHOWN) * ROW;
   const first = Math.max(0, Math.floor(top.value / ROW) - MARGIN);
@@ -113,6 +122,7 @@ export function List() {
   return (
     <div
       class="onb-list"
+      style={widths.value}
       onPointerEnter={() => (pointed.value = true)}
       onPointerLeave={() => (pointed.value = false)}
     >
@@ -147,7 +157,7 @@ export function List() {
           })}
         </div>
       </div>
-      {count === 0 && <p class="onb-empty">No task matches.</p>}
+      {count === 0 && <div class="onb-empty">No task matches.</div>}
     </div>
   );
 }
@@ -186,7 +196,7 @@ function RowView({ row: signalled, place, count, active, open, scale, choose }: 
   const end = row.end ?? (running ? Math.max(model.elapsed(), row.start ?? 0) : row.start);
   const seconds = row.start === undefined || end === undefined ? null : end - row.start;
   const note = noteOf(row, (cell) => model.isDone(cell));
-  const name = row.item === undefined ? row.name : `${row.name} #${row.item}`;
+  const name = nameOf(row);
   return (
     <div
       id={`${prefix}-row-${place}`}
@@ -209,9 +219,11 @@ function RowView({ row: signalled, place, count, active, open, scale, choose }: 
       </bdi>
       <span class="onb-place">{placeOf(row)}</span>
       <span class="onb-time">{seconds === null ? '' : showDuration(seconds)}</span>
-      <span class="onb-track" aria-hidden="true">
-        <Bars row={row} end={end} running={running} scale={scale} />
-      </span>
+      {look.phase !== 'waiting' && look.phase !== 'left-out' && (
+        <span class="onb-track" aria-hidden="true">
+          <Bars row={row} end={end} running={running} scale={scale} />
+        </span>
+      )}
       <bdi class="onb-note" title={note}>
         {note}
       </bdi>

@@ -8,7 +8,7 @@ import { useShared } from './context';
 const LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'];
 
 export function Logs({ task }: { task?: string }) {
-  const { model, prefix } = useShared();
+  const { model } = useShared();
   const least = useSignal('DEBUG');
   const box = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
@@ -23,13 +23,11 @@ export function Logs({ task }: { task?: string }) {
   useLayoutEffect(() => {
     if (atEnd.current && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
   }, [shown]);
-  const id = `${prefix}-level-${task === undefined ? 'all' : 'one'}`;
   return (
     <div class="onb-logs">
       <div class="onb-tools">
-        <label for={id}>Level</label>
         <select
-          id={id}
+          aria-label="least level shown"
           value={least.value}
           onChange={(event) => (least.value = event.currentTarget.value)}
         >
@@ -39,7 +37,7 @@ export function Logs({ task }: { task?: string }) {
         </select>
       </div>
       {shown.length === 0 ? (
-        <p class="onb-empty">Nothing was logged.</p>
+        <div class="onb-empty">Nothing was logged.</div>
       ) : (
         <div
           ref={box}

@@ -1,0 +1,166 @@
+"""A Jupyter server on loopback, and a notebook open in a page."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from playwright.sync_api import Locator, Page, Route, expect
+
+_QUIET = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
+}
+_PATIENCE = 60_000  # milliseconds
+
+
+class JupyterServer:
+    """JupyterLab ("lab") or Notebook 7 ("notebook")."""
+
+    def __init__(self, app: str, folder: Path, *, theme: str = "JupyterLab Light") -> None:
+        self.app = app
+        self.root = folder / "root"
+        self.home = folder / "home"
+        self.root.mkdir()
+        (folder / "labconfig").mkdir()
+        overrides = folder / "labconfig" / "default_setting_overrides.json"
+        themed = {"@jupyterlab/apputils-extension:themes": {"theme": theme}}
+        overrides.write_text(json.dumps(_QUIET | themed), encoding="utf-8")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self._token = secrets.token_hex(16)
+        self.url = f"http://127.0.0.1:{self._port}"
+        bin_folder = Path(sys.executable).parent
+        self.environment = dict(
+            os.environ,
+            PATH=f"{bin_folder}:{os.environ['PATH']}",
+            ORCH_NB_HOME=str(self.home),
+            JUPYTER_CONFIG_DIR=str(folder),
+            JUPYTER_DATA_DIR=str(folder / "data"),
+            JUPYTER_RUNTIME_DIR=str(folder / "runtime"),
+            JUPYTERLAB_SETTINGS_DIR=str(folder / "settings"),
+            JUPYTERLAB_WORKSPACES_DIR=str(folder / "workspaces"),
+            IPYTHONDIR=str(folder / "ipython"),
+        )
+        self._log = (folder / "log").open("w")
+        self._process = subprocess.Popen(
+            [
+                bin_folder / "jupyter",
+                app,
+                "--allow-root",
+                "--no-browser",
+                "--ServerApp.ip=127.0.0.1",
+                f"--ServerApp.port={self._port}",
+                "--ServerApp.port_retries=0",
+                f"--IdentityProvider.token={self._token}",
+                f"--ServerApp.root_dir={self.root}",
+            ],
+            env=self.environment,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+
+    def __enter__(self) -> Self:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"{self.url}/api/status?token={self._token}", timeout=2)
+                return self
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        self._process.wait(20)
+        self._log.close()
+
+    def address(self, name: str) -> str:
+        """Where a notebook in the root folder is opened."""
+        place = "lab/tree" if self.app == "lab" else "notebooks"
+        return f"{self.url}/{place}/{name}?token={self._token}"
+
+
+class NotebookPage:
+    """A notebook in a browser. ``outside`` are addresses that were asked for elsewhere."""
+
+    def __init__(self, page: Page, server: JupyterServer) -> None:
+        self.page = page
+        self.server = server
+        self.outside: list[str] = []
+        self.errors: list[str] = []
+        page.route("**/*", self._guard)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("dialog", lambda dialog: self.errors.append(f"a dialog: {dialog.message}"))
+
+    def open(self, name: str, cells: Sequence[str]) -> None:
+        """Write a notebook with these cells, and open it with a kernel."""
+        self.write(name, cells)
+        self.page.goto(self.server.address(name))
+        self.wait_until_idle()
+
+    def write(self, name: str, cells: Sequence[str]) -> None:
+        """Write a notebook into the root folder."""
+        import nbformat.v4
+
+        document = nbformat.v4.new_notebook()
+        document.cells = [nbformat.v4.new_code_cell(source) for source in cells]
+        document.metadata.kernelspec = {
+            "name": "python3",
+            "display_name": "Python 3 (ipykernel)",
+            "language": "python",
+        }
+        (self.server.root / name).write_text(nbformat.v4.writes(document), encoding="utf-8")
+
+    def wait_until_idle(self) -> None:
+        """Until the kernel is there."""
+        idle = self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first
+        expect(idle).to_be_attached(timeout=_PATIENCE)
+
+    def cell(self, number: int) -> Locator:
+        """A code cell, counted from 0."""
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(number)
+
+    def run(self, number: int) -> Locator:
+        """Run a cell; it may go on running."""
+        cell = self.cell(number)
+        cell.locator(".cm-content").click()
+        for _ in range(8):  # the first key press can be lost while the kernel connects
+            self.page.keyboard.press("Control+Enter")
+            try:
+                prompt = cell.locator(".jp-InputPrompt")
+                expect(prompt).to_have_text(re.compile(r"\[[\d*]+\]:"), timeout=3000)
+                return cell
+            except AssertionError:
+                continue
+        raise AssertionError(f"cell {number} did not start")
+
+    def save(self) -> None:
+        """Save the notebook, and wait until it is on disk."""
+        with self.page.expect_response(lambda response: response.request.method == "PUT"):
+            self.page.keyboard.press("Control+s")
+
+    def _guard(self, route: Route) -> None:
+        address = route.request.url
+        if address.startswith((self.server.url, "ws" + self.server.url[4:], "blob:", "data:")):
+            route.continue_()
+        else:
+            self.outside.append(address)
+            route.abort()
