@@ -134,6 +134,15 @@ def _path_text(path: Any) -> str | None:
     return text
 
 
+def _looks_for_modules(filename: str) -> bool:
+    return (
+        filename.startswith("<frozen importlib")
+        or "/importlib/" in filename
+        or "/importlib_metadata/" in filename
+        or filename.endswith("/pkgutil.py")
+    )
+
+
 _current: Observer | None = None
 _installed = False
 
@@ -155,8 +164,8 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         path, _mode, flags = arguments
         observer.see_open(path, flags)
     elif event in ("os.listdir", "os.scandir"):
-        if sys._getframe(1).f_code.co_filename.startswith("<frozen importlib"):
-            return  # looks for a module; which one it finds is known by other means
+        if _looks_for_modules(sys._getframe(1).f_code.co_filename):
+            return  # which one it finds is known by other means
         folder = _path_text(arguments[0] if arguments[0] is not None else ".")
         if folder is not None:
             observer.read.add(f"{folder}/")
