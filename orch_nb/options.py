@@ -18,8 +18,9 @@ def option(
     """A dataclass field that carries its option's kind and help.
 
     ``kind`` is one of: flag, int and number (not below ``minimum``), str, duration (seconds as
-    float, above 0), durations (tuple of seconds), names and paths (tuples of str, comma separated), counts
-    and amounts (tuple of (name, whole number above 0) and (name, number)), choice.
+    float, above 0), durations (tuple of seconds), names and paths (tuples of str, comma
+    separated), counts and amounts (tuple of (name, whole number above 0) and (name, number)),
+    choice.
     """
     return dataclasses.field(
         default=default,

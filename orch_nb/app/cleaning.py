@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from orch_nb.app.abandoned import settle_runs
 from orch_nb.app.housekeeping import needed_values
@@ -94,7 +95,7 @@ def _delete(store: Store, location: Location, victims: list[FlowRun], pinned: in
     for start in range(0, len(victims), _TOGETHER):
         part = victims[start : start + _TOGETHER]
         # The record first: a value that is said to be kept must be there.
-        deleted = store.write(lambda t, part=part: delete_ended(t, part))
+        deleted = store.write(partial(delete_ended, runs=part))
         gone |= set(deleted.runs)
         values |= deleted.values
     freed = _delete_values(store, location, values)

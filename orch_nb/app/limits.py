@@ -84,7 +84,6 @@ def check_limits(
                     where=where,
                     hint=f"make the limit larger, or write  --uses {name}",
                 )
-    return sizes
 
 
 class SharedLimits:
