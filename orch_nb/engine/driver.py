@@ -44,7 +44,9 @@ from orch_nb.engine.messages import (
 from orch_nb.engine.plan import Facts, Plan
 from orch_nb.engine.recording import Recording
 from orch_nb.engine.seen import facts_of
+from orch_nb.engine.stand_ins import StandIns
 from orch_nb.errors import OutputError
+from orch_nb.execution.ambient import AMBIENT
 from orch_nb.execution.job import Gate, Job, Message, Outcome, SessionSpec
 from orch_nb.execution.threads import count_cores
 from orch_nb.model import Cell, CellKind, Json
@@ -151,6 +153,7 @@ class Driver:
         self._output = output
         self._core = Core(plan)
         self._cores = count_cores()
+        self._stand_ins = StandIns(plan.graph.nodes, AMBIENT)
         self._outcomes: dict[int, Outcome] = dict(request.known)
         self._where: dict[int, str] = {}
         self._jobs: dict[int, Job] = {}
@@ -413,6 +416,7 @@ class Driver:
             imports=node.imports_only,
             keep_out=self._request.keep_out,
             stop_on_error=not self._plan.policy(cell).may_fail,
+            no_stand_in=self._stand_ins.why_not(cell),
             threads=self._request.threads or self._share(),
             given={} if self._request.questions is None else self._questions.given(cell),
             task=self._recording.tasks[cell].name if node.cell.kind is CellKind.TASK else "",
@@ -437,7 +441,9 @@ class Driver:
         return tuple(found)
 
     def _learned(self, learn: Learn) -> None:
-        self._recording.learned.append(learn)
+        told = self._outcomes.get(learn.source)
+        if learn.target or told is None or not told.passing:
+            self._recording.learned.append(learn)
         cells = self._plan.graph
         source = cells.node(learn.source).cell
         if learn.target:

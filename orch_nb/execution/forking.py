@@ -9,9 +9,14 @@ import sys
 import threading
 from pathlib import Path
 
+_SWITCH = "ORCH_NB_NO_FORK"
+_SWITCHED_OFF = os.environ.get(_SWITCH) == "1"  # as it was when the process began
+
 
 def why_not() -> str:
     """Why this process must not be forked now, in words; empty when it may be."""
+    if _SWITCHED_OFF:
+        return f"forking is switched off by {_SWITCH}"
     if not hasattr(os, "fork") or sys.platform == "darwin":
         return "this system does not fork safely"
     threads = threading.active_count() - 1

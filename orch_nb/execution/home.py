@@ -14,9 +14,11 @@ import socket
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from orch_nb.errors import ResultError
 from orch_nb.execution import context, forking, processes, warned
+from orch_nb.execution.anatomy import Pinned
 from orch_nb.execution.execute import Before, adopt, apply_blob, execute
 from orch_nb.execution.fingerprint import Fingerprinter
 from orch_nb.execution.job import (
@@ -33,6 +35,7 @@ from orch_nb.execution.kernel import describe_language
 from orch_nb.execution.logs import capture_logs
 from orch_nb.execution.outputs import OutputEvent
 from orch_nb.execution.shell import CellShell
+from orch_nb.execution.shipping import judge, ship_inputs
 from orch_nb.execution.threads import share
 from orch_nb.execution.unseen import claims
 from orch_nb.execution.values import ApplyError
@@ -62,6 +65,7 @@ class _Home:
             "fork": self.fork,
             "retire": self.retire,
             "reap": self.reap,
+            "work": self.work,
             "collect": self.collect,
             "close": lambda message: None,
         }
@@ -89,9 +93,8 @@ class _Home:
         job = job_from(message["job"])
         why_not = forking.why_not()
         if why_not:
-            with Channel(socket.socket(fileno=descriptor)) as channel:
-                outcome = Outcome(job.cell, job.attempt, unshippable=why_not, refused=True)
-                channel.send({"op": "outcome", "outcome": to_message(outcome)})
+            os.close(descriptor)
+            self._ship(job, why_not)
             return
         if job.threads:
             share.look()
@@ -103,6 +106,32 @@ class _Home:
             self._be_child(job, descriptor)
         os.close(descriptor)
         self.channel.send({"op": "forked", "cell": job.cell, "attempt": job.attempt, "pid": pid})
+
+    def _ship(self, job: Job, why_no_fork: str) -> None:
+        """Tell the driver what another process needs to run the cell, or that none can."""
+        told: Message = {"op": "inputs", "cell": job.cell, "attempt": job.attempt}
+        try:
+            manifest, left_behind = ship_inputs(self.shell, job, self.spec)
+        except Pinned as pin:
+            self.channel.send({**told, "reason": f"{why_no_fork}, and {pin.args[0]}"})
+        else:
+            self.channel.send({**told, "manifest": manifest, "left_behind": left_behind})
+
+    def work(self, message: Message) -> None:
+        """Run one cell on inputs that home has shipped; this process does nothing else."""
+        job = job_from(message["job"])
+        try:
+            apply_blob(self.shell, job.count, message["manifest"], self.spec)
+        except ApplyError as error:
+            words = f"its inputs can't be shipped: {error}"
+            outcome = Outcome(job.cell, job.attempt, unshippable=words)
+        else:
+            outcome = _attempt(self, job, self.channel, may_refuse=True, stand_in=True)
+        self._leave(judge(outcome, message["left_behind"]))
+
+    def _leave(self, outcome: Outcome) -> NoReturn:
+        self.channel.send({"op": "outcome", "outcome": to_message(outcome)})
+        os._exit(0)
 
     def _be_child(self, job: Job, descriptor: int) -> None:
         status = 1
@@ -186,8 +215,13 @@ def _attempt(
     *,
     may_refuse: bool,
     before: Before | None = None,
+    stand_in: bool = False,
 ) -> Outcome:
-    """Run ``job``, telling the driver what happens meanwhile; ``before`` as ``execute`` has it."""
+    """Run ``job``, telling the driver what happens meanwhile; ``before`` as ``execute`` has it.
+
+    A ``stand_in`` can't become home, should its values prove unshippable after it has acted: it
+    leaves that to home before it acts.
+    """
 
     def tell(event: OutputEvent) -> None:
         channel.send({"op": "output", "cell": job.cell, "attempt": job.attempt, "event": event})
@@ -205,6 +239,11 @@ def _attempt(
         )
 
     def permit(words: str) -> None:
+        if stand_in:
+            reason = f"it {words}, and this process is no fork of the flow's own"
+            outcome = judge(Outcome(job.cell, job.attempt, unshippable=reason))
+            channel.send({"op": "outcome", "outcome": to_message(outcome)})
+            os._exit(0)
         channel.send({"op": "effect", "cell": job.cell, "attempt": job.attempt, "words": words})
         answer = channel.receive()
         if answer is None or not answer["ok"]:

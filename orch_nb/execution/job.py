@@ -61,6 +61,7 @@ class Job:
     keep_out: bool = False  # a later cell names `_` or `Out`
     stop_on_error: bool = True  # False: a failed cell's changes are kept as well
     threads: int = 0  # that BLAS and OpenMP may use; 0 is as many as they like
+    no_stand_in: str = ""  # why no process but home, or a fork of it, could run it
     given: Mapping[str, Any] = field(default_factory=dict)  # bound before it runs: an answer
     task: str = ""  # the task's name, for `orch_nb.run` and log records
     mark: tuple[str, ...] | None = None  # variables whose versions are to be told, if written
@@ -83,6 +84,7 @@ class Outcome:
     unshippable: str = ""  # why the changes can't leave their process, in words
     no_room: bool = False  # only for want of a place to write them: no property of the cell
     refused: bool = False  # it was not run, for the reason in ``unshippable``
+    passing: bool = False  # and that is the process's present state, no property of the cell
     bound: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()  # names through which a changed object is seen

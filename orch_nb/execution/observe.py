@@ -169,6 +169,10 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         folder = _path_text(arguments[0] if arguments[0] is not None else ".")
         if folder is not None:
             observer.read.add(f"{folder}/")
+    elif event == "os.chdir":
+        folder = _path_text(arguments[0])
+        if folder is not None:
+            observer.read.add(folder)  # that somebody may have yet to make
     elif event in _EFFECTS:
         if event in _PATHS:
             paths = [text for text in map(_path_text, arguments[:2]) if text is not None]

@@ -78,6 +78,12 @@ class _Place:
         return True
 
 
+def all_shown() -> Warned:
+    """All that was shown in this process, for one that has shown nothing."""
+    registries = _registries(_filters_version())
+    return Warned(True, {n: [k for k in r if k != _VERSION] for n, r in registries})
+
+
 def apply(warned: Warned) -> None:
     """Do to this process's registries what a cell did to its own."""
     if warned.reset:

@@ -17,7 +17,7 @@ from typing import Any
 
 from orch_nb.errors import SessionError
 from orch_nb.execution import processes
-from orch_nb.execution.job import Job, Message, SessionSpec, outcome_from, to_message
+from orch_nb.execution.job import Job, Message, Outcome, SessionSpec, outcome_from, to_message
 from orch_nb.runners.base import (
     Applied,
     Asked,
@@ -124,6 +124,7 @@ class LocalRunner:
     async def open(self, spec: SessionSpec, listener: Listener) -> None:
         self._loop = asyncio.get_running_loop()
         self._tell: Listener = listener
+        self._spec = spec
         self._opened: asyncio.Future[Message] = self._loop.create_future()
         self._collected: asyncio.Future[Message] = self._loop.create_future()
         self._template_wire = Wire(
@@ -174,6 +175,9 @@ class LocalRunner:
     def kill(self) -> None:
         if self._first_home is not None:
             processes.kill_tree(self._first_home)  # a home that took over is its descendant
+        for child in self._children.values():
+            if child.parent is self._template_wire and child.pid is not None:
+                processes.kill_tree(child.pid)
 
     async def collect(self, what: Collect) -> FinalValues:
         self._home.send({"op": "collect", "what": what})
@@ -215,6 +219,8 @@ class LocalRunner:
                         self._kill(child)
                     if child.told or child.gone:
                         self._forget(child)
+            case "inputs":
+                self._stand_in(message)
             case "reaped":
                 self._reaped(message)
             case "collected":
@@ -226,6 +232,10 @@ class LocalRunner:
 
     def _hear_child(self, key: tuple[int, int], message: Message) -> None:
         child = self._children[key]
+        if message["op"] == "opened":  # a stand-in, and not a fork of home
+            child.pid = message["pid"]
+            if child.dropped:
+                self._kill(child)
         if message["op"] == "outcome":
             child.told = True
         if message["op"] == "retired" and not message["reason"]:
@@ -256,6 +266,28 @@ class LocalRunner:
                 self._report(Applied(message["cell"], message["reason"]))
             case "effect":
                 self._report(Asked(message["cell"], message["attempt"], message["words"]))
+
+    def _stand_in(self, message: Message) -> None:
+        """Home can't be forked: a fresh process runs the cell on what home has shipped for it."""
+        key = (message["cell"], message["attempt"])
+        child = self._children.get(key)
+        if child is None:
+            return
+        child.wire.close()
+        if child.dropped or "reason" in message:
+            del self._children[key]
+            if not child.dropped:
+                why = message["reason"]
+                self._report(Done(Outcome(*key, unshippable=why, refused=True, passing=True)))
+            return
+        ours, theirs = socket.socketpair()
+        child.parent, child.gone = self._template_wire, False
+        child.wire = Wire(
+            self._loop, ours, partial(self._hear_child, key), partial(self._child_gone, key)
+        )
+        self._template_wire.send({"op": "session"}, theirs.detach())
+        child.wire.send({"op": "open", "spec": to_message(self._spec)})
+        child.wire.send({**message, "op": "work", "job": to_message(child.job)})
 
     def _move_home(self, key: tuple[int, int]) -> None:
         """A child takes over as home. The old home stays, as the parent of its children."""
@@ -316,8 +348,8 @@ class LocalRunner:
         self._loop.call_later(_REAP_SECONDS, self._lose_home)
 
     def _hear_template(self, message: Message) -> None:
-        if message["op"] == "reaped" and message["pid"] == self._home_pid:
-            self._lose_home(_how_a_process_ended(message["code"]))
+        if message["op"] == "reaped":
+            self._reaped(message)
 
     def _lose_home(self, reason: str = "") -> None:
         if self._closing:

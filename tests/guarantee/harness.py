@@ -187,9 +187,9 @@ class Bench:
 
 
 @contextlib.contextmanager
-def open_bench() -> Iterator[Bench]:
-    """A bench with a template of its own."""
-    template = Template()
+def open_bench(environment: Mapping[str, str] | None = None) -> Iterator[Bench]:
+    """A bench with a template of its own, with variables of its own."""
+    template = Template(environment=environment)
     template.sock.sendall(encode({"op": "preload", "modules": _LIBRARIES}))
     try:
         with tempfile.TemporaryDirectory(prefix="orch_nb-guarantee-") as place:
