@@ -198,6 +198,7 @@ def _study(store: Store, request: ResumeRequest) -> _Case:
         workers=options.max_workers or os.cpu_count() or 1,
         hints=store.get_hints(lasting_path(notebook.path)),
         foreign=kernel.why if kernel.mode is KernelMode.FOREIGN else "",
+        run_id=run.id,
     )
     old = store.task_runs(run.id)
     tasks, added, removed = _match(old, prepared, run)
