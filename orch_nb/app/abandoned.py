@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from orch_nb.errors import TransitionError
 from orch_nb.model import FlowRun, TaskRun
@@ -13,6 +14,7 @@ from orch_nb.store import Lease, Store, TaskChange, Transaction, is_gone, new_ho
 WHY = "its process ended without a word: it was killed, or the machine went down"
 _NOT_RUN = "the run's process is gone"
 _BY = "observer"
+_CANCEL = "cancel"
 _RUNS = "run/"  # what leases on runs are called
 
 
@@ -60,6 +62,31 @@ def _crash(store: Store, run: FlowRun, lease: Lease) -> FlowRun:
 
     with contextlib.suppress(TransitionError):  # another observer was faster
         store.write(crash)
+    return store.get_run(run.id)
+
+
+def end_suspended(store: Store, run: FlowRun) -> FlowRun:
+    """Cancel a run that waits for an answer, and has no process that could do it."""
+    why = "cancelled while it was suspended"
+    tasks = [task for task in store.task_runs(run.id) if not task.state_type.is_terminal]
+    ended = [replace(task, state_name=StateName.CANCELLED, state_message=why) for task in tasks]
+
+    def end(transaction: Transaction) -> None:
+        epoch = transaction.claim(run.id, new_holder())
+        changes = [TaskChange(task, old.state_name) for task, old in zip(ended, tasks, strict=True)]
+        transaction.set_task_states(changes, epoch=epoch, by=_CANCEL)
+        cancelled = replace(
+            run,
+            state_name=StateName.CANCELLED,
+            state_message=why,
+            end_time=datetime.now(UTC),
+            epoch=epoch,
+        )
+        transaction.set_flow_state(cancelled, expected=run.state_name, by=_CANCEL)
+        transaction.release(run.id, epoch)
+
+    with contextlib.suppress(TransitionError):  # somebody has answered just now
+        store.write(end)
     return store.get_run(run.id)
 
 

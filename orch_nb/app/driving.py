@@ -221,7 +221,7 @@ class _Driving:
             if decision.use is Use.AGAIN and found is not None:
                 node = run.prepared.graph.node(decision.cell)
                 if found.seconds > LIGHT_SECONDS or (found.acted and not node.imports_only):
-                    return f"its process waits: {node.cell.label} is {decision.reason}"
+                    return f"{node.cell.label} is {decision.reason}"
         return ""
 
     def _wish(self, replan: Replan) -> None:

@@ -105,6 +105,7 @@ class AskedQuestions:
         if why:
             if self._recording.run.state_name is not StateName.PAUSED:
                 self._recording.set_run_state(StateName.PAUSED, why)
+                self._recording.notice(f"the run's process waits for an answer: {why}")
         else:
             self._feed(Suspend())
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orch_nb.app.abandoned import settle_run, settle_runs
+from orch_nb.app.abandoned import end_suspended, settle_run, settle_runs
 from orch_nb.errors import NotFoundError
 from orch_nb.model import FlowRun, LogRecord, StateChange, TaskRun
 from orch_nb.states import StateName
@@ -95,6 +95,8 @@ def cancel(called: str) -> FlowRun:
         run = settle_run(store, store.get_run(called))
         if run.state_type.is_terminal:
             return run
+        if run.state_name is StateName.SUSPENDED:
+            return end_suspended(store, run)
         store.write(lambda t: t.request_cancel(run.id, by="the command line"))
         deadline = time.monotonic() + _LONGEST_CANCEL
         while not run.state_type.is_terminal and time.monotonic() < deadline:
