@@ -129,11 +129,12 @@ class Writer:
             lines += self.statement()
         if self.often(0.2):
             at = self.number(0, len(lines))
-            if all(not line.startswith((" ", "%")) for line in lines[at : at + 1]):
-                lines.insert(at, f"time.sleep({self.pick(('0.005', '0.01', '0.02', '0.05'))})")
+            decorated = at > 0 and lines[at - 1].startswith("@")
+            if not decorated and all(not li.startswith((" ", "%")) for li in lines[at : at + 1]):
+                lines.insert(at, f"time.sleep({self.pick(('0.002', '0.005', '0.01', '0.02'))})")
         if self.often(0.35):
             lines.append(self.shown())
-        if self.often(0.012):
+        if self.often(0.004):
             lines.append(self.pick(("1 / 0", "missing_name", "raise ValueError('stop')", "[][3]")))
         return "\n".join(lines)
 
@@ -183,7 +184,7 @@ def _bind_number(w: Writer) -> list[str]:
 @_weigh(4)
 def _bind_text(w: Writer) -> list[str]:
     value = w.value()
-    return [f"{w.name(Kind.TEXT)} = f'v{{{value}}}'"]
+    return [f'{w.name(Kind.TEXT)} = f"v{{{value}}}"']
 
 
 @_weigh(8)
@@ -585,6 +586,10 @@ def _define_class(w: Writer) -> list[str]:
             "    @property\n    def double(self):\n        return self.size * 2",
             "    @classmethod\n    def make(cls, size):\n        return cls(size)",
             "    @staticmethod\n    def plus(k):\n        return k + 1",
+            "    def grow(self, k=1):\n        found = getattr(super(), 'grow', lambda k: 0)(k)\n"
+            "        self.size += 1\n        return found",
+            "    def __getattr__(self, name):\n        return 0 if name == 'absent' else "
+            "object.__getattribute__(self, name)",
         )
     )
     growth = f"{free} + k" if free and w.often(0.3) else "k"
@@ -658,6 +663,57 @@ def _call(w: Writer) -> list[str] | None:
     return [w.pick(options)]
 
 
+@_weigh(3)
+def _define_wrapped(w: Writer) -> list[str]:
+    """Decorators with a state of their own, and context managers."""
+    name, k = w.name(Kind.FUNCTION), w.number()
+    if w.often(0.5):
+        return [
+            f"def counted_{name}(function):",
+            "    @functools.wraps(function)",
+            "    def inner(*args, **kwargs):",
+            "        inner.calls = getattr(inner, 'calls', 0) + 1",
+            "        return function(*args, **kwargs)",
+            "    return inner",
+            f"@counted_{name}",
+            f"def {name}(k, bag=None):",
+            f"    return k + {k}",
+        ]
+    xs = w.have(Kind.LIST)
+    if xs is None:
+        return [f"{name} = functools.partial(lambda a, k, bag=None: a + k, {k})"]
+    return [
+        "@contextlib.contextmanager",
+        f"def noted_{name}(k):",
+        f"    {xs}.append(k)",
+        "    yield k",
+        f"    {xs}.append(-1)",
+        f"def {name}(k, bag=None):",
+        f"    with noted_{name}(k) as found:",
+        "        return found",
+    ]
+
+
+@_weigh(2)
+def _warn(w: Writer) -> list[str]:
+    k = w.number(0, 2)
+    category = w.pick(("UserWarning", "DeprecationWarning", "RuntimeWarning"))
+    lines = f"warnings.warn('note {k}', {category})"
+    return [
+        w.pick(
+            (
+                lines,
+                lines,
+                f"with warnings.catch_warnings():\n    warnings.simplefilter('ignore')\n    {lines}",
+                f"with warnings.catch_warnings(record=True) as caught:\n    {lines}\nprint(len(caught))",
+                f"for _i in range(2):\n    {lines}",
+                "print(np.array([1.0]) / 0)",
+                f"warnings.simplefilter('{w.pick(('always', 'default', 'once'))}')",
+            )
+        )
+    ]
+
+
 # -- iterators
 
 
@@ -668,6 +724,10 @@ def _bind_iterator(w: Writer) -> list[str]:
     if w.often(0.4):
         return [f"def gen_{name}(m={w.number(3, 9)}):", "    for i in range(m):",
                 "        yield i * 2", f"{name} = gen_{name}()"]  # fmt: skip
+    if w.often(0.3):
+        return [f"def gen_{name}(m):", "    kept = 0", "    while kept < 30:",
+                "        got = yield kept + m", "        kept += got or 1",
+                "    yield from [m, m]", f"{name} = gen_{name}({w.number()})", f"next({name})"]  # fmt: skip
     source = w.pick((f"iter({xs})", f"enumerate({xs})", "zip([1, 2, 3], 'abc')", f"(i for i in {xs})",
                      "itertools.count(5)", "itertools.cycle([1, 2])", "map(str, [1, 2, 3])",
                      "csv.reader(['a,b', 'c,d'])", "iter('text')"))  # fmt: skip
@@ -680,7 +740,8 @@ def _advance(w: Writer) -> list[str] | None:
     if it is None:
         return None
     return [w.pick((f"print(next({it}, None))", f"print(list(itertools.islice({it}, 2)))",
-                    f"for part in {it}:\n    break", f"next({it}, 0)"))]  # fmt: skip
+                    f"for part in {it}:\n    break", f"next({it}, 0)",
+                    f"if hasattr({it}, 'send'): print({it}.send(2))"))]  # fmt: skip
 
 
 # -- files
@@ -692,7 +753,7 @@ def _file(w: Writer) -> list[str]:
     df, a, d = w.have(Kind.FRAME), w.have(Kind.ARRAY), w.have(Kind.DICT)
     options = [
         f"Path('out.txt').write_text(str({v}))",
-        f"with open('log.txt', 'a') as file:\n    file.write(f'{{{v}}}\\n')",
+        f"with open('log.txt', 'a') as file:\n    file.write(f\"{{{v}}}\\n\")",
         "print(Path('out.txt').read_text() if Path('out.txt').exists() else 'none')",
         "print(open('log.txt').read() if os.path.exists('log.txt') else 'no log')",
         "print(sorted(os.listdir('.')))",
@@ -788,6 +849,7 @@ def _control(w: Writer) -> list[str] | None:
                 f"{new} = 1\n{new} += {other}",
                 f"{new} = sum(i for i in {xs} if isinstance(i, int))",
                 f"if {n} < 0: del {xs}\n{new} = 0",
+                f"try:\n    if {n} > {k}: del {other}\nexcept NameError: pass\n{other} = {k}; {new} = 1",
                 f"assert isinstance({xs}, list)\n{new} = 3",
             )
         )
