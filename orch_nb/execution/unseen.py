@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ _SHORTEST = 0.0015  # seconds that a walk may take at least
 _SHARE = 0.04  # of the cell's own time, that a walk may take
 _SURELY = 0.02  # seconds for it where Python knows of no writing, but the cell did write
 _LOOK_EVERY = 64  # entries between looks at the clock
+# Linux takes file times from CLOCK_REALTIME_COARSE (which Python does not name): it is behind the
+# true time by some milliseconds.
+_FILE_CLOCK = 5 if sys.platform == "linux" else time.CLOCK_REALTIME
 _SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", ".ipynb_checkpoints"})
 _NOT_DATA = (".ipynb", ".py", ".pyc")  # saved by editors, and by this run itself
 
@@ -32,9 +36,7 @@ class FolderWatch:
         self._own = own
         self._claims = claims.size()
         self._counted = _count_writes()
-        # the clock that file times are taken from, which is some milliseconds behind
-        coarse = getattr(time, "CLOCK_REALTIME_COARSE", time.CLOCK_REALTIME)
-        self._began = time.clock_gettime_ns(coarse)
+        self._began = time.clock_gettime_ns(_FILE_CLOCK)
         self._there: frozenset[str] = frozenset()
 
     def list_files(self) -> None:
