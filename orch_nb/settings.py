@@ -10,7 +10,7 @@ from traitlets.config import Configurable
 RUN, DEFER = "run", "defer"
 
 
-class OrchNb(Configurable):  # type: ignore[misc]  # traitlets ships no types for its metaclass
+class OrchNb(Configurable):
     """orch_nb in a kernel."""
 
     tasks = Enum(

@@ -10,6 +10,7 @@ from orch_nb.app.past import CellResult, PastRun, load_names, read_past
 from orch_nb.durations import show_duration
 from orch_nb.execution.by_hand import fingerprints
 from orch_nb.model import FlowRun
+from orch_nb.states import StateName
 from orch_nb.store import open_store
 
 _SLOWER = 1.2  # a duration counts as another from this ratio on
@@ -100,12 +101,12 @@ def _cell(
             Aspect.CELL, name, _line(first.source, line), _line(second.source, line)
         )
     states = first.task.state_name, second.task.state_name
-    if states[0] is not states[1]:
+    if first.task.state_type is not second.task.state_type:
         yield RunDifference(Aspect.STATE, name, *map(str, states))
     if first.makes or second.makes:
         yield from _values(name, one, first, other, second)
     before, after = first.task.seconds, second.task.seconds
-    if before is not None and after is not None:
+    if before and after:  # one that was up to date took no time
         low, high = sorted((before, after))
         if high - low > _NOTICED and high > low * _SLOWER:
             yield RunDifference(Aspect.TIME, name, show_duration(before), show_duration(after))
@@ -119,7 +120,8 @@ def _values(
         return
     if first.kept is None or second.kept is None:
         lacking = first if first.kept is None else second
-        if first.task.state_type is second.task.state_type:
+        cached = StateName.CACHED in (first.task.state_name, second.task.state_name)
+        if first.task.state_type is second.task.state_type and not cached:
             words = ("not kept" if c.kept is None else "kept" for c in (first, second))
             yield RunDifference(
                 Aspect.VALUE, f"{task}: {lacking.why_not}, can't be compared", *words

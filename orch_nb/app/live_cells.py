@@ -102,7 +102,8 @@ def _from_file(path: Path, asking: Asking, *, whole: bool) -> LiveCells | None:
             where=path.name,
             hint=_SAVE,
         )
-    _check_fresh(cells, asking, saved, path.name)
+    if not whole:
+        _check_fresh(cells, asking, saved, path.name)
     if position is not None and not whole:
         document = {**notebook.raw, "cells": cells[: position + 1]}
         notebook = notebook_from_dict(document, path=path)

@@ -165,9 +165,9 @@ class LiveRunner(LocalRunner):
             return
         if message["op"] == "outcome":
             told = message["outcome"]
-            at_home = self._at_home is not None and self._at_home.cell == told["cell"]
-            if at_home and told["blob"] is not None:
-                self._kernel.note_retired(told["cell"], self._at_home.count, told["blob"])
+            job = self._at_home
+            if job is not None and job.cell == told["cell"] and told["blob"] is not None:
+                self._kernel.note_retired(job.cell, job.count, told["blob"])
             elif told["unshippable"] and not told["refused"]:
                 # Its values can be had in the kernel only if it runs there. What has acted on
                 # the outside is not done twice: its process takes over as home.

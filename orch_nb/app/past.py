@@ -19,6 +19,7 @@ from orch_nb.places import find_places
 from orch_nb.results.blob import Manifest, read_blob
 from orch_nb.results.location import open_location
 from orch_nb.results.signing import KeyRing, Signature
+from orch_nb.states import StateName
 from orch_nb.store import ResultRecord, Store
 
 Namespace = dict[str, Any]
@@ -89,6 +90,8 @@ def read_past(store: Store, called: str) -> PastRun:
 def _cell_result(task: TaskRun, source: str, results: Sequence[ResultRecord]) -> CellResult:
     outcome = kept = None
     why_not = "it did not run"
+    if task.state_name is StateName.CACHED:
+        why_not = f"it was up to date then ({task.state_message})"
     for result in reversed(results):
         if result.outcome is None:
             continue
@@ -96,7 +99,8 @@ def _cell_result(task: TaskRun, source: str, results: Sequence[ResultRecord]) ->
         outcome = outcome or told
         if result.kept:
             return CellResult(task, source, told, result, "")
-        why_not = result.reason or why_not
+        if task.state_name is not StateName.CACHED:
+            why_not = result.reason or why_not
     return CellResult(task, source, outcome, kept, why_not)
 
 

@@ -72,4 +72,5 @@ def where_now(session: KernelSession, text: str) -> str:
     """How messages name the cell that runs: by its prompt, and the name on its line."""
     words = text.split()
     name = f" '{words[0]}'" if words and not words[0].startswith("-") else ""
-    return f"cell {session.shell.execution_count}{name}"
+    number = session.next_number - 1 if session.cell is None else session.cell.number
+    return f"cell {number}{name}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from orch_nb.execution.by_hand import HandRunRecorder
+from orch_nb.execution.by_hand import HandRun, HandRunRecorder
 from orch_nb.first_line import find_first_line
 from orch_nb.magics.session import CellNow
 from orch_nb.settings import DEFER
@@ -23,7 +24,15 @@ class CellWatcher:
         self._open: list[tuple[HandRunRecorder | None, CellNow | None]] = []
 
     def begin(self) -> None:
-        """Listen from now on; the cell that loads orch_nb is not recorded."""
+        """Listen from now on. What has been run so far counts as having ended well; the cell that
+        loads orch_nb is not recorded."""
+        history = self._session.shell.history_manager.input_hist_raw
+        now = datetime.now(UTC)
+        self._session.runs_by_hand += [
+            HandRun(number, source, None, now, ok=True)
+            for number, source in enumerate(history[:-1])
+            if source.strip()
+        ]
         self._session.shell.events.register("pre_run_cell", self.before)
         self._session.shell.events.register("post_run_cell", self.after)
 
@@ -44,13 +53,13 @@ class CellWatcher:
         cell_id = getattr(info, "cell_id", None)  # IPython 7 does not tell
         recorder = None
         if info.store_history and not info.silent:
-            session.cell = CellNow(cell_id, source)
+            session.cell = CellNow(cell_id, source, session.next_number)
             said = find_first_line(source.split("\n"))
             if said is None or said.word != "flow":
                 recorder = HandRunRecorder(
                     session.namespace,
                     source,
-                    number=session.shell.execution_count,
+                    number=session.cell.number,
                     cell_id=cell_id,
                     task=said is not None and said.word == "task" and not self._defers,
                 )

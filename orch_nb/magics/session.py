@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CellNow:
-    """The cell that runs: its id, where the front-end told one, and its text as written."""
+    """The cell that runs: its id, where the front-end told one, its text as written, and the
+    number of its prompt."""
 
     id: str | None
     source: str
+    number: int
 
 
 @dataclass(eq=False)
@@ -41,6 +43,12 @@ class KernelSession:
         """The notebook's variables."""
         namespace: dict[str, Any] = self.shell.user_ns
         return namespace
+
+    @property
+    def next_number(self) -> int:
+        """The number that the next cell's prompt has. (IPython's own count has moved on, or not
+        yet, when a cell begins, depending on its version.)"""
+        return len(self.shell.history_manager.input_hist_parsed)
 
     def close(self) -> None:
         """Cancel what runs in the background."""
