@@ -270,6 +270,8 @@ class Core:
         names, reason = stale
         self._learn(earlier, later, names, reason)
         if later.node.cell.kind is CellKind.TASK and later.facts.acted:
+            if later.phase is Phase.ENDED:
+                self._note(later, StateName.RESUMING, reason)  # what it made is wrong
             self._fail_for_good(
                 later,
                 f"{earlier.label} changed {', '.join(names)} after this task had used it and "
