@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -116,7 +117,10 @@ def _insert_named(transaction: Transaction, runs: Sequence[FlowRun]) -> list[Flo
     attempt = 0
     while left:
         plain = attempt == 0 and len(runs) <= _FEW
-        trying = {run.id: dataclasses.replace(run, name=_name(run, plain), epoch=0) for run in left}
+        chance = random.Random(new_flow_run_id())
+        trying = {
+            run.id: dataclasses.replace(run, name=_name(chance, plain), epoch=0) for run in left
+        }
         added = connection.execute(statement, [rows.flow_run_row(run) for run in trying.values()])
         done = {FlowRunId(row[0]) for row in added}
         named |= {run_id: trying[run_id] for run_id in done}
@@ -125,6 +129,6 @@ def _insert_named(transaction: Transaction, runs: Sequence[FlowRun]) -> list[Flo
     return [named[run.id] for run in runs]
 
 
-def _name(run: FlowRun, plain: bool) -> str:
-    pair = next(candidates())
-    return pair if plain else f"{pair}-{int(new_flow_run_id()[-6:], 16) % 10**6:06}"
+def _name(chance: random.Random, plain: bool) -> str:
+    pair = next(candidates("", chance))
+    return pair if plain else f"{pair}-{chance.randrange(10**6):06}"

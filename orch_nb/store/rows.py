@@ -6,6 +6,7 @@ import dataclasses
 import json
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -55,7 +56,7 @@ def flow_run_row(run: FlowRun) -> dict[str, Any]:
         "parameters": to_json(dict(run.parameters)),
         "parameter_sources": to_json(dict(run.parameter_sources)),
         "tags": to_json([text(tag) for tag in run.tags]),
-        "options": to_json(dataclasses.asdict(run.options)),
+        "options": _options_json(run.options),
         "request": to_json(dict(run.request)),
         "output": _optional_text(run.output),
         "attempt": run.attempt,
@@ -88,6 +89,11 @@ def flow_run(row: RowMapping) -> FlowRun:
         epoch=row["epoch"],
         pinned=row["pinned"],
     )
+
+
+@lru_cache(maxsize=256)  # of thousands of runs that are due at once, most have the same
+def _options_json(options: FlowOptions) -> str:
+    return to_json(dataclasses.asdict(options))
 
 
 def _options(stored: dict[str, Json]) -> FlowOptions:
