@@ -10,6 +10,10 @@ export default tseslint.config(
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
     },
     rules: {
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        { allowForKnownSafeCalls: [{ from: 'package', name: 'test', package: 'node:test' }] },
+      ],
       // numbers in templates are what most of the templates here are for
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
     },

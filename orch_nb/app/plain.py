@@ -26,6 +26,19 @@ def plain_line(text: str, longest: int = 200) -> str:
     return cut
 
 
+def fit_bytes(text: str, most: int) -> str:
+    """A plain line cut so that its JSON has at most ``most`` bytes within the quotes."""
+    if len(text) * 4 <= most and '"' not in text and "\\" not in text:
+        return text
+    room = most - len("…".encode())
+    taken = 0
+    for place, char in enumerate(text):
+        taken += len(char.encode()) + (char in '"\\')
+        if taken > room and (taken > most or place + 1 < len(text)):
+            return text[:place] + "…"
+    return text
+
+
 def plain_text(text: str, longest: int = 20_000) -> str:
     """``text`` with its lines kept; of a longer one the end, which is the newest."""
     text = text.replace("\r\n", "\n")

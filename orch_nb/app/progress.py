@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from orch_nb.app.plain import plain_line
+from orch_nb.app.plain import fit_bytes, plain_line
+
+_MOST_BYTES = 80
 
 # " 62%|██████▏   | 5200/8400 [00:03<00:02, 1.7krows/s]", with or without a bar
 _BAR = re.compile(r"(\d{1,3})%\|[^|]*\|\s*(\S+?)/(\S+)\s*\[([^\]]*)\]")
@@ -28,12 +30,16 @@ def read_progress(line: str) -> Progress:
     if bar is None:
         found = _PERCENT.search(line)
         percent = float(found.group(1)) if found else None
-        return Progress(_bounded(percent), plain_line(line, 80))
+        return Progress(_bounded(percent), _short(line))
     percent_text, done, total, rest = bar.groups()
     rate = _UNIT.search(rest)
     unit = (rate.group(1) or rate.group(2)) if rate else ""
     words = f"{done}/{total} {'' if unit == 'it' else unit}".rstrip()
-    return Progress(_bounded(float(percent_text)), plain_line(words, 40))
+    return Progress(_bounded(float(percent_text)), _short(words))
+
+
+def _short(text: str) -> str:
+    return fit_bytes(plain_line(text, _MOST_BYTES), _MOST_BYTES)
 
 
 def _bounded(percent: float | None) -> float | None:

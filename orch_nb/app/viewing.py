@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from orch_nb.app.drawing import NO_PICTURE, draw
-from orch_nb.app.plain import plain_line, plain_text
+from orch_nb.app.plain import fit_bytes, plain_line, plain_text
 from orch_nb.app.progress import read_progress
 from orch_nb.app.view_schema import (
     Delta,
@@ -42,8 +42,9 @@ from orch_nb.states import StateName, StateType
 MOST_LOGS = 500  # lines that a view holds; `orch-nb logs` has all
 MOST_NOTICES = 20
 MOST_FILES = 50
-_LONGEST_ERROR = 60  # of a row; the detail has the whole text
-_LONGEST_MESSAGE = 80
+# Bytes of a row's texts, so that a change of state has at most 200; the detail has the whole.
+_ERROR_NAME, _ERROR_VALUE, _MESSAGE = 24, 46, 80
+_MOST_TRIES = 4  # earlier attempts that a row shows
 
 Actions = Mapping[str, str]
 
@@ -174,7 +175,8 @@ def make_row(
     if waits:
         row["waits"] = [(plain_line(name, 40), cell) for name, cell in waits[:12]]
     if tries:
-        row["tries"] = [(round(start, 3), round(end, 3)) for start, end in tries]
+        last = tries[-_MOST_TRIES:]
+        row["tries"] = [(round(start, 3), round(end, 3)) for start, end in last]
     began = None if run.start_time is None else run.start_time.timestamp()
     return cast("Row", {**row, **_changing(task, began)})
 
@@ -205,7 +207,7 @@ def with_task(view: RunView, task: TaskRun) -> RunView:
             cast("dict[str, Any]", row).pop(gone, None)
         if old["state"] == StateName.AWAITING_RETRY and "start" in old:
             end = old.get("end") or old["start"]
-            row["tries"] = [*old.get("tries", []), (old["start"], end)]
+            row["tries"] = [*old.get("tries", []), (old["start"], end)][-_MOST_TRIES:]
     return _with_row(view, position, row)
 
 
@@ -338,19 +340,19 @@ def _changing(task: TaskRun, began: float | None) -> dict[str, Any]:
     error: ErrorWords | None = None
     if task.error_name:
         error = {
-            "name": plain_line(task.error_name, 40),
-            "value": plain_line(task.error_value or "", _LONGEST_ERROR),
+            "name": _text(task.error_name, _ERROR_NAME),
+            "value": _text(task.error_value or "", _ERROR_VALUE),
             "line": task.error_line,
         }
     shown = task.state_message if error is None else ""
     fields: dict[str, Any] = {
         "state": str(task.state_name),
-        "message": plain_line(shown, _LONGEST_MESSAGE) or None,
+        "message": _text(shown, _MESSAGE) or None,
         "attempt": task.attempt if task.attempt > 1 else None,
         "start": start,
         "end": end,
         "memory": task.peak_memory or None,
-        "where": plain_line(task.where, 60) or None,
+        "where": _text(task.where.partition(":")[0], 8) or None,
         "error": error,
     }
     return {name: value for name, value in fields.items() if value is not None}
@@ -377,6 +379,10 @@ def _worth_saying(
         return waits
     imports = {node.cell.number for node in graph.nodes if node.imports_only}
     return tuple((name, cell) for name, cell in waits if cell not in imports)
+
+
+def _text(text: str, most: int) -> str:
+    return fit_bytes(plain_line(text, most), most)
 
 
 def _parameters(run: FlowRun) -> list[ParameterWords]:

@@ -1,4 +1,4 @@
-"""A real Jupyter server and a real Chromium for the browser tests; only `make test-ui` runs them."""
+"""A real Jupyter server and a real Chromium; only `make test-ui` runs these tests."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ else:
 
     from tests.acceptance.ui.jupyter import JupyterServer, NotebookPage
 
-    _FLAGS = (
-        "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync"
-    ).split()
+    _FLAGS = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
 
     @pytest.fixture(scope="session")
     def browser() -> Iterator[Browser]:

@@ -1,0 +1,3 @@
+import './host.test';
+import './run.test';
+import './words.test';
