@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -75,7 +76,7 @@ class Observer:
         self.effects: set[str] = set()  # all of them, in words
         self._permit = permit
         self._folder = folder
-        self.asking = False  # what happens meanwhile is not the cell's doing
+        self.asking: int | None = None  # the thread that asks; what it does is not the cell's doing
 
     def see_open(self, path: Any, flags: int) -> None:
         """A file is about to be opened."""
@@ -99,14 +100,16 @@ class Observer:
         first = not self.acted
         self.effects.add(words)
         self.acted = self.acted or words
-        self.asking = True
+        if self.asking is not None:
+            return  # another thread acts while the question is open
+        self.asking = threading.get_ident()
         try:
             if first and self._permit is not None:
                 self._permit(words)
             if self._folder is not None and words in _STARTS:
                 self._folder.list_files()
         finally:
-            self.asking = False
+            self.asking = None
 
     def look_around(self, seconds: float) -> None:
         """After the cell, which took so long: see the files that it changed unseen."""
@@ -158,7 +161,7 @@ def watch(observer: Observer | None) -> None:
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     observer = _current
-    if observer is None or observer.asking:
+    if observer is None or observer.asking == threading.get_ident():
         return
     if event == "open":
         path, _mode, flags = arguments

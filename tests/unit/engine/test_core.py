@@ -366,7 +366,7 @@ def test_a_crash_of_the_home_process_ends_the_run_as_crashed() -> None:
     core.handle(Begin())
     commands = core.handle(HomeLost("it is gone"))
     assert Note(1, StateName.CRASHED, "it is gone", 1) in commands
-    assert commands[-1] == Finish(StateName.CRASHED, "it is gone")
+    assert commands[-1] == Finish(StateName.CRASHED, "cell 1: it is gone")
 
 
 def test_fail_fast_cancels_what_still_runs() -> None:
