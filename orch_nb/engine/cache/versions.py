@@ -72,8 +72,8 @@ class Versions:
 
     def is_written_above(self, cell: int, name: str) -> bool:
         """Whether a cell above may write the name."""
-        places = self._writers.get(name)
-        return bool(places) and places[0] < self._places[cell]
+        places = self._writers.get(name, ())
+        return len(places) > 0 and places[0] < self._places[cell]
 
     def of(self, cell: int, name: str) -> Version:
         """The version of ``name`` that ``cell`` reads."""
