@@ -406,6 +406,31 @@ class _Function(Anatomy):
         raise Pinned("function with a new body")
 
 
+class _Partial(Anatomy):
+    """functools.partial: what it calls, and attributes like a function's."""
+
+    mutable = quick = True
+
+    @staticmethod
+    def _attributes(obj: Any) -> dict[str, Any]:
+        # not by vars(), which leaves an empty dict behind that pickle then tells of
+        return obj.__reduce__()[2][3] or {}
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        yield from (obj.func, obj.args, obj.keywords)
+        yield from self._attributes(obj).values()
+
+    def freeze(self, obj: Any) -> State:
+        own = self._attributes(obj)
+        return (obj.func, *obj.args, *obj.keywords.values(), *own.values()), tuple(own)
+
+    def content(self, obj: Any) -> Any:
+        return obj.func, obj.args, obj.keywords, self._attributes(obj) or None
+
+    def restore(self, obj: Any, content: Any) -> None:
+        obj.__setstate__(content)
+
+
 class _Cached(Anatomy):
     """A notebook function under ``lru_cache``: what it remembers never leaves the process."""
 
@@ -513,10 +538,6 @@ def _wrapped_part(obj: Any) -> Sequence[Any]:
     return (obj.__func__,)
 
 
-def _partial_parts(obj: Any) -> Sequence[Any]:
-    return obj.func, obj.args, obj.keywords
-
-
 def register(cls: type, anatomy: Anatomy) -> None:
     """Teach the anatomy of a type; subclasses follow unless they have their own."""
     _FAMILIES[cls] = anatomy
@@ -533,7 +554,7 @@ _FAMILIES: dict[type, Anatomy] = {
     property: _Frozen(_property_parts),
     staticmethod: _Frozen(_wrapped_part),
     classmethod: _Frozen(_wrapped_part),
-    functools.partial: _Frozen(_partial_parts),
+    functools.partial: _Partial(),
     types.CellType: _Cell(),
     types.SimpleNamespace: _Attributes(types.SimpleNamespace),
     BaseException: _Frozen(lambda obj: obj.args),

@@ -421,6 +421,14 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "df.iloc[0, 0] = 9",
         "print(by, df)",
     ),
+    "partial function with an attribute": (
+        "import functools, time",
+        "f = functools.partial(int, base=2); g = functools.partial(max, 3)",
+        WAIT,
+        "f.calls = 3",
+        WAIT + "; h = functools.partial(min, 3)",
+        "print(f.calls, f('11'), getattr(g, 'calls', None), getattr(h, 'calls', None))",
+    ),
     "failure in the middle": (
         "import time",
         WAIT + "; a = 1",
