@@ -69,6 +69,34 @@ def run_deployed(run_id: FlowRunId, epoch: int | None, control: Control) -> Stat
     return state
 
 
+def warm_up() -> None:
+    """Do what every run does before its first cell, with a notebook of one: so that all that is
+    imported or read late on that way is there when the run comes.
+    """
+    import jupyter_client  # noqa: F401  # drivers ask it for kernels
+
+    from orch_nb.app.preparing import prepare
+    from orch_nb.notebook.reader import notebook_from_dict
+    from orch_nb.notebook.syntax import check_syntax
+    from orch_nb.options import FlowOptions
+    from orch_nb.runners import kernelspecs, local  # noqa: F401
+
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "id": "warm",
+        "execution_count": None,
+        "metadata": {},
+        "outputs": [],
+        "source": "x = 1",
+    }
+    document = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    notebook = notebook_from_dict(document, path="warm.ipynb")
+    check_syntax(notebook)
+    prepare(notebook, FlowOptions(), parameters={}, workers=1, hints={}, foreign="")
+    with open_store() as store:
+        store.keyring()
+
+
 def _read(store: Store, run: FlowRun) -> _Assignment:
     given = deployed_run_of(store, run.id)
     if given is None:

@@ -92,11 +92,6 @@ def _wake(loops: Iterable[Loop]) -> None:
         loop.wake()
 
 
-def _wake(loops: Iterable[Loop]) -> None:
-    for loop in loops:
-        loop.wake()
-
-
 class Service:
     """The loops of one process."""
 

@@ -11,8 +11,9 @@ import signal
 import sys
 from types import FrameType
 
-from orch_nb.app.deployed import run_deployed
+from orch_nb.app.deployed import run_deployed, warm_up
 from orch_nb.app.requests import Control
+from orch_nb.app.sessions import spare
 from orch_nb.errors import OrchError
 from orch_nb.model import FlowRunId
 from orch_nb.states import StateType
@@ -29,9 +30,11 @@ def main() -> int:
         control.cancel(kill=asked > 1)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _import_early()
+    spare.start()
+    warm_up()
     line = sys.stdin.readline()
     if not line:
+        spare.close()
         return 0
     signal.signal(signal.SIGTERM, cancel)
     assignment = json.loads(line)
@@ -40,15 +43,9 @@ def main() -> int:
     except OrchError as error:
         print(str(error).replace("\n", " "), file=sys.stderr)
         return 1
+    finally:
+        spare.close()
     return 0 if state is StateType.COMPLETED else 1
-
-
-def _import_early() -> None:
-    """What the first run of a process would import late."""
-    import nbformat  # noqa: F401  # said once more where it is used
-    import sqlalchemy.dialects.sqlite  # noqa: F401
-
-    from orch_nb.runners import local  # noqa: F401
 
 
 if __name__ == "__main__":
