@@ -24,6 +24,7 @@ from orch_nb.engine.cache.seen import (
     ambient_field,
     file_field,
     module_field,
+    package_field,
     seen_fields,
     why_not_kept,
 )
@@ -287,8 +288,7 @@ class CacheDesk:
                 path, *hint = old.hint
                 return module_field(old.name, path, self._content(path, Content.from_json(hint)))
             case Group.PACKAGE:
-                version = self.installed.version(old.name)
-                return Field(Group.PACKAGE, old.name, version, version)
+                return package_field(old.name, *self.installed.version(old.name, old.hint))
             case Group.AMBIENT:
                 return ambient_field(node.cell.number, old.name, self._versions)
             case _:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+
+Version = tuple[str, tuple[str, ...]]  # in words, and the packages that it is of
 
 
 class Installed:
@@ -14,25 +16,28 @@ class Installed:
 
     def __init__(self, python: str | None = None) -> None:
         self._places = None if _is_this(python) else _site_folders(Path(python or ""))
-        self._known: dict[str, str] = {}
+        self._known: dict[str, Version] = {}
         self._owners: Mapping[str, list[str]] | None = None
 
-    def version(self, name: str) -> str:
-        """The version of the package that has the top-level module ``name``: "2.3.1"; of several
-        packages "a 1.0, b 2.0"; and "" where none says that it has it."""
+    def version(self, name: str, owners: Sequence[str] = ()) -> Version:
+        """The version of the package that has the top-level module ``name``: "2.3.1", or where it
+        is called otherwise "scikit-learn 1.5"; "" where none says that it has it. ``owners`` are
+        the packages that had it when this was last asked: to find out takes long."""
         found = self._known.get(name)
         if found is None:
-            found = self._known[name] = self._find(name)
+            found = self._known[name] = self._find(name, owners)
         return found
 
-    def _find(self, name: str) -> str:
+    def _find(self, name: str, owners: Sequence[str]) -> Version:
         version = self._version_of(name)
         if version:
-            return version
-        if self._owners is None:  # reads all packages' lists of files: seldom needed, and slow
-            self._owners = metadata.packages_distributions() if self._places is None else {}
-        owners = sorted(set(self._owners.get(name, ())))
-        return ", ".join(f"{owner} {self._version_of(owner)}" for owner in owners)
+            return version, ()
+        if not owners:
+            if self._owners is None:  # reads all packages' lists of files
+                self._owners = metadata.packages_distributions() if self._places is None else {}
+            owners = sorted(set(self._owners.get(name, ())))
+        words = (f"{owner} {self._version_of(owner)}".strip() for owner in owners)
+        return ", ".join(words), tuple(owners)
 
     def _version_of(self, distribution: str) -> str:
         try:

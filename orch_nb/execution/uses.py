@@ -51,7 +51,8 @@ def find_uses(names: Iterable[str]) -> Uses:
                 continue
             todo.append(name.rpartition(".")[0])  # `from module import name`
         elif not _INSTALLED.isdisjoint(Path(path).parts):
-            packages.add(top)
+            if not top.startswith("_"):  # a part of some package that goes by its own name
+                packages.add(top)
         elif not path.startswith(_standard()):
             local[name] = path
             if "." in name:

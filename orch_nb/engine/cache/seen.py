@@ -30,9 +30,10 @@ def seen_fields(
     versions: Versions,
     *,
     folder: str,
-    version_of: Callable[[str], str],
+    version_of: Callable[[str], tuple[str, tuple[str, ...]]],
 ) -> tuple[Field, ...]:
-    """What the attempt depended on beside its key. ``version_of`` gives a package's version."""
+    """What the attempt depended on beside its key. ``version_of`` gives a package's
+    version, and the names that it is installed under."""
     traced = outcome.traced or {}
     fields = [
         file_field(relative(path, folder), Content.from_json(plain))
@@ -41,9 +42,9 @@ def seen_fields(
     for name, (path, plain) in sorted(traced.get("modules", {}).items()):
         fields.append(module_field(name, relative(path, folder), Content.from_json(plain)))
     for name in traced.get("packages", ()):
-        version = version_of(name)
+        version, owners = version_of(name)
         if version:  # else it is some other package's
-            fields.append(Field(Group.PACKAGE, name, version, version))
+            fields.append(package_field(name, version, owners))
     for name in sorted(DRAWN.intersection(outcome.ambient) - node.ambient_reads):
         fields.append(ambient_field(node.cell.number, name, versions))
     return tuple(fields)
@@ -57,6 +58,11 @@ def file_field(name: str, content: Content) -> Field:
 def module_field(name: str, path: str, content: Content) -> Field:
     """The source of a module."""
     return Field(Group.MODULE, name, content.digest, path, (path, *content.to_json()))
+
+
+def package_field(name: str, version: str, owners: tuple[str, ...]) -> Field:
+    """A package; ``owners`` is what it is installed as, where that is another name."""
+    return Field(Group.PACKAGE, name, version, version, owners)
 
 
 def ambient_field(cell: int, name: str, versions: Versions) -> Field:

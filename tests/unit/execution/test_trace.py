@@ -191,8 +191,10 @@ def test_versions_of_packages_by_the_names_that_code_imports() -> None:
     import sklearn
 
     installed = Installed()
-    assert installed.version("numpy") == numpy.__version__
-    assert installed.version("sklearn") == f"scikit-learn {sklearn.__version__}"
-    assert installed.version("no_such_package_here") == ""
+    assert installed.version("numpy") == (numpy.__version__, ())
+    found = (f"scikit-learn {sklearn.__version__}", ("scikit-learn",))
+    assert installed.version("sklearn") == found
+    assert Installed().version("sklearn", found[1]) == found
+    assert installed.version("no_such_package_here") == ("", ())
     other = Installed(str(Path(sys.prefix) / "bin" / "another-python"))
-    assert other.version("numpy") == numpy.__version__
+    assert other.version("numpy") == (numpy.__version__, ())

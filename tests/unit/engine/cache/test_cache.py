@@ -277,7 +277,11 @@ def test_what_was_seen_becomes_fields_relative_to_the_folder() -> None:
     }
     node = node_of("x = 1")
     found = seen_fields(
-        told(traced=traced), node, Versions([node]), folder="/w", version_of=lambda name: "3.0"
+        told(traced=traced),
+        node,
+        Versions([node]),
+        folder="/w",
+        version_of=lambda name: ("3.0", ()),
     )
     assert [(f.group, f.name, f.value, f.shown) for f in found] == [
         (Group.FILE, "/else/b.csv", "d2", "4 bytes"),
