@@ -101,7 +101,7 @@ def _run_copy(request: RunRequest, place: Path, runner: str, listener: Listener 
     stage = place.parent / "folder"
     _copy_folder(folder, stage)
     before = _digests(stage)
-    options = {**request.options, "runner": runner}
+    options = {**request.options, "runner": runner, "refresh": True}  # both run
     changed = replace(
         request,
         notebook=str(source),
