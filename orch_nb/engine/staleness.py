@@ -9,7 +9,7 @@ from orch_nb.execution import warned
 from orch_nb.graph.model import Node
 
 # Ambient state that changes by being used: a user is recognised by having changed it.
-_DRAWN = frozenset({"random", "numpy.random", "torch.random"})
+_DRAWN = frozenset({"random", "numpy.random", "torch.random", "sklearn.display"})
 
 
 def why_stale(

@@ -108,6 +108,19 @@ def _set_decimal_context(value: Any) -> None:
     _module("decimal").setcontext(value.copy())
 
 
+def _estimator_counters() -> list[Any]:
+    """What numbers the HTML that scikit-learn shows of an estimator; a module of its own, which
+    moved."""
+    places = ("sklearn.utils._repr_html.estimator", "sklearn.utils._estimator_html_repr")
+    module = next(sys.modules[name] for name in places if name in sys.modules)
+    return [module._CONTAINER_ID_COUNTER, module._ESTIMATOR_ID_COUNTER]
+
+
+def _set_estimator_counts(value: tuple[int, ...]) -> None:
+    for counter, count in zip(_estimator_counters(), value, strict=True):
+        counter.count = count
+
+
 AMBIENT: dict[str, Ambient] = {
     "random": Ambient("random", random.getstate, random.setstate),
     "numpy.random": Ambient(
@@ -141,6 +154,11 @@ AMBIENT: dict[str, Ambient] = {
         lambda: _module("sklearn").get_config(),
         lambda value: _module("sklearn").set_config(**value),
         _by_repr,
+    ),
+    "sklearn.display": Ambient(
+        "sklearn",
+        lambda: tuple(counter.count for counter in _estimator_counters()),
+        _set_estimator_counts,
     ),
     "warnings": Ambient("warnings", lambda: list(warnings.filters), _set_warnings, _by_repr),
     "locale": Ambient(
@@ -234,7 +252,12 @@ def _look(entry: Ambient) -> tuple[Any, Any] | None:
         return None
     try:
         value = entry.get()
-    except (OSError, AttributeError, KeyError):  # half imported, or the folder is gone
+    except (
+        OSError,
+        AttributeError,
+        KeyError,
+        StopIteration,
+    ):  # half imported, or the folder is gone
         return None
     return value, entry.mark(value)
 

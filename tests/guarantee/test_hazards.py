@@ -429,6 +429,12 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         WAIT + "; h = functools.partial(min, 3)",
         "print(f.calls, f('11'), getattr(g, 'calls', None), getattr(h, 'calls', None))",
     ),
+    "estimators shown in two cells": (
+        "import time\nfrom sklearn.linear_model import Ridge",
+        WAIT + "\nRidge()",
+        WAIT + "\nRidge(alpha=2)",
+        "Ridge(alpha=3)",
+    ),
     "failure in the middle": (
         "import time",
         WAIT + "; a = 1",
