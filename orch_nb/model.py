@@ -101,6 +101,7 @@ class FlowRun:
     end_time: datetime | None = None
     epoch: int = 0
     pinned: bool = False  # kept when old runs are deleted; given by the store
+    parent_run: FlowRunId | None = None  # the run that started this one, for a subflow
 
     @property
     def state_type(self) -> StateType:

@@ -64,6 +64,7 @@ def flow_run_row(run: FlowRun) -> dict[str, Any]:
         "scheduled_time": micros(run.scheduled_time),
         "start_time": micros(run.start_time),
         "end_time": micros(run.end_time),
+        "parent_run": run.parent_run,
     }
 
 
@@ -88,6 +89,7 @@ def flow_run(row: RowMapping) -> FlowRun:
         end_time=moment(row["end_time"]),
         epoch=row["epoch"],
         pinned=row["pinned"],
+        parent_run=None if row["parent_run"] is None else FlowRunId(row["parent_run"]),
     )
 
 

@@ -198,6 +198,12 @@ class Store:
             statement = statement.where(runs.id < query.before)
         return tuple(rows.flow_run(row) for row in self._rows(statement))
 
+    def child_runs(self, run_id: FlowRunId) -> tuple[FlowRun, ...]:
+        """The runs that a run started, oldest first."""
+        runs = FLOW_RUNS.c
+        statement = select(FLOW_RUNS).where(runs.parent_run == run_id).order_by(runs.id)
+        return tuple(rows.flow_run(row) for row in self._rows(statement))
+
     def task_runs(self, run_id: FlowRunId) -> tuple[TaskRun, ...]:
         """A run's task runs, in document order."""
         tasks = TASK_RUNS.c

@@ -70,6 +70,8 @@ FLOW_RUNS = Table(
     Column("cancel_requested", BigInteger),
     Column("cancel_requested_by", Text),
     Column("pinned", Boolean, nullable=False, server_default=false()),
+    Column("parent_run", _ID),
+    Index(None, "parent_run"),
     Index(None, "state_type", "id"),
     Index(None, "state_name", "id"),
     Index(None, "flow", "state_type", "id"),

@@ -34,9 +34,11 @@ def upgrade() -> None:
         sa.Column("cancel_requested", sa.BigInteger()),
         sa.Column("cancel_requested_by", sa.Text()),
         sa.Column("pinned", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("parent_run", _ID),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_flow_runs")),
         sa.UniqueConstraint("name", name=op.f("uq_flow_runs_name")),
     )
+    op.create_index(op.f("ix_flow_runs_parent_run"), "flow_runs", ["parent_run"], unique=False)
     op.create_index(op.f("ix_flow_runs_flow_id"), "flow_runs", ["flow", "id"], unique=False)
     op.create_index(
         op.f("ix_flow_runs_flow_state_type_id"),
