@@ -1,0 +1,51 @@
+"""Builds the views into the wheel where npm is to be had; without it the wheel has the still ones.
+
+``ORCH_NB_VIEWS=require`` makes a release fail instead; ``skip`` leaves them as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+LONGEST = 600  # seconds that npm may take
+
+
+class ViewsHook(BuildHookInterface):
+    """Runs `npm ci` and `npm run build` in labextension/."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Called before the files are gathered."""
+        wish = os.environ.get("ORCH_NB_VIEWS", "")
+        folder = Path(self.root) / "labextension"
+        built = Path(self.root) / "orch_nb" / "panel" / "built" / "views.js"
+        if version == "editable" or wish == "skip" or not folder.is_dir():
+            return  # `make views` is there for a working copy
+        trouble = _build(folder)
+        if trouble and wish == "require":
+            raise RuntimeError(f"the views were not built: {trouble}")
+        if trouble and not built.exists():
+            self.app.display_warning(f"the panel will be a still picture: {trouble}")
+
+
+def _build(folder: Path) -> str:
+    """Why the views could not be built; empty when they were."""
+    npm = shutil.which("npm")
+    if npm is None:
+        return "npm was not found"
+    for command in ([npm, "ci", "--no-progress"], [npm, "run", "build"]):
+        try:
+            subprocess.run(
+                command, cwd=folder, check=True, capture_output=True, text=True, timeout=LONGEST
+            )
+        except subprocess.CalledProcessError as error:
+            last = (error.stderr or error.stdout or "").strip().splitlines()[-1:]
+            return f"npm {command[1]} failed: {' '.join(last)}"
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"npm {command[1]} failed: {error}"
+    return ""
