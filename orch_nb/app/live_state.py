@@ -119,7 +119,7 @@ class _Judge:
         for name, number in maker.items():
             # At the end the kernel holds what the last cell made of each name.
             lost = version[name] != self._state.prints.get(name)
-            if number not in running and lost and not version[name].startswith(_EARLIER):
+            if number not in running and lost:
                 wanted[number] = f"its {name} is no longer there"
         return standings, wanted
 
@@ -155,7 +155,7 @@ class _Judge:
             if changed is not None and changed > run.started:
                 return f"{path} has changed"
         if run.task:
-            return _changed_input(run, inputs)
+            return self._changed_input(run, inputs)
         return self._overtaken(node, run, standings)
 
     def _overtaken(self, node: Node, run: HandRun, standings: Mapping[int, Standing]) -> str:
@@ -180,7 +180,7 @@ class _Judge:
         prints = self._state.prints
         if node.cell.kind in _PARAMETERS or (run is not None and not run.task):
             return {
-                name: f"{_EARLIER}{number}" if self._is_changed_below(node, name) else prints[name]
+                name: f"{_EARLIER}{number}" if self._is_changed_since(run, name) else prints[name]
                 for name in node.writes
                 if name in prints
             }
@@ -191,18 +191,32 @@ class _Judge:
         run = self._runs.get(node.cell.number)
         return {} if run is None else run.inputs
 
-    def _is_changed_below(self, node: Node, name: str) -> bool:
-        """Whether a task below has been run, and has made another version of the name."""
-        below = self._nodes[self._nodes.index(node) + 1 :]
-        writers = [other.cell for other in below if name in other.writes]
-        names = {cell.name for cell in writers if cell.named}
-        matched = [self._runs[cell.number] for cell in writers if cell.number in self._runs]
-        own = self._runs.get(node.cell.number)
-        for run in self._state.runs:
-            later = own is None or run.started > own.started
-            if later and name in run.outputs and (run in matched or task_name(run.source) in names):
-                return True
-        return False
+    def _changed_input(self, run: HandRun, inputs: Mapping[str, str]) -> str:
+        """Which of its inputs have changed since the run, in words."""
+        changed = []
+        for name, seen in run.inputs.items():
+            now = inputs.get(name, seen)
+            if now.startswith(_EARLIER):
+                # What it saw is what that cell made, unless a task was run in between.
+                maker = self._runs.get(int(now.removeprefix(_EARLIER)))
+                if self._is_changed_since(maker, name, before=run):
+                    changed.append(name)
+            elif now != seen:
+                changed.append(name)
+        return f"{', '.join(sorted(changed)[:3])} changed" if changed else ""
+
+    def _is_changed_since(
+        self, made: HandRun | None, name: str, before: HandRun | None = None
+    ) -> bool:
+        """Whether a task was run after ``made`` (and before ``before``) and gave the name another
+        value. What was changed by other means is the user's wish."""
+        return any(
+            run.task
+            and name in run.outputs
+            and (made is None or run.started > made.started)
+            and (before is None or run.started < before.started)
+            for run in self._state.runs
+        )
 
     def _current(self, node: Node) -> str:
         run = self._runs.get(node.cell.number)
@@ -253,15 +267,6 @@ def body_of(source: str) -> str:
     except OrchError:
         return source.strip()
     return cell.source.strip()
-
-
-def _changed_input(run: HandRun, inputs: Mapping[str, str]) -> str:
-    changed = sorted(
-        name
-        for name, seen in run.inputs.items()
-        if name in inputs and inputs[name] != seen and not inputs[name].startswith(_EARLIER)
-    )
-    return f"{', '.join(changed[:3])} changed" if changed else ""
 
 
 def _same_name(run: HandRun, cell: Cell) -> bool:
