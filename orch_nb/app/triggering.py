@@ -31,7 +31,7 @@ def on_flow(text: str) -> Trigger:
     if state is None or not name:
         raise OptionError(f"{text[:60]!r} names no flow's state", hint="such as etl:Completed")
     with open_store() as store:
-        seen = newest_event(store)
+        seen = [newest_event(store)] * 2  # what happened before is no news, and was looked at
     return Trigger(TriggerKind.FLOW, {"flow": name, "state": state.value}, seen=seen)
 
 

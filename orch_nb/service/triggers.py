@@ -70,15 +70,15 @@ class TriggerWatch:
             self._store.write(lambda t: set_seen(t, trigger, found))
 
     def _on_flow(self, trigger: Trigger) -> None:
-        after = int(trigger.seen or 0)
+        since, after = (int(number) for number in trigger.seen)
         state = StateName(trigger.spec["state"])
         flow = str(trigger.spec["flow"])
         last = newest_event(self._store)
         if last <= after:
             return
-        for event in flow_events(self._store, flow, state, after):
+        for event in flow_events(self._store, flow, state, after=after, since=since):
             self._start(trigger, f"{trigger.id}:{event}")
-        self._store.write(lambda t: set_seen(t, trigger, last))
+        self._store.write(lambda t: set_seen(t, trigger, [since, last]))
 
     def _start(self, trigger: Trigger, key: str) -> None:
         deployment = get_deployment(self._store, trigger.deployment_id)

@@ -19,16 +19,18 @@ def newest_event(store: Store) -> int:
     return int(row["newest"] or 0)
 
 
-def flow_events(store: Store, flow: str, state: StateName, after: int) -> tuple[int, ...]:
+def flow_events(
+    store: Store, flow: str, state: StateName, *, after: int, since: int
+) -> tuple[int, ...]:
     """The numbers of the rows that say that a run of a flow, or of a deployment of that name,
-    entered a state; those a little before ``after`` may come once more."""
+    entered a state; those a little before ``after`` may come once more, none before ``since``."""
     history = STATE_HISTORY.c
     statement = (
         select(history.id)
         .join(FLOW_RUNS, FLOW_RUNS.c.id == history.flow_run_id)
         .outerjoin(DEPLOYED_RUNS, DEPLOYED_RUNS.c.flow_run_id == history.flow_run_id)
         .where(
-            history.id > after - _BACK,
+            history.id > max(after - _BACK, since),
             history.task_run_id.is_(None),
             history.new == state.value,
             or_(FLOW_RUNS.c.flow == flow, DEPLOYED_RUNS.c.deployment == flow),
