@@ -16,7 +16,7 @@ from orch_nb.analysis.values import NONE, Value
 Facts = dict[str, object]  # name → Value, "@object" → frozenset of the names that reach it
 
 _DISPLAYED = re.compile(r";\s*(#.*)?$")
-_QUIET_MAGICS = {"load_ext", "matplotlib", "config", "autoreload", "reload_ext", "precision"}
+_QUIET_MAGICS = {"load_ext", "matplotlib", "config", "autoreload", "reload_ext"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,8 @@ def line_magic(state: State, name: str, line: str) -> Value:
         state.ambient_write("os.cwd")
     elif kind == "ambient":
         state.ambient_write(knowledge.magics()["ambient"][name])
+        if name == "precision":  # IPython's own way to show numbers stays in its process
+            state.block("%precision sets how numbers are shown")
     elif kind == "env":
         if line.strip():
             state.ambient_write("os.environ")

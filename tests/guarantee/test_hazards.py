@@ -435,6 +435,12 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         WAIT + "\nRidge(alpha=2)",
         "Ridge(alpha=3)",
     ),
+    "how numbers are shown": (
+        "import time",
+        WAIT + "\n3.14159265",
+        "%precision 3",
+        WAIT + "\n3.14159265",
+    ),
     "failure in the middle": (
         "import time",
         WAIT + "; a = 1",
