@@ -56,10 +56,12 @@ bench: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks.bench_runs
 	$(BIN)/python -m tests.benchmarks.analysis
 	$(BIN)/python -m tests.benchmarks.store
+	$(BIN)/python -m tests.benchmarks.schedule
 
 soak: $(VENV)/installed-test
 	$(BIN)/python -m tests.soak.soak_runs $(SECONDS)
 	ORCH_NB_SOAK=1 $(BIN)/python -m pytest tests/soak
+	ORCH_NB_SOAK=1 $(BIN)/python -m pytest --timeout=900 tests/unit/schedules tests/integration/service
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -11,6 +11,7 @@ from orch_nb.errors import NotFoundError
 from orch_nb.model import FlowRun, LogRecord, StateChange, TaskRun
 from orch_nb.states import StateName
 from orch_nb.store import LogQuery, RunQuery, Store, open_store
+from orch_nb.store.queueing import cancel_waiting
 
 _POLL = 0.3  # seconds between looks at a log that is being followed, or at a run's state
 _LONGEST_CANCEL = 10.0  # seconds that `cancel` waits for the run's end
@@ -97,6 +98,8 @@ def cancel(called: str) -> FlowRun:
             return run
         if run.state_name is StateName.SUSPENDED:
             return end_suspended(store, run)
+        if cancel_waiting(store, run.id, "cancelled before it began"):
+            return store.get_run(run.id)
         store.write(lambda t: t.request_cancel(run.id, by="the command line"))
         deadline = time.monotonic() + _LONGEST_CANCEL
         while not run.state_type.is_terminal and time.monotonic() < deadline:

@@ -17,6 +17,7 @@ from orch_nb.schedules.deployment import DEFAULT_POOL
 from orch_nb.service.http_port import HttpPort, Metrics
 from orch_nb.service.launching import ProcessLauncher
 from orch_nb.service.notifications import Notifier
+from orch_nb.service.path_news import PathNews
 from orch_nb.service.presence import Presence
 from orch_nb.service.scheduler import Scheduler
 from orch_nb.service.triggers import TriggerWatch
@@ -102,6 +103,8 @@ class Service:
         self._loops: list[Loop] = []
         self._presences: list[Presence] = []
         self._signals = 0
+        self._triggers: Loop | None = None
+        self._news = PathNews(self._look_at_paths)
         self._signalled = threading.Event()
         self.worker: Worker | None = None
         self.scheduler: Scheduler | None = None
@@ -131,7 +134,9 @@ class Service:
             )
             self._loops.append(Loop("scheduler", self.scheduler.step))
             self._loops.append(Loop("notifications", Notifier(store).step))
-            self._loops.append(Loop("triggers", TriggerWatch(store).step))
+            watch = TriggerWatch(store, self._news)
+            self._triggers = Loop("triggers", watch.step)
+            self._loops.append(self._triggers)
 
     def _open_port(self, number: int) -> HttpPort:
         metrics = Metrics(self._store, self._health, self._counts)
@@ -164,6 +169,7 @@ class Service:
     def close(self) -> None:
         """Say goodbye and close the store."""
         self._launcher.close()
+        self._news.close()
         if self.port is not None:
             self.port.close()
         now = datetime.now(UTC)
@@ -191,6 +197,10 @@ class Service:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
         self._signalled.set()
+
+    def _look_at_paths(self) -> None:
+        if self._triggers is not None:
+            self._triggers.wake()
 
     def _wake_all(self) -> None:
         _wake(self._loops)

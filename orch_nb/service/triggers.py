@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from orch_nb.app.deploying import start_now, with_parameters
@@ -19,14 +20,16 @@ from orch_nb.errors import NotFoundError
 from orch_nb.model import FlowRun, Json
 from orch_nb.notebook.binding import GivenParameter, ParameterSource
 from orch_nb.schedules.deployment import Deployment, Origin
+from orch_nb.service.path_news import PathNews
 from orch_nb.states import StateName
 from orch_nb.store import Store
 from orch_nb.store.deployments import get_deployment
 from orch_nb.store.trigger_rows import Trigger, TriggerKind, list_triggers, set_seen
 from orch_nb.store.watching import flow_events, newest_event
 
-LOCAL_EVERY = 0.5  # seconds between looks where the system does not tell of changes
+LOCAL_EVERY = 1.0  # seconds between looks; the system's word makes them come sooner
 REMOTE_EVERY = 10.0
+_NOTHING_TO_WATCH = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -34,8 +37,9 @@ _log = logging.getLogger(__name__)
 class TriggerWatch:
     """Looks at what triggers wait for."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, news: PathNews | None = None) -> None:
         self._store = store
+        self._news = news
         self._looked_far = float("-inf")
 
     def step(self, now: datetime, monotonic: float) -> float:
@@ -49,7 +53,9 @@ class TriggerWatch:
                 self._look(trigger, far)
             except Exception:  # one that can't be looked at must not silence the others
                 _log.exception("a trigger could not be looked at")
-        return LOCAL_EVERY if triggers else 2.0
+        if self._news is not None:
+            self._news.follow(_folders(triggers))
+        return LOCAL_EVERY if triggers else _NOTHING_TO_WATCH
 
     def _look(self, trigger: Trigger, far: bool) -> None:
         if trigger.kind is TriggerKind.FILE:
@@ -83,6 +89,12 @@ class TriggerWatch:
     def _start(self, trigger: Trigger, key: str) -> None:
         deployment = get_deployment(self._store, trigger.deployment_id)
         start_now(self._store, deployment, Origin.TRIGGER, key=key)
+
+
+def _folders(triggers: Iterable[Trigger]) -> set[Path]:
+    """The folders of this machine in which something is waited for."""
+    paths = [str(trigger.spec["path"]) for trigger in triggers if trigger.kind is TriggerKind.FILE]
+    return {Path(path).parent for path in paths if "://" not in path}
 
 
 def start_by_token(

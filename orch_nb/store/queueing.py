@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import and_, func, or_, select, update
 
@@ -307,6 +307,18 @@ def drop_waiting(transaction: Transaction, run_ids: Mapping[str, str], why: str)
             _cancel(transaction, waiting[FlowRunId(run_id)], why, None)
         else:
             transaction.request_cancel(FlowRunId(run_id), by=why)
+
+
+def cancel_waiting(store: Store, run_id: FlowRunId, why: str) -> bool:
+    """Cancel a deployment's run that nobody has taken; False when it does not wait."""
+
+    def cancel(transaction: Transaction) -> bool:
+        found = _waiting(transaction, DEPLOYED_RUNS.c.flow_run_id == run_id)
+        for run in found:
+            _cancel(transaction, run, why, datetime.now(UTC))
+        return bool(found)
+
+    return store.write(cancel)
 
 
 def waiting_runs_of(store: Store, deployment_id: str) -> tuple[FlowRunId, ...]:
