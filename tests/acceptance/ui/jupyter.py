@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Dialog, Error, Locator, Page, Route, expect
 
 _QUIET = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
@@ -94,7 +94,9 @@ class JupyterServer:
 
     def address(self, name: str) -> str:
         """Where a notebook in the root folder is opened."""
-        place = "lab/tree" if self.app == "lab" else "notebooks"
+        # a workspace of its own, or Lab would open what other tests had open as well
+        lab = f"lab/workspaces/{Path(name).stem}/tree"
+        place = lab if self.app == "lab" else "notebooks"
         return f"{self.url}/{place}/{name}?token={self._token}"
 
 
@@ -107,8 +109,8 @@ class NotebookPage:
         self.outside: list[str] = []
         self.errors: list[str] = []
         page.route("**/*", self._guard)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("dialog", lambda dialog: self.errors.append(f"a dialog: {dialog.message}"))
+        page.on("pageerror", self._failed)
+        page.on("dialog", self._spoken_to)
 
     def open(self, name: str, cells: Sequence[str]) -> None:
         """Write a notebook with these cells, and open it with a kernel."""
@@ -156,6 +158,17 @@ class NotebookPage:
         """Save the notebook, and wait until it is on disk."""
         with self.page.expect_response(lambda response: response.request.method == "PUT"):
             self.page.keyboard.press("Control+s")
+
+    def _failed(self, error: Error) -> None:
+        if "Canceled future" not in str(error):  # Jupyter's own, when a page is left
+            self.errors.append(str(error))
+
+    def _spoken_to(self, dialog: Dialog) -> None:
+        if dialog.type == "beforeunload":  # the notebook has changes
+            dialog.accept()
+        else:
+            self.errors.append(f"a dialog: {dialog.message}")
+            dialog.dismiss()
 
     def _guard(self, route: Route) -> None:
         address = route.request.url
