@@ -19,7 +19,7 @@ from orch_nb.notebook.binding import GivenParameter, bind_parameters
 from orch_nb.notebook.literals import json_value
 from orch_nb.notebook.reader import read_notebook
 from orch_nb.notebook.syntax import check_syntax
-from orch_nb.schedules import Policy, Schedule, next_ticks
+from orch_nb.schedules import IntervalSchedule, Policy, Schedule, next_ticks
 from orch_nb.schedules.deployment import (
     DEFAULT_POOL,
     DeployedRun,
@@ -66,6 +66,7 @@ class DeployRequest:
     paused: bool = False
     notify: tuple[NotifyRule, ...] = ()
     triggers: tuple[Trigger, ...] = ()
+    keep_anchors: bool = False  # intervals count on from where the version before counted from
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,8 @@ def deploy(request: DeployRequest, *, now: datetime | None = None) -> Deployment
     that they are there. Raises InputError for whatever a run could not use.
     """
     now = now or datetime.now(UTC)
+    if request.keep_anchors:
+        request = replace(request, schedules=_with_old_anchors(request))
     spec, files, blobs = _specify(request)
     name = request.name or spec.flow
     if not name.strip() or len(name) > _LONGEST_NAME or any(not c.isprintable() for c in name):
@@ -104,6 +107,21 @@ def deploy(request: DeployRequest, *, now: datetime | None = None) -> Deployment
 
     with open_store() as store:
         return store.write(save)
+
+
+def _with_old_anchors(request: DeployRequest) -> tuple[Schedule, ...]:
+    """The schedules; an interval that the deployment has already keeps its anchor."""
+    with open_store() as store:
+        name = request.name or read_notebook(request.notebook).flow.name
+        try:
+            old = stored.get_deployment(store, name).spec.schedules
+        except NotFoundError:
+            return request.schedules
+    known = {(s.every, s.zone): s for s in old if isinstance(s, IntervalSchedule)}
+    return tuple(
+        known.get((s.every, s.zone), s) if isinstance(s, IntervalSchedule) else s
+        for s in request.schedules
+    )
 
 
 def _specify(request: DeployRequest) -> tuple[DeploymentSpec, tuple[Any, ...], dict[str, bytes]]:

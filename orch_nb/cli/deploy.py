@@ -186,6 +186,7 @@ def build_deploy_request(values: Mapping[str, Any]) -> tuple[DeployRequest, str 
         paused=values["paused"],
         notify=_rules(values),
         triggers=_triggers(values, token),
+        keep_anchors=values["anchor"] is None,
     )
     return request, token
 

@@ -13,6 +13,7 @@ from orch_nb.store import Store
 from orch_nb.store.notices import (
     Notification,
     has_pending,
+    has_rules,
     note_events,
     settle,
     take_pending,
@@ -37,6 +38,8 @@ class Notifier:
 
     def step(self, now: datetime, monotonic: float) -> float:
         """Tell what is to be told; the seconds until the next look."""
+        if not has_rules(self.store):
+            return EVERY
         self.store.write(lambda t: note_events(t, now))
         if has_pending(self.store, now):
             taken = self.store.write(lambda t: take_pending(t, now, patience=_PATIENCE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from dataclasses import replace
 from sqlalchemy import Select, delete, func, insert, select, update
 
 from orch_nb.errors import NotFoundError, ResultError
+from orch_nb.model import Json
 from orch_nb.schedules.deployment import Deployment, DeploymentId, DeploymentVersion, Tick
 from orch_nb.store import deployment_rows as rows
 from orch_nb.store.deployment_tables import (
@@ -84,7 +86,11 @@ def save_deployment(
 def use_version(
     transaction: Transaction, deployment: Deployment, version: int, cursors: Sequence[Cursor]
 ) -> None:
-    """Make a version the current one, with its schedules' cursors; NotFoundError without it."""
+    """Make a version the current one, with its schedules' cursors; NotFoundError without it.
+
+    Where the schedules are those of the version before, their own cursors go on: what was due
+    meanwhile is still to be decided.
+    """
     connection = transaction.connection
     versions = DEPLOYMENT_VERSIONS.c
     known = connection.execute(
@@ -97,12 +103,16 @@ def use_version(
             f"deployment {deployment.name} has no version {version}",
             hint=f"`orch-nb deployment history {deployment.name}` lists them",
         )
+    before = connection.execute(
+        select(DEPLOYMENTS.c.version).where(DEPLOYMENTS.c.id == deployment.id)
+    ).scalar()
     connection.execute(
         update(DEPLOYMENTS)
         .where(DEPLOYMENTS.c.id == deployment.id)
         .values(version=version, updated=now_micros())
     )
-    _set_cursors(transaction, deployment, cursors)
+    if _schedules(transaction, deployment, before) != _schedules(transaction, deployment, version):
+        _set_cursors(transaction, deployment, cursors)
 
 
 def set_paused(
@@ -131,6 +141,19 @@ def _put_blobs(transaction: Transaction, blobs: Mapping[str, bytes]) -> None:
             .values(digest=digest, data=zlib.compress(data, 6))
             .on_conflict_do_nothing(index_elements=["digest"])
         )
+
+
+def _schedules(
+    transaction: Transaction, deployment: Deployment, version: int | None
+) -> Json | None:
+    """A version's schedules as they are stored; None for no version."""
+    versions = DEPLOYMENT_VERSIONS.c
+    spec = transaction.connection.execute(
+        select(versions.spec).where(
+            versions.deployment_id == deployment.id, versions.version == version
+        )
+    ).scalar()
+    return None if spec is None else json.loads(spec)["schedules"]
 
 
 def _set_cursors(

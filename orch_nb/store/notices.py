@@ -115,6 +115,11 @@ def list_rules(store: Store, deployment_id: DeploymentId | None = None) -> tuple
     )
 
 
+def has_rules(store: Store) -> bool:
+    """Whether anybody is to be told of anything."""
+    return bool(store.query(select(NOTIFY_RULES.c.id).limit(1)))
+
+
 def note_events(transaction: Transaction, now: datetime) -> int:
     """Note what the rules say is to be told of the history since the last look; how much."""
     connection = transaction.connection

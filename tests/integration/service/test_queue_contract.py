@@ -221,6 +221,15 @@ def test_versions_roll_back_and_blobs_are_kept_once(store: Store, deploy: Deploy
         get_deployment(store, "report/dayly")
 
 
+def test_what_was_due_before_a_new_version_is_still_decided(store: Store, deploy: Deploy) -> None:
+    later = START + 3 * HOUR
+    deploy("same", HOURLY)
+    deploy("same", HOURLY, now=later, tags=("new",))
+    assert fire(store, 3 * HOUR) == Fired(runs=1, skipped=2)
+    deploy("other", HOURLY, now=later)
+    assert fire(store, 4 * HOUR).runs == 2
+
+
 def test_a_paused_deployment_does_not_tick_and_does_not_catch_up(
     store: Store, deploy: Deploy
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orch_nb.app.deployed import output_folder
+from orch_nb.app.records import cancel
 from orch_nb.schedules import CatchUp, Policy
 from orch_nb.schedules.deployment import OnCrash
 from orch_nb.service.crashes import CrashWatch
@@ -168,6 +169,14 @@ def test_runs_are_deleted_when_they_are_older_than_they_are_kept(
     assert delete_expired(store, TICK + timedelta(minutes=59)) == 0
     assert delete_expired(store, TICK + timedelta(minutes=61)) == 1
     assert (store.list_runs(), output.exists(), folder.exists()) == ((), False, True)
+
+
+def test_a_waiting_run_is_cancelled_at_once(store: Store, deploy: Deploy) -> None:
+    deploy("report/daily", HOURLY)
+    Scheduler(store).step(TICK, 0.0)
+    (run,) = store.list_runs()
+    assert cancel(run.name).state_name is StateName.CANCELLED
+    assert take_one(store, "w") == ()
 
 
 def take_one(store: Store, holder: str) -> tuple[TakenRun, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import fsspec
@@ -9,6 +11,7 @@ import pytest
 
 from orch_nb.app.triggering import on_call, on_file, on_flow
 from orch_nb.errors import OptionError
+from orch_nb.service.path_news import PathNews
 from orch_nb.service.triggers import TriggerWatch, start_by_token
 from orch_nb.states import StateName
 from orch_nb.store import RunQuery, Store
@@ -85,3 +88,17 @@ def test_a_call_needs_the_token(store: Store, deploy: Deploy) -> None:
 def test_what_is_no_trigger_is_said() -> None:
     with pytest.raises(OptionError, match="names no flow's state"):
         on_flow("etl:Exploded")
+
+
+def test_the_system_tells_of_a_change(tmp_path: Path) -> None:
+    told = threading.Event()
+    news = PathNews(told.set)
+    news.follow([tmp_path, tmp_path / "not there"])
+    try:
+        deadline = time.monotonic() + 30
+        while not told.is_set() and time.monotonic() < deadline:
+            (tmp_path / "a").write_text(str(time.monotonic()))
+            told.wait(0.3)
+    finally:
+        news.close()
+    assert told.is_set()
