@@ -258,7 +258,7 @@ task_options = st.builds(
     retries=st.integers(0, 10**6),
     retry_delay=st.lists(milliseconds, min_size=1, max_size=3).map(tuple),
     timeout=st.none() | milliseconds.filter(bool),
-    retry_backoff=st.none() | numbers.map(lambda factor: factor + 1),
+    retry_backoff=st.none() | numbers.map(lambda factor: round(factor + 1, 3)),
     retry_jitter=numbers,
     retry_max_delay=st.none() | milliseconds.filter(bool),
     retry_on=st.lists(names, max_size=2).map(tuple),
