@@ -40,6 +40,7 @@ COMMANDS: dict[str, Entry] = {
     "upcoming": Entry("orch_nb.cli.deployment:upcoming", "List the next scheduled runs."),
     "backfill": Entry("orch_nb.cli.backfill:backfill", "Run a deployment for past times."),
     "why": Entry("orch_nb.cli.why:why", "Say what a run waits for."),
+    "notify": Entry("orch_nb.cli.notify:notify", "Tell somebody of runs, by their tag."),
     "start": Entry("orch_nb.cli.service:start", "Run deployments: scheduler and worker."),
     "serve": Entry("orch_nb.cli.deploy:serve", "Deploy a notebook, and run it from here."),
     "scheduler": Entry("orch_nb.cli.service:scheduler", "Run a scheduler alone."),

@@ -7,13 +7,16 @@ code 1 when one is over; ``--over SECONDS`` shortens the minute, with as many de
 from __future__ import annotations
 
 import argparse
+import json
 import resource
+import signal
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import select
 
@@ -25,12 +28,16 @@ from orch_nb.store.deployment_tables import TICKS
 from orch_nb.store.deployments import save_deployment
 from orch_nb.store.ticking import first_cursors
 from orch_nb.store.times import micros
+from tests.command_line import Bench, make_document
 
 DEPLOYMENTS = 10_000
 LATENESS_P99 = 0.250  # seconds from a tick until its run can be taken
 AT_ONCE = 3.0
 IDLE_CORE = 0.03
 IDLE_SECONDS = 10.0
+FIRST_CELL = 0.150
+STARTS = 6
+EVERY = 4
 _BATCH = 500
 
 
@@ -99,6 +106,25 @@ def measure_idle() -> float:
         return used / IDLE_SECONDS
 
 
+def measure_start() -> float:
+    """The median time from a tick to the first cell of a notebook of one, on a warm worker."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "home").mkdir()
+        bench = Bench(Path(folder), Path(folder) / "home")
+        notebook = bench.folder / "one.ipynb"
+        notebook.write_text(json.dumps(make_document("print(1)")))
+        bench.orch("deploy", str(notebook), "--name", "one", "--every", f"{EVERY}s")
+        daemon = bench.start("start", "--no-port", "--limit", "1")
+        time.sleep(EVERY * (STARTS + 2))
+        daemon.send_signal(signal.SIGTERM)
+        daemon.communicate()
+        with open_store(f"{bench.home}/store.db") as store:
+            runs = sorted(store.list_runs(), key=lambda run: run.id)[2:]  # the first are cold
+            begun = [(store.task_runs(run.id)[0].start_time, run.scheduled_time) for run in runs]
+        waits = [(b - s).total_seconds() for b, s in begun if b is not None and s is not None]
+        return statistics.median(waits)
+
+
 def main() -> int:
     """Measure and print; 1 when a budget is overrun."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -120,6 +146,7 @@ def main() -> int:
     figures.append((f"{count} ticks at one instant: the last", max(found), AT_ONCE))
 
     figures.append(("idle: share of a core", measure_idle(), IDLE_CORE))
+    figures.append(("from a tick to the first cell, median", measure_start(), FIRST_CELL))
     for what, figure, budget in figures:
         print(f"{what:<45} {figure:8.3f}   (at most {budget})")
     return int(any(figure > budget for _, figure, budget in figures))
