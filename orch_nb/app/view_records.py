@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +15,7 @@ from orch_nb.app.viewing import (
     MOST_LOGS,
     Actions,
     RunView,
+    estimate_seconds,
     make_header,
     make_row,
     names_of,
@@ -40,6 +41,7 @@ class RecordedRun:
         self._graph: FlowGraph | None = None
         self._looked = False
         self._last_log = 0
+        self._expected: dict[str, float] = {}  # seconds, by the hash of a cell's text
         try:
             self.id: FlowRunId = self._store.get_run(called).id
         except BaseException:
@@ -72,11 +74,17 @@ class RecordedRun:
         run = settle_run(self._store, self._store.get_run(self.id))
         tasks = self._store.task_runs(run.id)
         if not self._looked:
-            self._graph = find_graph(run, tasks)
             self._looked = True
+            self._graph = find_graph(run, tasks)
+            hints = {} if run.state_type.is_terminal else self._store.get_hints(run.notebook)
+            self._expected = {
+                key: hint["seconds"] for key, hint in hints.items() if "seconds" in hint
+            }
         retried = any(task.attempt > 1 for task in tasks)
         history = self._store.history(run.id) if retried else ()
-        view = view_of(run, tasks, history, self._graph, self._actions)
+        view = view_of(
+            run, tasks, history, self._graph, expected=self._expected, actions=self._actions
+        )
         if before is not None and len(before.rows) == len(view.rows):
             view = _same_objects(before, view)
         return self._with_new_logs(view)
@@ -94,9 +102,19 @@ def view_of(
     tasks: Sequence[TaskRun],
     history: Iterable[StateChange] = (),
     graph: FlowGraph | None = None,
+    *,
+    expected: Mapping[str, float] | None = None,
     actions: Actions | None = None,
 ) -> RunView:
-    """The view of records. Without a graph the cells that were tagged count as tasks, or all."""
+    """The view of records. Without a graph the cells that were tagged count as tasks, or all.
+
+    ``expected`` are seconds learned from earlier runs, by the hash of a cell's text.
+    """
+    seconds = {
+        task.cell_number: expected[task.source_hash]
+        for task in tasks
+        if expected is not None and task.source_hash in expected
+    }
     tries = _earlier_tries(run, history)
     counted = _counted(tasks, graph)
     waits = _waits(graph)
@@ -106,6 +124,7 @@ def view_of(
             run,
             counted=task.cell_number in counted,
             waits=waits.get(task.cell_number, ()),
+            expected=seconds.get(task.cell_number),
             tries=tries.get(task.id, ()),
         )
         for task in tasks
@@ -113,6 +132,8 @@ def view_of(
     header = make_header(run, actions)
     header["tasks"] = len(counted)
     header["cells"] = len(tasks) if graph is None else len(graph.nodes)
+    cells = [task.cell_number for task in tasks]
+    header["expected"] = estimate_seconds(cells, seconds, waits, header["workers"])
     index = row_index(rows)
     picture: GraphPicture = NO_PICTURE if graph is None else draw(graph, names_of(rows), index)
     return RunView(header, rows, index, picture)

@@ -7,7 +7,7 @@ rows that did not change stay the same object, which is what makes that cheap.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -78,7 +78,8 @@ def first_view(event: RunStarted, actions: Actions | None = None) -> RunView:
     header["workers"] = event.workers
     header["cells"] = event.cells_total
     header["tasks"] = event.tasks_total
-    header["expected"] = estimate_seconds(event)
+    cells = [task.cell_number for task in event.tasks]
+    header["expected"] = estimate_seconds(cells, event.expected, event.waits, event.workers)
     rows = tuple(
         make_row(
             task,
@@ -220,17 +221,21 @@ def with_logs(view: RunView, records: list[LogRecord]) -> RunView:
     return replace(view, logs=tuple(lines[dropped:]), first_log=view.first_log + dropped)
 
 
-def estimate_seconds(event: RunStarted) -> float | None:
-    """The longer of the longest chain and an even share per worker; None when a task is new."""
-    if not event.tasks or any(task.cell_number not in event.expected for task in event.tasks):
+def estimate_seconds(
+    cells: Sequence[int],
+    expected: Mapping[int, float],
+    waits: Mapping[int, tuple[tuple[str, int], ...]],
+    workers: int,
+) -> float | None:
+    """The longer of the longest chain and an even share per worker (0: as many as it takes);
+    None when a cell is new."""
+    if not cells or any(cell not in expected for cell in cells):
         return None
     ends: dict[int, float] = {}
-    for task in sorted(event.tasks, key=lambda task: task.cell_number):
-        number = task.cell_number
-        inputs = event.waits.get(number, ())
-        ready = max((ends.get(source, 0.0) for _, source in inputs), default=0.0)
-        ends[number] = ready + event.expected[number]
-    share = sum(event.expected[task.cell_number] for task in event.tasks) / max(event.workers, 1)
+    for cell in sorted(cells):
+        ready = max((ends.get(source, 0.0) for _, source in waits.get(cell, ())), default=0.0)
+        ends[cell] = ready + expected[cell]
+    share = sum(expected[cell] for cell in cells) / workers if workers else 0.0
     return round(max(max(ends.values()), share), 3)
 
 

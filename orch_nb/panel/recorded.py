@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Mapping
+import time
 from typing import Any
 
 from orch_nb import app
 from orch_nb.app.view_records import RecordedRun
 from orch_nb.app.view_schema import Row
-from orch_nb.app.viewing import RunView
-from orch_nb.errors import InputError
+from orch_nb.errors import InputError, OrchError
 from orch_nb.panel.panel import Panel
 
+_log = logging.getLogger(__name__)
+_LIVE = {"cancel": ""}  # what the run of another process can be asked for
 POLL = 0.5  # seconds between looks at the store
 
 
@@ -22,17 +24,20 @@ def open_panel(run: Any) -> Panel:
     Displayed, it follows the run to its end. Raises NotFoundError for a run that is not on
     record.
     """
-    called = _called(run)
-    with RecordedRun(called, _actions(live=False)) as recorded:
+    recorded = RecordedRun(_called(run), _LIVE)
+    try:
         view = recorded.read()
-        graph = recorded.graph
-    asked = _Asked(view.run["id"])
-    panel = Panel(view, on_ask=asked, actions=_actions(live=not view.ended), graph=graph)
+    except BaseException:
+        recorded.close()
+        raise
+    panel = Panel(view, on_ask=_Asked(view.run["id"]), graph=recorded.graph)
     if view.ended:
+        recorded.close()
+        panel.set_actions({})
         panel.finish()
     else:
         threading.Thread(
-            target=_follow, args=(panel, view.run["id"]), name="orch_nb follow", daemon=True
+            target=_follow, args=(panel, recorded), name="orch_nb follow", daemon=True
         ).start()
     return panel
 
@@ -50,10 +55,6 @@ def _called(run: Any) -> str:
     return called
 
 
-def _actions(*, live: bool) -> Mapping[str, str]:
-    return {"cancel": ""} if live else {}
-
-
 class _Asked:
     """Answers the buttons of a run that some other process runs."""
 
@@ -67,14 +68,16 @@ class _Asked:
         return f"{run.name} is {str(run.state_name).lower()}"
 
 
-def _follow(panel: Panel, called: str) -> None:
-    """Look at the store until the run has ended."""
-    pause = threading.Event()
-    with RecordedRun(called, _actions(live=True)) as recorded:
-        view: RunView = panel.view
-        while not view.ended:
-            view = recorded.read(view)
-            panel.update(view)
-            pause.wait(POLL)
-    panel.set_actions(_actions(live=False))
+def _follow(panel: Panel, recorded: RecordedRun) -> None:
+    """Look at the store until the run has ended, or the store is gone."""
+    view = panel.view
+    try:
+        with recorded:
+            while not view.ended:
+                time.sleep(POLL)
+                view = recorded.read(view)
+                panel.update(view)
+    except OrchError:
+        _log.exception("the run %s can't be followed any more", view.run["name"])
+    panel.set_actions({})
     panel.finish()

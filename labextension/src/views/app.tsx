@@ -113,13 +113,13 @@ function Footer() {
   lines.push(...notices.slice(-3));
   if (lines.length === 0) return null;
   return (
-    <footer class="onb-footer">
+    <div class="onb-footer">
       {lines.map((line, place) => (
         <div key={place}>
           <bdi>{line}</bdi>
         </div>
       ))}
-    </footer>
+    </div>
   );
 }
 

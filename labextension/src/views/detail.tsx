@@ -54,7 +54,7 @@ export function DetailPane({ position, row }: { position: number; row: Signal<Ro
   const inner = `${prefix}-detail`;
   return (
     <section class="onb-detail" aria-label={`details of ${name}`}>
-      <header class="onb-detail-head">
+      <div class="onb-detail-head">
         <Mark state={state} />
         <span>{look.word}</span>
         <bdi class="onb-name" title={name}>
@@ -75,7 +75,7 @@ export function DetailPane({ position, row }: { position: number; row: Signal<Ro
         >
           ×
         </button>
-      </header>
+      </div>
       <Tabs
         label="parts of the details"
         prefix={inner}

@@ -16,7 +16,7 @@ const GAP_Y = 36;
 const EDGE = 16;
 const LEAST_ZOOM = 0.1;
 const MOST_ZOOM = 2;
-const READABLE = 0.62; // below this the names are too small to read: better show a part
+const READABLE = 0.8; // below this the names are too small to read: better show a part
 const MOST_HEIGHT = 380;
 
 interface Port {

@@ -21,8 +21,8 @@ export function Header() {
   const live = isLive(run.state);
   const unheard = host.answers.value === false;
   return (
-    <header class="onb-header">
-      <div class="onb-title" role="heading" aria-level={3}>
+    <div class="onb-header">
+      <div class="onb-title">
         <bdi class="onb-flow">{run.flow}</bdi>
         <span class="onb-dim" aria-hidden="true">
           ·
@@ -41,7 +41,7 @@ export function Header() {
         {!live && run.state !== 'Completed' && <AskButton action="resume" words="Resume" primary />}
         {!live && run.output !== '' && <AskButton action="output" words="Output notebook" />}
       </span>
-    </header>
+    </div>
   );
 }
 

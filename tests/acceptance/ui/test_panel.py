@@ -140,7 +140,7 @@ def test_a_live_run_survives_a_reload_and_is_cancelled_by_its_button(
         notebook.open("live.ipynb", [look])
         panel = panel_of(notebook.run(0))
         running = panel.get_by_role("option").filter(has_text="Running")
-        expect(running).to_contain_text("cell 3", timeout=SLOW)
+        expect(running).to_contain_text("cell-3", timeout=SLOW)
         first = running.inner_text()
         expect(running).not_to_have_text(first, timeout=SLOW)
         check_accessibility(notebook)
