@@ -147,10 +147,14 @@ class _Driving:
             plan = replace(plan, cacheable=asks.kept, watched=frozenset(asks.of))
         self._prepared = replace(run.prepared, plan=plan)
         for decision in decisions:
-            task = recording.tasks[decision.cell]
+            task, record = recording.tasks[decision.cell], made.get(decision.cell)
             if decision.use is not Use.REUSE and task.state_type.is_terminal:
                 note = Note(decision.cell, StateName.RESUMING, decision.reason)
-                recording.reschedule(note)
+                serves = record is not None and record.outcome is not None
+                recording.reschedule(note, void=serves and decision.use is Use.RUN)
+            if record is not None and _is_restored(decision, record, task):
+                note = Note(decision.cell, StateName.COMPLETED, decision.reason)
+                recording.restore(note, known[decision.cell])
         request = DriveRequest(
             spec=_session_spec(run, self._session),
             counts=run.prepared.counts,
@@ -311,6 +315,12 @@ class _Driving:
             reasons,
             {} if driver.values is None else driver.values.fingerprints,
         )
+
+
+def _is_restored(decision: Decision, record: Made, task: TaskRun) -> bool:
+    """Whether a task that did not end well the last time has an outcome of this run's own."""
+    own = decision.use is Use.REUSE and not (record.cached or record.present)
+    return own and task.state_type is not StateType.COMPLETED
 
 
 def wishes_of(request: RunRequest, run: Mapping[int, str] | None = None) -> Wishes:

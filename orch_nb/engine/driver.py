@@ -154,7 +154,11 @@ class Driver:
         self._core = Core(plan)
         self._cores = count_cores()
         self._stand_ins = StandIns(plan.graph.nodes, AMBIENT)
-        self._outcomes: dict[int, Outcome] = dict(request.known)
+        self._known = {
+            cell: _recounted(outcome, request.counts[cell])
+            for cell, outcome in request.known.items()
+        }
+        self._outcomes: dict[int, Outcome] = dict(self._known)
         self._where: dict[int, str] = {}
         self._jobs: dict[int, Job] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -174,7 +178,7 @@ class Driver:
         """
         self._over = asyncio.Event()
         self._recording.set_run_state(StateName.RUNNING)
-        for cell, outcome in self._request.known.items():
+        for cell, outcome in self._known.items():
             self._output.started(cell, self._request.counts[cell])
             self._output.ended(cell, outcome)
         try:
@@ -337,7 +341,9 @@ class Driver:
                 self._questions.ask(self._core.buffer.slot(cell).node.cell)
             case Idle():
                 self._questions.idle()
-            case Replan():
+            case Replan(cell, _reason, apply):
+                if not apply:
+                    self._recording.take_back(cell)
                 self.replan = command
                 self._over.set()
             case Finish():
@@ -356,7 +362,8 @@ class Driver:
         if recalled is not None:
             self._where[job.cell] = ""
             self._output.started(job.cell, job.count)
-            again = replace(recalled, cell=job.cell, attempt=job.attempt, cached=True)
+            found = _recounted(recalled, job.count)
+            again = replace(found, cell=job.cell, attempt=job.attempt, cached=True)
             self._loop.call_soon(self._done, again)
             return
         self._jobs[job.cell] = job
@@ -455,3 +462,13 @@ class Driver:
 
 def _gate(in_order: bool) -> Gate:
     return Gate.IN_ORDER if in_order else Gate.OPEN
+
+
+def _recounted(outcome: Outcome, count: int) -> Outcome:
+    """An outcome from before, as a cell of this execution count shows it: the cell may have
+    moved since."""
+    outputs = tuple(
+        {**output, "execution_count": count} if "execution_count" in output else output
+        for output in outcome.outputs
+    )
+    return replace(outcome, outputs=outputs)

@@ -121,15 +121,30 @@ class Recording:
             self._results.append(self._result(task, outcome))
             self._note_cache(outcome)
         elif note.state is StateName.RESUMING and void:
-            self.flush()  # its result is recorded before it is taken back
             self._void.append(task.id)
         self._changes.append(TaskChange(task, old.state_name))
         self.tell(TaskChanged(task))
 
-    def reschedule(self, note: Note) -> None:
+    def reschedule(self, note: Note, *, void: bool = False) -> None:
         """Record that a cell which had ended is to run in this attempt; what it made before
-        may still serve when its recipe comes back."""
-        self.note(note, None, "", void=False)
+        may still serve when its recipe comes back, unless it is ``void``."""
+        self.note(note, None, "", void=void)
+
+    def take_back(self, cell: int) -> None:
+        """Record that what a cell made serves for nothing, with whatever is recorded next."""
+        self._void.append(self.tasks[cell].id)
+
+    def restore(self, note: Note, outcome: Outcome) -> None:
+        """Record that a task whose last attempt did not end well has an earlier outcome that
+        serves after all; ``note`` has the state that it enters and why."""
+        if self.tasks[note.cell].state_type.is_terminal:
+            self.reschedule(replace(note, state=StateName.RESUMING))
+        old = self.tasks[note.cell]
+        task = replace(old, state_name=note.state, state_message=note.message)
+        task = replace(task, end_time=self.clock(), seconds=outcome.seconds)
+        self.tasks[note.cell] = task
+        self._changes.append(TaskChange(task, old.state_name))
+        self.tell(TaskChanged(task))
 
     def next_attempt(self) -> None:
         """The states that follow are those of the run's next attempt."""
@@ -187,9 +202,10 @@ class Recording:
         epoch = self.run.epoch
 
         def write(transaction: Transaction, kept: Sequence[ResultRecord]) -> None:
-            transaction.void_results(void, "made from inputs that were not final")
             for result in kept:
                 transaction.record_result(result, epoch=epoch)
+            # In one transaction with what proved it wrong: none is seen without the other.
+            transaction.void_results(void, "made from inputs that were not final")
             for change in changes:
                 transaction.set_task_states([change], epoch=epoch, by=_BY)
             transaction.append_logs(logs)

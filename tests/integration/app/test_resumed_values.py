@@ -397,3 +397,19 @@ def test_files_are_written_again_when_a_parameter_comes_back(case: Case, tmp_pat
     _, ran, _ = case.resume(second, parameters=collect_parameters(texts=[("year", "2024")]))
     assert (tmp_path / "out.txt").read_text() == "4048"
     assert set(ran) == {2, 4, 5}, "the outcome of `double` then serves, the file does not"
+
+
+def test_an_edit_that_is_taken_back_leaves_the_earlier_outcome(case: Case) -> None:
+    cells = ("%%task make\nmade = 1\nprint(made)", "%%task use\nprint(made + 1)")
+    first, _, _ = case.run(*cells)
+    case.write(cells[0].replace("1\n", "1 / 0\n"), cells[1])
+    second, ran, _ = case.resume(first, tasks=("use",))
+    assert second.run.state_name is StateName.FAILED
+    assert ran == [1]
+    case.write(*cells)
+    third, ran, _ = case.resume(second)
+    assert third.run.state_name is StateName.COMPLETED
+    assert ran == []
+    assert [task.state_name for task in third.tasks] == [StateName.COMPLETED] * 2
+    assert [task.error_name for task in third.tasks] == [None, None]
+    assert outputs(third.document) == outputs(first.document)

@@ -1,4 +1,4 @@
-"""What a resume runs and what it reuses: tables, and chance against a slow and obvious reference."""
+"""What a resume runs and what it reuses: tables, and chance against an obvious reference."""
 
 from __future__ import annotations
 
