@@ -60,9 +60,14 @@ if (process.argv.includes('--tests')) {
   }
   await mkdir(new URL('../orch_nb/panel/built/', import.meta.url), { recursive: true });
   await writeFile(new URL(PANEL, import.meta.url), code);
-  const notices = await readFile(new URL('LICENSES.txt', import.meta.url), 'utf8').catch(() => '');
-  if (notices) {
-    await writeFile(new URL('../orch_nb/panel/built/LICENSES.txt', import.meta.url), notices);
-  }
+  const notices = await Promise.all(
+    ['preact', '@preact/signals', '@preact/signals-core'].map(
+      async (name) => `${name}
+
+${await readFile(`node_modules/${name}/LICENSE`, 'utf8')}`,
+    ),
+  );
+  await writeFile(new URL('../orch_nb/panel/built/LICENSES.txt', import.meta.url), notices.join('
+'));
   console.log(`views.js: ${code.length} bytes, ${gzipSync(code).length} compressed`);
 }
