@@ -62,12 +62,10 @@ if (process.argv.includes('--tests')) {
   await writeFile(new URL(PANEL, import.meta.url), code);
   const notices = await Promise.all(
     ['preact', '@preact/signals', '@preact/signals-core'].map(
-      async (name) => `${name}
-
-${await readFile(`node_modules/${name}/LICENSE`, 'utf8')}`,
+      async (name) => `${name}\n\n${await readFile(`node_modules/${name}/LICENSE`, 'utf8')}`,
     ),
   );
-  await writeFile(new URL('../orch_nb/panel/built/LICENSES.txt', import.meta.url), notices.join('
-'));
+  const licenses = new URL('../orch_nb/panel/built/LICENSES.txt', import.meta.url);
+  await writeFile(licenses, notices.join('\n'));
   console.log(`views.js: ${code.length} bytes, ${gzipSync(code).length} compressed`);
 }
