@@ -8,17 +8,16 @@ from datetime import datetime
 
 from orch_nb.app.abandoned import crash_run
 from orch_nb.errors import NotFoundError, TransitionError
-from orch_nb.model import FlowRun, FlowRunId
-from orch_nb.schedules.deployment import OnCrash
+from orch_nb.model import FlowRun
+from orch_nb.schedules.deployment import DeployedRun, OnCrash
 from orch_nb.states import StateType
 from orch_nb.store import Lease, LeaseObserver, Store, is_gone, new_holder
-from orch_nb.store.deployment_rows import ENDED
 from orch_nb.store.deployments import get_version
 from orch_nb.store.queueing import (
     deployed_run_of,
+    end_taken,
     reclaim_unbegun,
     requeue_crashed,
-    set_phase,
 )
 
 LEASE = 30.0  # seconds without a sign of life after which a run's process is taken for lost
@@ -44,29 +43,30 @@ class CrashWatch:
         return tuple(settle_lost(self._store, lease, now) for lease in lost)
 
 
-def settle_lost(store: Store, lease: Lease, now: datetime) -> FlowRun:
+def settle_lost(
+    store: Store, lease: Lease, now: datetime, given: DeployedRun | None = None
+) -> FlowRun:
     """Record the run of a lost process as crashed, and queue it again if its deployment says so.
 
-    One of which nothing had begun just goes back to the queue.
+    One of which nothing had begun just goes back to the queue. ``given`` is what the run was given
+    when it was taken, where that is known.
     """
     run = store.get_run(lease.resource.removeprefix(_RUNS))
-    given = deployed_run_of(store, run.id)
+    given = given or deployed_run_of(store, run.id)
     if given is not None and run.state_type is StateType.PENDING and not store.task_runs(run.id):
         with contextlib.suppress(TransitionError):  # another observer was faster
             store.write(lambda t: reclaim_unbegun(t, run, lease, new_holder(), _UNBEGUN))
         return store.get_run(run.id)
     run = crash_run(store, lease)
     _log.warning("run %s: %s", run.name, run.state_message)
-    settle_crashed(store, run.id, now)
+    if given is not None:
+        settle_ended(store, given, now)
     return run
 
 
-def settle_crashed(store: Store, run_id: FlowRunId, now: datetime) -> None:
+def settle_ended(store: Store, given: DeployedRun, now: datetime) -> None:
     """What follows when a deployment's run was found to be crashed, or has ended otherwise."""
-    given = deployed_run_of(store, run_id)
-    if given is None:
-        return
-    run = store.get_run(run_id)
+    run = store.get_run(given.flow_run_id)
     resumes = False
     if run.state_type is StateType.CRASHED:
         try:
@@ -74,6 +74,6 @@ def settle_crashed(store: Store, run_id: FlowRunId, now: datetime) -> None:
             resumes = spec.on_crash is OnCrash.RESUME
         except NotFoundError:  # the deployment is gone
             resumes = False
-    if resumes and store.write(lambda t: requeue_crashed(t, run_id, now, MOST_RESUMES)):
+    if resumes and store.write(lambda t: requeue_crashed(t, given, now, MOST_RESUMES)):
         return
-    store.write(lambda t: set_phase(t, run_id, ENDED))
+    store.write(lambda t: end_taken(t, given))

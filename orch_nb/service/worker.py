@@ -11,7 +11,7 @@ from typing import Protocol
 
 from orch_nb.errors import StaleClaimError
 from orch_nb.model import FlowRun, FlowRunId
-from orch_nb.service.crashes import settle_crashed, settle_lost
+from orch_nb.service.crashes import settle_ended, settle_lost
 from orch_nb.service.presence import Presence
 from orch_nb.store import Store, Transaction, new_holder
 from orch_nb.store.queueing import TakenRun, next_waiting, put_back, take_due
@@ -145,11 +145,12 @@ class Worker:
             words = started.process.last_words()
             if code or words:
                 _log.warning("run %s: exit code %d %s", started.taken.run.name, code, words)
+            given = started.taken.given
             for lease in self._store.leases(f"run/{run_id}"):
-                settle_lost(self._store, lease, now)
+                settle_lost(self._store, lease, now, given)
                 break
             else:
-                settle_crashed(self._store, run_id, now)
+                settle_ended(self._store, given, now)
 
     def _beat(self, monotonic: float) -> None:
         """Speak for processes that come up; once they hold their claims they do it themselves."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
 from orch_nb.errors import StaleClaimError
 from orch_nb.model import FlowRun, FlowRunId
@@ -249,15 +249,31 @@ def sweep_ended(transaction: Transaction) -> int:
     return len(ended)
 
 
-def requeue_crashed(transaction: Transaction, run_id: FlowRunId, now: datetime, most: int) -> bool:
-    """Put a crashed run into the queue to be gone on with, at most ``most`` times in all."""
-    given = DEPLOYED_RUNS.c
+def requeue_crashed(transaction: Transaction, seen: DeployedRun, now: datetime, most: int) -> bool:
+    """Put a crashed run into the queue to be gone on with, at most ``most`` times in all.
+
+    Several observers may find the same crash: the first does it, the others change nothing.
+    """
     done = transaction.connection.execute(
         update(DEPLOYED_RUNS)
-        .where(given.flow_run_id == run_id, given.phase != WAITING, given.resumed < most)
-        .values(phase=WAITING, due=micros(now), resumed=given.resumed + 1, deadline=None)
+        .where(*_is_as(seen), DEPLOYED_RUNS.c.resumed < most)
+        .values(phase=WAITING, due=micros(now), resumed=seen.resumed + 1, deadline=None)
     )
     return done.rowcount == 1
+
+
+def end_taken(transaction: Transaction, seen: DeployedRun) -> None:
+    """Note that a taken run has ended, unless it was put into the queue again since ``seen``."""
+    transaction.connection.execute(update(DEPLOYED_RUNS).where(*_is_as(seen)).values(phase=ENDED))
+
+
+def _is_as(seen: DeployedRun) -> tuple[ColumnElement[bool], ...]:
+    given = DEPLOYED_RUNS.c
+    return (
+        given.flow_run_id == seen.flow_run_id,
+        given.phase == TAKEN,
+        given.resumed == seen.resumed,
+    )
 
 
 def has_open_runs(store: Store) -> bool:

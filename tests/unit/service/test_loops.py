@@ -12,7 +12,7 @@ from orch_nb.app.deployed import output_folder
 from orch_nb.app.records import cancel
 from orch_nb.schedules import CatchUp, Policy
 from orch_nb.schedules.deployment import OnCrash
-from orch_nb.service.crashes import CrashWatch
+from orch_nb.service.crashes import CrashWatch, settle_ended
 from orch_nb.service.presence import Presence
 from orch_nb.service.retention import delete_expired
 from orch_nb.service.scheduler import Scheduler
@@ -126,6 +126,7 @@ def test_a_run_that_is_silent_for_too_long_has_crashed(
     assert watch.look(TICK, 58.0) == ()
     (crashed,) = watch.look(TICK, 59.5)
     assert crashed.state_name is StateName.CRASHED
+    settle_ended(store, taken.given, TICK)  # a second observer of the same crash
     again = take_one(store, "another")
     assert [t.resumes for t in again] == ([True] if on_crash is OnCrash.RESUME else [])
 

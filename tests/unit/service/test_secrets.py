@@ -53,7 +53,7 @@ def test_an_env_file_may_name_secrets(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @given(
     secret=st.text(min_size=4, max_size=30).filter(
-        lambda text: text.isprintable() and text.strip("*")
+        lambda text: text.isprintable() and "*" not in text
     ),
     before=st.text(max_size=20),
     after=st.text(max_size=20),
@@ -72,9 +72,7 @@ def test_no_spelling_of_a_secret_is_left(secret: str, before: str, after: str) -
             1, 1, outputs=({"output_type": "stream", "text": before + spelling + after},)
         )
         found = redactor.value(Done(outcome))
-        assert secret not in json.dumps(found.outcome.outputs, ensure_ascii=False) or secret in (
-            before + "***" + after
-        )
+        assert spelling not in found.outcome.outputs[0]["text"]
     said = redactor.value(Said(1, 20, "log", f"using {secret}", 0.0))
     assert (said.text, said.level) == ("using ***", 20)
 
