@@ -87,10 +87,13 @@ def _task_named(store: Store, run: FlowRun, task: str) -> str:
     return task
 
 
-def cancel(called: str) -> FlowRun:
+def cancel(
+    called: str, *, by: str = "the command line", patience: float = _LONGEST_CANCEL
+) -> FlowRun:
     """Ask a run's driver to cancel it. A run whose driver is gone is marked as crashed.
 
-    Returns the run as it is a moment later; a run that has ended is returned as it is.
+    ``patience`` is how many seconds to wait for its end. Returns the run as it is then; a run that
+    has ended is returned as it is.
     """
     with open_store() as store:
         run = settle_run(store, store.get_run(called))
@@ -100,8 +103,8 @@ def cancel(called: str) -> FlowRun:
             return end_suspended(store, run)
         if cancel_waiting(store, run.id, "cancelled before it began"):
             return store.get_run(run.id)
-        store.write(lambda t: t.request_cancel(run.id, by="the command line"))
-        deadline = time.monotonic() + _LONGEST_CANCEL
+        store.write(lambda t: t.request_cancel(run.id, by=by))
+        deadline = time.monotonic() + patience
         while not run.state_type.is_terminal and time.monotonic() < deadline:
             time.sleep(_POLL)
             run = settle_run(store, store.get_run(run.id))

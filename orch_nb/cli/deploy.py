@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from orch_nb.cli.deployment import deployment_record, show_times
+from orch_nb.cli.deployment import show_times
 from orch_nb.cli.duration_option import DURATION
 from orch_nb.cli.flow_options import add_flow_options, take_flow_options
 from orch_nb.cli.parameter_options import add_parameter_options, take_parameters
@@ -110,6 +110,7 @@ def deploy(ascii_only: bool, as_json: bool, trial: bool, **values: Any) -> None:
     A deployment keeps the notebook as it is now. `orch-nb start` runs it.
     """
     from orch_nb.app import deploying
+    from orch_nb.app.deployment_json import deployment_record
 
     request, token = build_deploy_request(values)
     if trial:

@@ -13,11 +13,10 @@ from orch_nb.cli.records import format_time, print_json, run_record
 from orch_nb.cli.runs import Page, ascii_option, json_option
 from orch_nb.cli.text import escape_text, near_path, one_line, pad_text
 from orch_nb.durations import format_duration, show_duration
-from orch_nb.model import Json
 
 if TYPE_CHECKING:
     from orch_nb.app.deploying import DeploymentDetails
-    from orch_nb.schedules.deployment import Deployment, DeploymentVersion, Tick
+    from orch_nb.schedules.deployment import Deployment
 
 _NAMES = 28  # columns
 _SHOWN = 5  # next times
@@ -29,6 +28,7 @@ _SHOWN = 5  # next times
 def deployments(ascii_only: bool, as_json: bool) -> None:
     """List deployments, by name."""
     from orch_nb.app import deploying
+    from orch_nb.app.deployment_json import deployment_record
 
     found = deploying.deployments()
     if as_json:
@@ -85,10 +85,11 @@ def deployment() -> None:
 def show(name: str, ascii_only: bool, as_json: bool) -> None:
     """Show a deployment: when it runs, with what, and what became of its last ticks."""
     from orch_nb.app import deploying
+    from orch_nb.app.deployment_json import details_record
 
     details = deploying.deployment_details(name)
     if as_json:
-        print_json(_details_record(details))
+        print_json(details_record(details))
         return
     page = Page(ascii_only)
     found = details.deployment
@@ -134,10 +135,11 @@ def delete(name: str, as_json: bool) -> None:
 def history(name: str, as_json: bool) -> None:
     """List a deployment's versions, the newest first."""
     from orch_nb.app import deploying
+    from orch_nb.app.deployment_json import version_record
 
     found, versions = deploying.deployment_history(name)
     if as_json:
-        print_json([_version_record(version, found) for version in versions])
+        print_json([version_record(version, found) for version in versions])
         return
     page = Page(False)
     for version in versions:
@@ -189,6 +191,8 @@ def _change(action: str, *arguments: object) -> Deployment:
 
 
 def _say(found: Deployment, words: str, as_json: bool) -> None:
+    from orch_nb.app.deployment_json import deployment_record
+
     if as_json:
         print_json(deployment_record(found))
     else:
@@ -232,54 +236,6 @@ def _rows(details: DeploymentDetails) -> dict[str, str]:
         "tags": " ".join(f"#{tag}" for tag in spec.tags),
     }
     return {label: escape_text(words, 300) for label, words in rows.items() if words}
-
-
-def deployment_record(found: Deployment) -> dict[str, Json]:
-    """A deployment as JSON."""
-    from orch_nb.app import deploying
-
-    times = deploying.upcoming_of(found, datetime.now(UTC), _SHOWN)
-    return {
-        "id": found.id,
-        "name": found.name,
-        "version": found.version,
-        "paused": found.paused,
-        "next_times": [format_time(time) for time in times],
-        **found.spec.to_json(),
-        "files": [file.path for file in found.files],
-    }
-
-
-def _details_record(details: DeploymentDetails) -> dict[str, Json]:
-    return {
-        **deployment_record(details.deployment),
-        "runs": [run_record(run) for run in details.runs],
-        "ticks": [_tick_record(tick) for tick in details.ticks],
-        "rules": [{"states": list(r.states), "target": r.target} for r in details.rules],
-        "triggers": [{"kind": t.kind, **_shown(t.spec)} for t in details.triggers],
-    }
-
-
-def _shown(spec: Any) -> dict[str, Json]:
-    return {name: value for name, value in spec.items() if name != "token_hash"}
-
-
-def _tick_record(tick: Tick) -> dict[str, Json]:
-    return {
-        "scheduled_time": format_time(tick.scheduled_time),
-        "run": tick.flow_run_id,
-        "reason": tick.reason,
-    }
-
-
-def _version_record(version: DeploymentVersion, found: Deployment) -> dict[str, Json]:
-    return {
-        "version": version.version,
-        "current": version.version == found.version,
-        "created": format_time(version.created),
-        **version.spec.to_json(),
-        "files": [file.path for file in version.files],
-    }
 
 
 def _local(time: datetime, found: Deployment) -> str:

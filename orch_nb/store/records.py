@@ -29,6 +29,7 @@ class RunQuery:
     state_types: tuple[StateType, ...] = ()
     state_names: tuple[StateName, ...] = ()
     flow: str | None = None
+    notebook: str | None = None
     tag: str | None = None
     since: datetime | None = None
     until: datetime | None = None

@@ -54,6 +54,9 @@ def open_store(url: str | None = None) -> Store:
     used, both in words.
     """
     place = find_places().store_url if url is None else store_url(url)
+    kept = _KEPT.get(place)
+    if kept is not None and kept.is_ours:
+        return kept
     database = open_database(place, durable=wants_durability())
     try:
         notices = patiently(lambda: make_current(database), database.where)
@@ -61,6 +64,19 @@ def open_store(url: str | None = None) -> Store:
         database.engine.dispose()
         raise
     return Store(database, database.notices + notices)
+
+
+_KEPT: dict[str, Store] = {}  # by URL
+
+
+def keep_store_open(url: str | None = None) -> Store:
+    """Open the store once for all of this process, which is to use it for long: until
+    ``close_for_good``, ``open_store`` gives this one, and closing it does nothing.
+    """
+    place = find_places().store_url if url is None else store_url(url)
+    store = open_store(place)
+    store.kept = True
+    return _KEPT.setdefault(place, store)
 
 
 class Store:
@@ -74,6 +90,12 @@ class Store:
         self._database = database
         self._committer = Committer(database)
         self._process = os.getpid()
+        self.kept = False  # see keep_store_open
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process opened it."""
+        return self._process == os.getpid()
 
     @property
     def where(self) -> str:
@@ -86,7 +108,18 @@ class Store:
         return self._database.backend
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, unless others of this process go on with it."""
+        if not self.kept:
+            self._dispose()
+
+    def close_for_good(self) -> None:
+        """Close a store that was kept open."""
+        for place in [place for place, store in _KEPT.items() if store is self]:
+            del _KEPT[place]
+        self.kept = False
+        self._dispose()
+
+    def _dispose(self) -> None:
         self._committer.close()
         self._database.engine.dispose()
 
@@ -187,6 +220,8 @@ class Store:
             statement = statement.where(runs.state_name.in_([s.value for s in query.state_names]))
         if query.flow is not None:
             statement = statement.where(runs.flow == query.flow)
+        if query.notebook is not None:
+            statement = statement.where(runs.notebook == rows.text(query.notebook))
         if query.tag is not None:
             statement = statement.join(RUN_TAGS, RUN_TAGS.c.flow_run_id == runs.id)
             statement = statement.where(RUN_TAGS.c.tag == query.tag)

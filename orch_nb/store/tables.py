@@ -132,6 +132,7 @@ STATE_HISTORY = Table(
     Column("attempt", Integer, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Index(None, "flow_run_id", "id"),
+    sqlite_autoincrement=True,  # "what happened after id" must not skip either
 )
 
 LOGS = Table(

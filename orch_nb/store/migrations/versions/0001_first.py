@@ -188,6 +188,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_state_history")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         op.f("ix_state_history_flow_run_id_id"),
