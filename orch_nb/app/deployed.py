@@ -24,7 +24,8 @@ from orch_nb.states import StateName, StateType
 from orch_nb.store import Store, Transaction, new_holder, open_store
 from orch_nb.store.deployment_rows import ENDED
 from orch_nb.store.deployments import get_version
-from orch_nb.store.queueing import deployed_run_of, hand_over, set_phase
+from orch_nb.store.queue_reading import deployed_run_of
+from orch_nb.store.queueing import hand_over, set_phase
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 

@@ -36,7 +36,8 @@ from orch_nb.store import Store, Transaction, new_flow_run_id, open_store
 from orch_nb.store import deployments as stored
 from orch_nb.store.enqueueing import enqueue, find_by_key, scheduled_run
 from orch_nb.store.notices import NotifyRule, list_rules, set_rules
-from orch_nb.store.queueing import drop_waiting, runs_of_deployment, waiting_runs_of
+from orch_nb.store.queue_reading import runs_of_deployment, waiting_runs_of
+from orch_nb.store.queueing import drop_waiting
 from orch_nb.store.ticking import first_cursors
 from orch_nb.store.trigger_rows import Trigger, list_triggers, set_triggers
 

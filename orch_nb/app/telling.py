@@ -15,7 +15,7 @@ from orch_nb.notebook.secret_text import secret_name
 from orch_nb.states import StateName, StateType
 from orch_nb.store import Store
 from orch_nb.store.notices import NotifyRule
-from orch_nb.store.queueing import deployed_run_of
+from orch_nb.store.queue_reading import deployed_run_of
 
 __all__ = [
     "Message",

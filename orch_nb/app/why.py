@@ -17,7 +17,7 @@ from orch_nb.states import StateName, StateType
 from orch_nb.store import Store, is_gone, open_store
 from orch_nb.store.deployments import get_version
 from orch_nb.store.notices import list_notifications
-from orch_nb.store.queueing import active_runs, deployed_run_of, queued_runs
+from orch_nb.store.queue_reading import active_runs, deployed_run_of, queued_runs
 from orch_nb.store.statistics import typical_seconds
 from orch_nb.store.workers import list_workers
 

@@ -13,12 +13,8 @@ from orch_nb.schedules.deployment import DeployedRun, OnCrash
 from orch_nb.states import StateType
 from orch_nb.store import Lease, LeaseObserver, Store, is_gone, new_holder
 from orch_nb.store.deployments import get_version
-from orch_nb.store.queueing import (
-    deployed_run_of,
-    end_taken,
-    reclaim_unbegun,
-    requeue_crashed,
-)
+from orch_nb.store.queue_reading import deployed_run_of
+from orch_nb.store.queueing import end_taken, reclaim_unbegun, requeue_crashed
 
 LEASE = 30.0  # seconds without a sign of life after which a run's process is taken for lost
 MOST_RESUMES = 3

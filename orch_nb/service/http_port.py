@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from orch_nb.errors import OrchError, StoreError
 from orch_nb.service.triggers import start_by_token
 from orch_nb.store import Store
-from orch_nb.store.queueing import queue_lengths
+from orch_nb.store.queue_reading import queue_lengths
 
 HOST = "127.0.0.1"
 _LARGEST_BODY = 1 << 20

@@ -13,7 +13,7 @@ from orch_nb.model import FlowRun
 from orch_nb.places import find_places
 from orch_nb.store import Store, Transaction
 from orch_nb.store.deployments import list_deployments
-from orch_nb.store.queueing import ended_before
+from orch_nb.store.queue_reading import ended_before
 
 
 def delete_expired(store: Store, now: datetime) -> int:

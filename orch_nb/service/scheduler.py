@@ -10,7 +10,8 @@ from orch_nb.service.crashes import LEASE, CrashWatch
 from orch_nb.service.presence import Presence
 from orch_nb.service.retention import delete_expired
 from orch_nb.store import Store
-from orch_nb.store.queueing import drop_overdue, has_open_runs, mark_late, sweep_ended
+from orch_nb.store.queue_reading import has_open_runs
+from orch_nb.store.queueing import drop_overdue, mark_late, sweep_ended
 from orch_nb.store.ticking import LEAD, fire_due, next_due
 
 LATE_AFTER = 15.0  # seconds past its time that a run may take to start

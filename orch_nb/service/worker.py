@@ -14,7 +14,8 @@ from orch_nb.model import FlowRun, FlowRunId
 from orch_nb.service.crashes import settle_ended, settle_lost
 from orch_nb.service.presence import Presence
 from orch_nb.store import Store, Transaction, new_holder
-from orch_nb.store.queueing import TakenRun, next_waiting, put_back, take_due
+from orch_nb.store.queue_reading import next_waiting
+from orch_nb.store.queueing import TakenRun, put_back, take_due
 
 LONGEST_WAIT = 0.5  # seconds between looks at the queue
 _SHORTEST_WAIT = 0.005

@@ -18,7 +18,7 @@ from orch_nb.service.worker import Worker
 from orch_nb.states import StateType
 from orch_nb.store import open_store
 from orch_nb.store.deployment_tables import TICKS
-from orch_nb.store.queueing import has_open_runs
+from orch_nb.store.queue_reading import has_open_runs
 from orch_nb.store.tables import FLOW_RUNS, LEASES
 from tests.integration.service.conftest import save_plain
 from tests.integration.service.noop_runs import NoopLauncher

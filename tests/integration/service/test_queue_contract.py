@@ -24,15 +24,13 @@ from orch_nb.store.deployments import (
     set_paused,
     use_version,
 )
+from orch_nb.store.queue_reading import active_runs, deployed_run_of, queued_runs
 from orch_nb.store.queueing import (
     TakenRun,
-    active_runs,
-    deployed_run_of,
     drop_overdue,
     hand_over,
     mark_late,
     put_back,
-    queued_runs,
     set_phase,
     take_due,
 )

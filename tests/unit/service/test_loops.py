@@ -19,7 +19,8 @@ from orch_nb.service.scheduler import Scheduler
 from orch_nb.service.worker import Worker
 from orch_nb.states import StateName
 from orch_nb.store import RunQuery, Store
-from orch_nb.store.queueing import TakenRun, queued_runs, take_due
+from orch_nb.store.queue_reading import queued_runs
+from orch_nb.store.queueing import TakenRun, take_due
 from orch_nb.store.workers import list_workers
 from tests.integration.service.conftest import HOURLY, START, Deploy
 from tests.integration.service.noop_runs import NoopLauncher
