@@ -1,14 +1,14 @@
 """orch_nb: run the notebook you already have as a flow.
 
 ``orch_nb.run_notebook(path, **params)`` runs a notebook and gives its state, outputs and values;
-``orch_nb.run`` tells a cell about the run it is in. In a notebook, ``%load_ext orch_nb`` brings the
-magics; in a script, ``import orch_nb`` gives just these two names.
+``orch_nb.run`` tells a cell about the run it is in. ``task`` and ``flow`` decorate plain functions.
+In a notebook, ``%load_ext orch_nb`` brings the magics.
 """
 
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["panel", "run", "run_notebook"]
+__all__ = ["flow", "panel", "run", "run_notebook", "task", "unmapped"]
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -41,6 +41,10 @@ def __getattr__(name: str) -> Any:
         from orch_nb.app.calling import run_notebook
 
         return run_notebook
+    if name in ("flow", "task", "unmapped"):
+        from orch_nb import decorators
+
+        return getattr(decorators, name)
     if name == "panel":
         import importlib
 

@@ -18,6 +18,7 @@
     │   └── StaleClaimError   the run was taken over: this process may not write to it any more
     ├── SessionError          the process that runs the cells could not be started, or was lost
     └── FlowError             a flow that was started in a kernel did not end well
+        └── TaskError         a task of a dynamic flow has no value: it failed, or was not run
 """
 
 from __future__ import annotations
@@ -140,3 +141,7 @@ class SessionError(OrchError):
 
 class FlowError(OrchError):
     """A flow that was started in a kernel did not end well."""
+
+
+class TaskError(FlowError):
+    """A task of a dynamic flow has no value: it failed, was not reached, or was cancelled."""

@@ -2,6 +2,7 @@
 
 from orch_nb.app.answering import OpenQuestion, answer, is_suspended, open_questions
 from orch_nb.app.explaining import Explanation, explain
+from orch_nb.app.function_flows import is_function_flow, resume_functions
 from orch_nb.app.machine import Check, doctor, where
 from orch_nb.app.records import RunDetails, cancel, logs, runs, show
 from orch_nb.app.requests import Control, RunRequest, RunResult
@@ -27,11 +28,13 @@ __all__ = [
     "cancel",
     "doctor",
     "explain",
+    "is_function_flow",
     "is_suspended",
     "logs",
     "open_questions",
     "plan_resume",
     "resume",
+    "resume_functions",
     "run",
     "runs",
     "show",

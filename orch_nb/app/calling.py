@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from orch_nb.app.requests import Control, RunRequest, RunResult
+from orch_nb.app.resuming import ResumeRequest, resume
 from orch_nb.app.running import run
+from orch_nb.app.subflows import cancelled_with_parent, left_run
 from orch_nb.errors import NotFoundError
 from orch_nb.execution.outputs import Output
 from orch_nb.model import FlowRun, TaskRun
@@ -84,19 +86,35 @@ def run_notebook(
     ``max_workers``, ``cells`` …). A failed run is returned, not raised: look at ``state``.
     Raises InputError when the notebook or a parameter can't be used. An interrupt cancels the
     run, a second one kills it; then KeyboardInterrupt is raised.
+
+    In a flow it is a subflow: its run is told with its parent's, cancelled with it, and gone on
+    with when its parent is resumed.
     """
     given = tuple(
         GivenParameter(name, value, ParameterSource.CALL) for name, value in params.items()
     )
-    request = RunRequest(
-        str(path),
-        None if output is None else str(output),
-        parameters=given,
-        options=options or {},
-        collect=Collect.VALUES,
-    )
     control = Control()
-    result = run(request, control=control)
+    with cancelled_with_parent(control) as parent:
+        left = left_run(parent, path, params)
+        if left is None:
+            request = RunRequest(
+                str(path),
+                None if output is None else str(output),
+                parameters=given,
+                options=options or {},
+                collect=Collect.VALUES,
+                parent_run=parent,
+            )
+            result = run(request, control=control)
+        else:
+            again = ResumeRequest(
+                left,
+                options=options or {},
+                output=None if output is None else str(output),
+                collect=Collect.VALUES,
+                completed_too=True,
+            )
+            result = resume(again, control=control)
     if control.interrupted:
         raise KeyboardInterrupt
     return NotebookRun(

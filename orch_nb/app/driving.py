@@ -394,6 +394,7 @@ def _session_spec(run: ClaimedRun, session: Session) -> SessionSpec:
             "name": record.name,
             "flow": record.flow,
             "parameters": dict(record.parameters),
+            "attempt": record.attempt,
             "data_interval": _interval(run.request),
         },
         environment={

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ class RunDetails:
     tasks: tuple[TaskRun, ...]
     history: tuple[StateChange, ...]
     files: tuple[str, ...] = ()
+    parent: FlowRun | None = None  # the run that started it
+    children: tuple[FlowRun, ...] = ()  # those that it started, oldest first
 
 
 def runs(
@@ -51,7 +54,18 @@ def show(called: str) -> RunDetails:
     """One run, by name or id. Raises NotFoundError."""
     with open_store() as store:
         run = settle_run(store, store.get_run(called))
-        return RunDetails(run, store.task_runs(run.id), store.history(run.id))
+        children = tuple(settle_run(store, child) for child in store.child_runs(run.id))
+        parent = None
+        if run.parent_run is not None:
+            with contextlib.suppress(NotFoundError):  # it was cleaned away
+                parent = store.get_run(run.parent_run)
+        return RunDetails(
+            run,
+            store.task_runs(run.id),
+            store.history(run.id),
+            parent=parent,
+            children=children,
+        )
 
 
 def logs(

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from orch_nb.engine.driver import Driver
-from orch_nb.model import FlowRun, TaskRun
+from orch_nb.model import FlowRun, FlowRunId, TaskRun
 from orch_nb.notebook.binding import GivenParameter
 from orch_nb.options import FlowOptions
 from orch_nb.runners.base import Collect
@@ -35,6 +35,7 @@ class RunRequest:
     claimed: FlowRun | None = None  # a run that is recorded, and claimed by this process, already
     data_interval: tuple[datetime, datetime] | None = None
     secrets: tuple[str, ...] = ()  # texts that no output may show, beside the parameters' own
+    parent_run: FlowRunId | None = None  # the run that starts this one
 
     @staticmethod
     def option_names() -> frozenset[str]:

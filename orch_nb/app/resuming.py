@@ -33,6 +33,7 @@ from orch_nb.notebook.reader import read_notebook
 from orch_nb.notebook.syntax import check_syntax
 from orch_nb.places import find_places
 from orch_nb.results.location import Location, open_location
+from orch_nb.runners.base import Collect
 from orch_nb.runners.kernelspecs import KernelChoice, KernelMode
 from orch_nb.states import StateName, StateType
 from orch_nb.store import Store, StoreWriter, Transaction, new_holder, open_store
@@ -54,6 +55,8 @@ class ResumeRequest:
     options: Mapping[str, object] = field(default_factory=dict)
     output: str | None = None
     notebook: Notebook | None = None  # as it is now, where that is not in the run's own file
+    collect: Collect = Collect.NOTHING
+    completed_too: bool = False  # a completed run gives its values once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,7 @@ def _study(store: Store, request: ResumeRequest) -> _Case:
         report_mode=bool(run.request.get("report_mode")),
         tags=run.tags,
         name=run.name,
+        collect=request.collect,
     )
     notebook = request.notebook or read_notebook(run.notebook)
     check_syntax(notebook)
@@ -248,7 +252,7 @@ def _check_ended(run: FlowRun, request: ResumeRequest) -> None:
             f"run {run.name} is {run.state_name}: it has not ended",
             hint=f"orch-nb cancel {run.name}  ends it",
         )
-    asked = request.tasks or request.onward or request.parameters
+    asked = request.tasks or request.onward or request.parameters or request.completed_too
     if run.state_type is StateType.COMPLETED and not asked:
         raise InputError(
             f"run {run.name} is {run.state_name}: nothing is left to run",

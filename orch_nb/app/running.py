@@ -186,6 +186,7 @@ def make_flow_run(
         output=None if output is None else lasting_path(output),
         scheduled_time=datetime.now(UTC) if claimed is None else claimed.scheduled_time,
         epoch=0 if claimed is None else claimed.epoch,
+        parent_run=request.parent_run if claimed is None else claimed.parent_run,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orch_nb.cli.failure import DONE
-from orch_nb.cli.records import print_json
+from orch_nb.cli.records import print_json, run_record
 from orch_nb.cli.run import exit_code, follow_events, result_record
 from orch_nb.cli.runs import NAME_WIDTH, Page, ascii_option, json_option
 from orch_nb.cli.text import escape_text, one_line, pad_text
@@ -45,11 +45,31 @@ def resume(
     What is done is not done again, but for cells that were edited, and what depends on them.
     Exit codes: 0 done, 1 the run failed, 2 bad input, 130 cancelled.
     """
+    from orch_nb import app
     from orch_nb.app import ResumeRequest
     from orch_nb.notebook.binding import collect_parameters
 
+    if app.is_function_flow(run):
+        if onward or pairs or output or shown["plan_only"]:
+            raise click.UsageError(
+                f"run {run} is one of functions: --from, -p, -o and --plan are for notebooks"
+            )
+        _resume_functions(run, shown["ascii_only"], shown["as_json"])
     given = collect_parameters(texts=pairs)
     go_on(ResumeRequest(run, onward=onward, parameters=given, output=output), "resume", **shown)
+
+
+def _resume_functions(run: str, ascii_only: bool, as_json: bool) -> None:
+    from orch_nb import app
+
+    ended = app.resume_functions(run)
+    if as_json:
+        print_json(run_record(ended))
+    else:
+        why = f": {ended.state_message}" if ended.state_message else ""
+        words = f"{ended.name} is {ended.state_name}{why}"
+        Page(ascii_only).state(ended.state_name, escape_text(words, 400))
+    raise click.exceptions.Exit(exit_code(ended.state_type))
 
 
 @click.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -20,7 +21,7 @@ from orch_nb.cli.terminal import RunView, make_row, show_value
 from orch_nb.cli.text import escape_text, near_path, one_line, pad_text
 from orch_nb.durations import show_duration
 from orch_nb.model import FlowRun, StateChange, TaskRun
-from orch_nb.states import StateName
+from orch_nb.states import TYPE_OF, StateName, StateType
 
 ascii_option = click.option("--ascii", "ascii_only", is_flag=True, help="marks in ASCII")
 json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
@@ -104,12 +105,22 @@ def show(run: str, ascii_only: bool, as_json: bool) -> None:
                 "tasks": [task_record(task) for task in details.tasks],
                 "history": [change_record(change) for change in details.history],
                 "files": list(details.files),
+                "parent": None if details.parent is None else details.parent.name,
+                "children": [run_record(child) for child in details.children],
             }
         )
         return
     page = Page(ascii_only)
     _show_head(page, details.run)
-    _show_tasks(page, details.tasks)
+    if details.parent is not None:
+        page.text(f"  part of   {escape_text(details.parent.name, 80)} ({details.parent.flow})")
+    if details.run.request.get("kind") == "function":
+        _show_calls(page, details.tasks)
+    else:
+        _show_tasks(page, details.tasks)
+    for child in details.children:
+        words = f"subflow {child.flow} · {child.name} · {child.state_name}"
+        page.state(child.state_name, escape_text(words, 300))
     _show_history(page, details.run, details.history)
     if details.files:
         page.text("files   " + ", ".join(escape_text(path, 4096) for path in details.files))
@@ -159,6 +170,27 @@ def _show_tasks(page: Page, tasks: Sequence[TaskRun]) -> None:
     for task in tasks:
         row = make_row(view, task, 0.0)
         page.line(page.painter.row(row, 500, columns))
+
+
+def _show_calls(page: Page, tasks: Sequence[TaskRun]) -> None:
+    """Calls of functions and cells: those of a map in one line, and what failed of them."""
+    groups: dict[tuple[int, bool], list[TaskRun]] = {}
+    for task in tasks:
+        groups.setdefault((task.cell_number, task.map_index is not None), []).append(task)
+    for (_, mapped), calls in groups.items():
+        if mapped:
+            states = Counter(call.state_name for call in calls)
+            counts = ", ".join(f"{count:,} {state}" for state, count in states.items())
+            worst = max(states, key=lambda state: TYPE_OF[state] is not StateType.COMPLETED)
+            name = one_line(calls[0].name, NAME_WIDTH)
+            page.state(worst, f"{name}  {len(calls):,} items: {counts}")
+        for call in calls:
+            if mapped and call.state_type is StateType.COMPLETED:
+                continue
+            name = call.name if call.map_index is None else f"{call.name}[{call.map_index}]"
+            took = "" if call.seconds is None else show_duration(call.seconds)
+            parts = [one_line(name, NAME_WIDTH), took, escape_text(call.state_message, 200)]
+            page.state(call.state_name, ("  " if mapped else "") + "  ".join(filter(None, parts)))
 
 
 def _show_history(page: Page, run: FlowRun, history: Sequence[StateChange]) -> None:

@@ -17,6 +17,7 @@ class RunContext:
     flow: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     task: str = ""
+    attempt: int = 1
     data_interval: tuple[datetime, datetime] | None = None  # what a scheduled run is about, UTC
 
     def __bool__(self) -> bool:

@@ -174,6 +174,11 @@ def remove_leftovers(folder: Path) -> int:
     return removed
 
 
+def describe_frame(pickle_bytes: bytes) -> Manifest:
+    """The manifest of a value that is kept without a file of its own."""
+    return _describe(pickle_bytes, [])
+
+
 def _describe(pickle_bytes: bytes, raw: Sequence[memoryview]) -> Manifest:
     entries = []
     end = _ALIGNMENT + len(pickle_bytes)
