@@ -92,9 +92,10 @@ _OPTIONS = (
 
 def add_deploy_options(command: Command) -> Command:
     """Decorate a command with all that a deployment can be given."""
+    command = add_flow_options(add_parameter_options(command))
     for decorate in reversed(_OPTIONS):
         command = decorate(command)
-    return add_parameter_options(add_flow_options(command))
+    return command
 
 
 @click.command(no_args_is_help=True)
