@@ -74,16 +74,12 @@ def scheduler(port: int, no_port: bool) -> None:
 @click.command()
 @_pool
 @_limit
-@_port
-@_no_port
-def worker(pool: str, limit: int | None, port: int, no_port: bool) -> None:
-    """Run a worker alone; any number of them may share a store."""
+@click.option("--port", type=int, help="for health and metrics; 0: any [none]")
+def worker(pool: str, limit: int | None, port: int | None) -> None:
+    """Run a worker alone; any number of them may share a store, and a machine."""
     from orch_nb.service.daemon import ServiceOptions
 
-    options = ServiceOptions(
-        schedules=False, pool=pool, limit=limit, port=None if no_port else port
-    )
-    run_service(options)
+    run_service(ServiceOptions(schedules=False, pool=pool, limit=limit, port=port))
 
 
 @click.command()
