@@ -36,7 +36,14 @@ export function mount(node: HTMLElement, model: RunModel, host: Host = NOBODY): 
     </SharedContext>,
     root,
   );
+  // Jupyter would take arrows and letters for commands to its cells; Ctrl+S stays its own
+  const keep = (event: KeyboardEvent) => {
+    const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+    root.toggleAttribute('data-lm-suppress-shortcuts', plain);
+  };
+  addEventListener('keydown', keep, true);
   return () => {
+    removeEventListener('keydown', keep, true);
     clearInterval(timer);
     render(null, root);
     root.remove();

@@ -100,7 +100,7 @@ def _row(row: Row, total: float, view: RunView) -> str:
     took = "" if start is None or end is None else show_duration(end - start)
     name = row["name"] if "item" not in row else f"{row['name']} #{row['item']}"
     return (
-        f'<tr class="onb-still-{look.phase}">{_TD}{_sign(look.sign, look.role)} '
+        f'<tr class="onb-still-{look.phase}">{_TD}{_sign(look.sign, look.role)}&nbsp;'
         f"{escape(look.word)}</td>{_TD}<code><bdi>{escape(name)}</bdi></code></td>"
         f"{_TD}{row['cell']}</td>{_TD}{escape(took)}</td>"
         f'<td class="onb-still-track" style="width:35%">{_bar(row, total)}</td>'
