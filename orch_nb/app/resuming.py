@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -138,30 +139,35 @@ def resume(
     gone on with: one that has not ended, or is completed and no task of it was asked for.
     """
     tell = listener or _nobody
-    with open_store() as store, StoreWriter(store) as writer:
-        case = _study(store, request)
+    with open_store() as store, StoreWriter(store) as writer, contextlib.ExitStack() as stack:
+        started: list[Session] = []
+
+        def get_ready(kernel: KernelChoice, folder: str) -> None:
+            """Have the processes come up while the plan is made."""
+            session = sessions(kernel, folder)
+            stack.callback(session.close)
+            session.start()
+            started.append(session)
+
+        case = _study(store, request, get_ready)
         if case.request.output is not None:
             check_writable(case.request.output)
         record = writer.submit(lambda transaction: _reopen(transaction, case)).result()
         for notice in (*case.notebook.notices, *store.notices, *case.notices):
             tell(Notice(notice))
-        session = sessions(case.kernel, case.folder)
-        try:
-            claimed = ClaimedRun(
-                case.prepared,
-                case.request,
-                record,
-                case.tasks,
-                case.request.output,
-                case.folder,
-                case.prepared.plan.workers,
-                case.location,
-                made=case.made,
-                decisions=case.decisions,
-            )
-            result = drive_run(claimed, store, writer, session, tell, control or Control())
-        finally:
-            session.close()
+        claimed = ClaimedRun(
+            case.prepared,
+            case.request,
+            record,
+            case.tasks,
+            case.request.output,
+            case.folder,
+            case.prepared.plan.workers,
+            case.location,
+            made=case.made,
+            decisions=case.decisions,
+        )
+        result = drive_run(claimed, store, writer, started[0], tell, control or Control())
         untidy = tidy_quietly(store, case.location, results_cap())
         if untidy:
             tell(Notice(f"old values were not deleted: {untidy}"))
@@ -172,8 +178,13 @@ def _nobody(event: object) -> None:
     """The listener of a run that nobody watches."""
 
 
-def _study(store: Store, request: ResumeRequest) -> _Case:
-    """Hold the run against its notebook, and decide what becomes of each cell."""
+def _study(
+    store: Store,
+    request: ResumeRequest,
+    get_ready: Callable[[KernelChoice, str], None] = lambda kernel, folder: None,
+) -> _Case:
+    """Hold the run against its notebook, and decide what becomes of each cell; ``get_ready`` is
+    told where cells will run as soon as that is known."""
     run = settle_run(store, store.get_run(request.run))
     _check_ended(run, request)
     plain = RunRequest(
@@ -194,6 +205,7 @@ def _study(store: Store, request: ResumeRequest) -> _Case:
     folder = check_folder(plain.cwd, notebook)
     injected = inject_parameters(notebook, bound)
     kernel = kernel_of(injected, plain)
+    get_ready(kernel, folder)
     options = merge_options(run.options, request.options)
     prepared = prepare(
         injected,
@@ -294,6 +306,7 @@ def _match(
 
     A cell is the same if it has the same id, else if it has the same source.
     """
+    old = [task for task in old if not task.is_call]
     left = {task.id: task for task in old}
     by_id = {task.cell_id: task for task in old}
     by_source = {task.source_hash: task for task in old}

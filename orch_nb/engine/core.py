@@ -47,7 +47,7 @@ from orch_nb.engine.pausing import Pausing
 from orch_nb.engine.placing import IMPORTS, acts_in_order, why_at_home
 from orch_nb.engine.plan import Facts, Plan
 from orch_nb.engine.retry import CRASHED, TIMED_OUT, may_follow
-from orch_nb.engine.staleness import why_stale
+from orch_nb.engine.staleness import is_only_shown, why_stale
 from orch_nb.engine.views import choose_view, missed_by, names_to_hide, rebound_since
 from orch_nb.model import CellKind
 from orch_nb.states import StateName
@@ -269,7 +269,10 @@ class Core:
             return
         names, reason = stale
         self._learn(earlier, later, names, reason)
-        if later.node.cell.kind is CellKind.TASK and later.facts.acted:
+        acted = later.node.cell.kind is CellKind.TASK and later.facts.acted
+        if acted and is_only_shown(names):
+            return  # a warning too many is no reason to fail; the next run waits
+        if acted:
             if later.phase is Phase.ENDED:
                 self._note(later, StateName.RESUMING, reason)  # what it made is wrong
             self._fail_for_good(

@@ -44,6 +44,11 @@ def why_stale(
     return None
 
 
+def is_only_shown(names: tuple[str, ...]) -> bool:
+    """Whether what a stale cell saw differs only in which warnings were shown before."""
+    return all(_is_warning(name) for name in names)
+
+
 def _is_warning(name: str) -> bool:
     return name.startswith((warned.SHOWN, warned.SILENT, warned.RESET))
 
