@@ -39,7 +39,9 @@ export function mount(node: HTMLElement, model: RunModel, host: Host = NOBODY): 
   // Jupyter would take arrows and letters for commands to its cells; Ctrl+S stays its own
   const keep = (event: KeyboardEvent) => {
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
-    root.toggleAttribute('data-lm-suppress-shortcuts', plain);
+    const { target } = event; // the shortcuts' selectors match the focused element itself
+    if (target instanceof Element && root.contains(target))
+      target.toggleAttribute('data-lm-suppress-shortcuts', plain);
   };
   addEventListener('keydown', keep, true);
   return () => {
