@@ -113,6 +113,7 @@ class LiveFlow:
         self._failure: BaseException | None = None
         self._result: RunResult | None = None
         self._planned: _Planned | None = None
+        self._made_before: dict[int, frozenset[str]] = {}  # by a run that is resumed
         self._held: dict[str, Any] = {}  # objects that names had at the start
 
     # -- in the main thread
@@ -183,14 +184,17 @@ class LiveFlow:
             cells = notebook_from_dict(result.document, path=result.run.notebook).cells
             graph = build_graph(cells, CellsMode(result.run.options.cells), ())
             standings = standings_after_resume(graph, self._kernel.applied, space)
-            recorded = hand_runs_of(graph, standings, result, space, before)
+            made = {**self._made_before, **self._kernel.made}
+            recorded = hand_runs_of(graph, standings, result, space, before, made)
             return LiveOutcome(result, bound, recorded=recorded)
         missing: set[str] = set()
         for node in planned.prepared.graph.nodes:
             standing = planned.standings.get(node.cell.number)
             if before is not None and node.cell.number >= before and standing and standing.why:
                 missing |= node.binds
-        recorded = hand_runs_of(planned.prepared.graph, planned.standings, result, space, before)
+        recorded = hand_runs_of(
+            planned.prepared.graph, planned.standings, result, space, before, self._kernel.made
+        )
         names = {name for name in missing if name not in bound.names and not name.startswith("_")}
         return LiveOutcome(result, bound, tuple(sorted(names)), recorded)
 
@@ -305,6 +309,7 @@ class LiveFlow:
                 self._location,
                 made=made,
                 decisions=decisions,
+                mark_errors=False,
             )
             try:
                 use = session or LiveSession(
@@ -331,6 +336,7 @@ class LiveFlow:
         request = self.request
         with open_store() as store:
             past = read_past(store, request.resume or "")
+        self._made_before = {cell.task.cell_number: cell.makes for cell in past.cells}
         notebook, notices = cells_to_resume(request.asking, past)
         for notice in notices:
             self._listener(Notice(notice))

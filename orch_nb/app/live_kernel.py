@@ -80,6 +80,7 @@ class KernelSide:
         self._spec = SessionSpec(folder=".", results=str(results))
         self._remote: set[str] = set()  # names that the flow's process holds as they are here
         self.unsent: dict[str, str] = {}
+        self.made: dict[int, frozenset[str]] = {}  # by cell number
         self._retired: list[tuple[int, int, Message]] = []
         self._applied: set[int] = set()
         self._bound: set[str] = set()
@@ -167,6 +168,10 @@ class KernelSide:
         """A value can't be had in the flow's process."""
         self.unsent[name] = f"'{name}' can't be loaded in another process: {why}"[:300]
         self._remote.discard(name)
+
+    def note_made(self, outcome: Outcome) -> None:
+        """A cell's attempt has ended; the names that it bound or changed count as made by it."""
+        self.made[outcome.cell] = frozenset((*outcome.bound, *outcome.changed))
 
     def not_brought(self, names: Iterable[str], why: str) -> None:
         """Results that live in the flow's process, and end with it."""

@@ -28,6 +28,7 @@ class MainQueue:
         self._running: asyncio.Task[Any] | None = None
         self._thread = threading.get_ident()
         self._over = False
+        self.before: Callable[[], None] = lambda: None  # called before each piece of work
 
     def submit(self, work: Work) -> Future[Any]:
         """Have ``work`` awaited in the main thread."""
@@ -55,6 +56,7 @@ class MainQueue:
         def insist() -> None:
             if self._running is task and not task.done():
                 signal.pthread_kill(self._thread, signal.SIGINT)
+                threading.Timer(_GRACE, insist).start()  # it may not have begun to listen
 
         threading.Timer(_GRACE, insist).start()
 
@@ -79,6 +81,7 @@ class MainQueue:
             _drive(self._do(work, future))
 
     async def _do(self, work: Work, future: Future[Any]) -> None:
+        self.before()
         try:
             if self._loop is not None:
                 self._running = asyncio.ensure_future(work())

@@ -19,10 +19,13 @@ def hand_runs_of(
     result: RunResult,
     namespace: dict[str, Any],
     before: int | None,
+    made: Mapping[int, Collection[str]],
 ) -> tuple[HandRun, ...]:
     """A record for each cell that the flow ran and whose results are bound now: those that stand
-    before cell number ``before``, if it is given."""
-    raw_cells: Sequence[Mapping[str, Any]] = result.document["cells"]
+    before cell number ``before``, if it is given. ``made`` has the names that cells were seen to
+    bind or change, by cell number."""
+    cells: Sequence[Mapping[str, Any]] = result.document["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
     tasks = {task.cell_number: task for task in result.tasks}
     ran = [
         node
@@ -38,7 +41,8 @@ def hand_runs_of(
         # A cell that failed in the kernel may have changed something before it did.
         task = tasks.get(node.cell.number)
         if before is None or node.cell.number < before or (task and task.start_time is not None):
-            last_writer |= dict.fromkeys(node.writes, node.cell.number)
+            names = made.get(node.cell.number, ())
+            last_writer |= dict.fromkeys(names, node.cell.number)
     prints = fingerprints(namespace, last_writer)
 
     def version(name: str, maker: int) -> str:
@@ -54,8 +58,8 @@ def hand_runs_of(
             else seen
             for name, seen in standings[cell.number].inputs.items()
         }
-        bound = {name for name in node.writes if name in namespace}
-        raw = raw_cells[cell.position]
+        bound = {name for name in made.get(cell.number, ()) if name in namespace}
+        raw = code[cell.number - 1]
         found.append(
             HandRun(
                 number=0,

@@ -13,7 +13,7 @@ from orch_nb.app.live_kernel import KernelSide, Shipment
 from orch_nb.errors import SessionError
 from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
 from orch_nb.execution.outputs import ErrorInfo
-from orch_nb.runners.base import Done, Listener
+from orch_nb.runners.base import Done, Listener, Report
 from orch_nb.runners.local import LocalRunner, Template
 
 _NO_CELL = -1  # stands for a cell in messages that bring the kernel's values
@@ -55,6 +55,7 @@ class LiveRunner(LocalRunner):
         self._in_place = in_place
         self._answers: dict[int, asyncio.Future[str]] = {}
         self._running: Job | None = None  # in the kernel
+        self._dropped: set[tuple[int, int]] = set()  # of those that run, or shall run, there
         self._only_there: set[str] = set()  # names whose values can't be brought to the kernel
         self._works: set[asyncio.Task[None]] = set()
 
@@ -119,6 +120,7 @@ class LiveRunner(LocalRunner):
     def drop(self, cell: int, attempt: int) -> None:
         running = self._running
         if running is not None and (running.cell, running.attempt) == (cell, attempt):
+            self._dropped.add((cell, attempt))
             self._main.interrupt()
         else:
             super().drop(cell, attempt)
@@ -138,6 +140,9 @@ class LiveRunner(LocalRunner):
 
     async def _run_here(self, job: Job) -> None:
         async def run() -> tuple[Outcome, Shipment]:
+            if (job.cell, job.attempt) in self._dropped:  # before its turn had come
+                error = ErrorInfo(KeyboardInterrupt.__name__, "", ())
+                return Outcome(job.cell, job.attempt, error=error, observed=True), Shipment(None)
             return await self._kernel.run(job)
 
         outcome, shipment = await asyncio.wrap_future(self._main.submit(run))
@@ -177,6 +182,11 @@ class LiveRunner(LocalRunner):
                     self._only_there |= {*told["bound"], *told["changed"]}
                     self._kernel.not_brought(told["bound"], told["unshippable"])
         super()._hear_cell(message)
+
+    def _report(self, report: Report) -> None:
+        if isinstance(report, Done) and not report.outcome.refused:
+            self._kernel.note_made(report.outcome)
+        super()._report(report)
 
     def _home_gone(self, reason: str = "") -> None:
         for answer in self._answers.values():

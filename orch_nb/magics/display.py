@@ -83,15 +83,16 @@ class LiveTable:
         """What the run is called; "" before it has begun."""
         return "" if self._view is None else self._view.run["name"]
 
-    def refresh(self, ending: Ending | None = None) -> None:
-        """Show what is new, not too often; with an ``ending`` at once, for the last time."""
+    def refresh(self, ending: Ending | None = None, *, at_once: bool = False) -> None:
+        """Show what is new, not too often unless ``at_once``; with an ``ending`` for the last
+        time."""
         view, now = self._view, self.clock()
         if view is None:
             return
         running = TYPE_OF[StateName(view.run["state"])] is StateType.RUNNING
         if ending is None and view is self._shown and not running:
             return
-        if ending is None and now - self._shown_at < REFRESH:
+        if ending is None and not at_once and now - self._shown_at < REFRESH:
             return
         bundle = {"text/plain": as_text(view, now, ending), "text/html": as_html(view, now, ending)}
         self._shown, self._shown_at = view, now

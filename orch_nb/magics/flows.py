@@ -76,6 +76,8 @@ class AttendedFlow:
         self._settled = False
         self.flow = LiveFlow(request, ShellCells(session.shell), self._table.hear)
         self.in_background = request.line.background
+        # A cell that runs in the kernel blocks it: what is new is shown before.
+        self.flow.main.before = lambda: self._table.refresh(at_once=True)
 
     def start(self) -> None:
         """Begin; see LiveFlow.start."""
