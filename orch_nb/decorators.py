@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from orch_nb.app.function_flows import FlowWork, Scope, current_scope, run_flow, run_flow_async
 from orch_nb.dynamic.arguments import replace_futures
-from orch_nb.dynamic.calls import MappedCalls, TaskWork
+from orch_nb.dynamic.calls import TaskWork
 from orch_nb.dynamic.functions import digest_code, pickle_function, where_from
-from orch_nb.dynamic.futures import (
-    AttributeFuture,
-    FutureList,
-    TaskFuture,
-    futures_of,
-)
+from orch_nb.dynamic.futures import FutureList, TaskFuture, futures_of
+from orch_nb.dynamic.mapping import map_items
+from orch_nb.dynamic.mapping import unmapped as unmapped  # a public name
 from orch_nb.engine.retry import chance_of, retry_delays
 from orch_nb.errors import FlowError, OptionError
 from orch_nb.option_text import parse_mapping
@@ -27,6 +24,7 @@ from orch_nb.options import FlowOptions, TaskOptions
 # Options of cells that say nothing about a function.
 _OF_CELLS = frozenset(
     {
+        "each",
         "needs",
         "in_order",
         "independent",
@@ -50,13 +48,6 @@ _OF_FUNCTION_FLOWS = frozenset(
     }
 )
 _ALIASES = {"retries": "flow_retries", "retry_delay": "flow_retry_delay"}
-
-
-@dataclass(frozen=True, slots=True)
-class unmapped:  # the word that Prefect's users know
-    """A value that `.map` gives to every call as it is, though it could be gone through."""
-
-    value: Any
 
 
 class Task:
@@ -96,15 +87,9 @@ class Task:
         """Run it once for each item of its arguments, which have one length; text, bytes, dicts
         and what stands in `unmapped` are given to each call as they are."""
         scope = self._scope("map")
-        args = _without_futures(args)
-        kwargs = dict(zip(kwargs, _without_futures(kwargs.values()), strict=True))
-        count, pick = _items(self.name, args, kwargs)
+        inspect.signature(self.__wrapped_task__).bind(*args, **kwargs)
         work = self._work(scope)
-        futures = FutureList(TaskFuture(work.label(index)) for index in range(count))
-        if count:
-            inspect.signature(self.__wrapped_task__).bind(*args, **kwargs)
-            scope.engine.map(MappedCalls(work, _numbered(futures), pick, futures_of(wait_for)))
-        return futures
+        return map_items(scope.engine, work, args, kwargs, futures_of(wait_for))
 
     def with_options(self, **options: Any) -> Task:
         """The same function with other options: ``retries``, ``timeout``, ``cache`` …"""
@@ -261,56 +246,6 @@ def _flat(bound: inspect.BoundArguments) -> dict[str, Any]:
         elif kind is not inspect.Parameter.VAR_POSITIONAL or value:
             found[name] = value
     return found
-
-
-def _without_futures(values: Iterable[Any]) -> tuple[Any, ...]:
-    """The values; a future that is mapped over is waited for, to know its length."""
-    return tuple(
-        value.result() if isinstance(value, TaskFuture | AttributeFuture) else value
-        for value in values
-    )
-
-
-def _items(
-    name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[int, Callable[[int], tuple[tuple[Any, ...], dict[str, Any]]]]:
-    """How many calls a map makes, and the arguments of each."""
-    taken = [_sequence(value) for value in args]
-    named = {key: _sequence(value) for key, value in kwargs.items()}
-    lengths = {len(value) for value, many in (*taken, *named.values()) if many}
-    if not lengths:
-        raise FlowError(
-            f"{name}.map() was given nothing to go through", hint="give it a list, or use submit"
-        )
-    if len(lengths) > 1:
-        shown = " and ".join(map(str, sorted(lengths)))
-        raise FlowError(
-            f"{name}.map() was given arguments of {shown} items",
-            hint="give all the same length, and wrap what is the same for all in unmapped()",
-        )
-
-    def pick(index: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        return (
-            tuple(value[index] if many else value for value, many in taken),
-            {key: value[index] if many else value for key, (value, many) in named.items()},
-        )
-
-    return lengths.pop(), pick
-
-
-def _sequence(value: Any) -> tuple[Any, bool]:
-    """The value as one that can be indexed, and whether it is gone through."""
-    if isinstance(value, unmapped):
-        return value.value, False
-    if isinstance(value, str | bytes | bytearray | Mapping) or not hasattr(value, "__iter__"):
-        return value, False
-    if isinstance(value, list | tuple | range):
-        return value, True
-    return list(value), True
-
-
-def _numbered(futures: FutureList) -> Iterator[tuple[int, TaskFuture]]:
-    return enumerate(futures)
 
 
 def _loop_runs() -> bool:

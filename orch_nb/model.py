@@ -15,6 +15,7 @@ FlowRunId = NewType("FlowRunId", str)
 TaskRunId = NewType("TaskRunId", str)
 
 Json = Any  # a value that json.dumps accepts
+CALL = "call:"  # how the cell id of a call's task run begins
 
 
 class CellKind(enum.StrEnum):
@@ -133,6 +134,11 @@ class TaskRun:
     error_line: int | None = None
     source_hash: str = ""  # of the cell as it was run
     map_index: int | None = None  # which item, for a task that runs once per item
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it is one of the calls of a cell, by a flow's body or once for each item."""
+        return self.cell_id.startswith(CALL)
 
     @property
     def state_type(self) -> StateType:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
+import keyword
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -70,6 +72,10 @@ def parse_line(
                 )
             value = following
             position += 1
+            if spec.kind == "loop":  # NAME in EXPRESSION goes on to the next option
+                while position < len(words) and not words[position].startswith("--"):
+                    value += f" {words[position]}"
+                    position += 1
         _put(given, spec, parse_value(spec, value, where=where), where)
     if len(names) > 1:
         raise OptionError(
@@ -178,6 +184,8 @@ def parse_value(spec: OptionSpec, text: str, *, where: str | None = None) -> Any
             return _positive(spec, _duration(spec, text, where), where)
         case "durations":
             return tuple(_duration(spec, part, where) for part in text.split(","))
+        case "loop":
+            return _loop(spec, text, where)
         case "names":
             parts = [part.strip() for part in text.split(",")]
             return tuple(check_name(part, where=where) for part in parts if part)
@@ -304,6 +312,7 @@ def _native(spec: OptionSpec, value: Any, where: str | None) -> Any:
         "number": "a number",
         "counts": "names with whole numbers",
         "amounts": "names with amounts",
+        "loop": "a name, 'in', and what to go through",
         "choice": f"one of {', '.join(spec.choices)}",
     }
     raise _misfit(spec, value, wanted.get(spec.kind, "text"), where)
@@ -376,6 +385,18 @@ def _pairs(spec: OptionSpec, pairs: Sequence[Any], where: str | None) -> amounts
     return tuple(found.items())
 
 
+def _loop(spec: OptionSpec, text: str, where: str | None) -> str:
+    """``NAME in EXPRESSION`` with one space between, if that is what it is."""
+    name, _, items = (part.strip() for part in text.partition(" in "))
+    try:
+        ast.parse(items, mode="eval")
+    except (SyntaxError, ValueError):
+        items = ""
+    if not (name.isidentifier() and items) or keyword.iskeyword(name):
+        raise _misfit(spec, text, "a name, 'in', and what to go through", where)
+    return f"{name} in {items}"
+
+
 def _path(spec: OptionSpec, path: object, where: str | None) -> str:
     """A path in the run's folder, or an absolute one."""
     fits = isinstance(path, str) and path.isprintable() and path.strip(" .") and "," not in path
@@ -403,6 +424,7 @@ def _usage(spec: OptionSpec) -> str:
         "number": str(max(spec.minimum, 2)),
         "counts": "db=4",
         "amounts": "gpu=1,memory=8GB",
+        "loop": "model in models",
     }
     return f"{spec.flag} {example.get(spec.kind, spec.placeholder)}".strip()
 

@@ -20,7 +20,7 @@ def option(
     ``kind`` is one of: flag, int and number (not below ``minimum``), str, duration (seconds as
     float, above 0), durations (tuple of seconds), names and paths (tuples of str, comma
     separated), counts and amounts (tuple of (name, whole number above 0) and (name, number)),
-    choice.
+    choice, loop (``NAME in EXPRESSION``).
     """
     return dataclasses.field(
         default=default,
@@ -90,6 +90,11 @@ class TaskOptions:
     )
     resources: tuple[tuple[str, float], ...] = option(
         (), kind="amounts", help="what it needs of this machine's resources: gpu=1,memory=2GB"
+    )
+
+
+    each: str | None = option(
+        None, kind="loop", help="run once per item, all from the same inputs: model in models"
     )
 
 
@@ -205,6 +210,7 @@ class OptionSpec:
             "number": "X",
             "counts": "NAME[=N][,…]",
             "amounts": "NAME=AMOUNT[,…]",
+            "loop": "NAME in ITEMS",
         }
         return "|".join(self.choices) if self.kind == "choice" else shown[self.kind]
 

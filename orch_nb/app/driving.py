@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orch_nb.app.caching import open_desk
+from orch_nb.app.called_cells import calls_of, end_calls
 from orch_nb.app.destination import lasting_path
 from orch_nb.app.earlier import decide_soundly, read_made
 from orch_nb.app.hooks import after_end
@@ -169,6 +170,7 @@ class _Driving:
             asks=asks.of,
             limits=SharedLimits(self._store, self._writer, run.record),
             questions=AskedQuestions(self._store, recording, self._why_not_suspend),
+            calls=calls_of(run.prepared, recording.run),
         )
         runner = IdleRunner() if plan.is_settled else self._redacting(self._session.runner())
         driver = Driver(plan, request, runner, recording, self._output)
@@ -292,6 +294,8 @@ class _Driving:
             lasting_path(run.prepared.notebook.path),
             new_hints(self._prepared, recording, self._outcomes),
         )
+        if run.prepared.calls:
+            end_calls(self._store, self._writer, recording.run)
         final = recording.in_state(driver.state, driver.message)
         try:
             self._output.finish(final)

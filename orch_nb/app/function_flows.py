@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -20,11 +21,11 @@ from orch_nb.app.abandoned import settle_run
 from orch_nb.app.destination import lasting_path
 from orch_nb.app.housekeeping import results_cap, tidy_quietly
 from orch_nb.durations import format_duration
-from orch_nb.dynamic.functions import IMPORTED_MAIN
 from orch_nb.dynamic.arguments import replace_futures
 from orch_nb.dynamic.calls import TaskWork
 from orch_nb.dynamic.engine import Engine
 from orch_nb.dynamic.executors import Executor, Setting
+from orch_nb.dynamic.functions import IMPORTED_MAIN
 from orch_nb.dynamic.ledger import Ledger, run_context
 from orch_nb.errors import FlowError, InputError
 from orch_nb.execution import context
@@ -75,6 +76,7 @@ class Scope:
     engine: Engine
     depth: int
     parent: Scope | None
+    names: frozenset[str] = frozenset()  # that a notebook's cells above have bound
     works: dict[int, TaskWork] = field(default_factory=dict)
     children: list[Part] = field(default_factory=list)
     taken: set[FlowRunId] = field(default_factory=set)  # child runs that were gone on with
@@ -142,6 +144,11 @@ async def run_flow_async(
             conduct.again()
 
 
+def enter_scope(scope: Scope | None) -> None:
+    """Let tasks that are called in this context, from now on, belong to a flow; or to none."""
+    _current.set(scope)
+
+
 class _Conduct:
     """One flow run from its record to its end."""
 
@@ -194,7 +201,7 @@ class _Conduct:
             self._ledger,
             make_executor(options.runner, workers),
             Setting(
-                os.getcwd(),
+                str(Path.cwd()),
                 _search_path(self._work),
                 str(self._location.staging),
                 run_context(run),
@@ -235,7 +242,7 @@ class _Conduct:
                 "module": work.module,
                 "name": work.qualname,
                 "arguments": plain,
-                "cwd": os.getcwd(),
+                "cwd": str(Path.cwd()),
             },
             scheduled_time=datetime.now(UTC),
             parent_run=FlowRunId(above) if above else None,
@@ -398,8 +405,6 @@ def _import(run: FlowRun, hint: str) -> Any:
             raise InputError(f"{module} can't be imported: {error}", hint=hint) from None
     if path.suffix != ".py" or not path.is_file():
         raise InputError(f"run {run.name} was started in no file that is there now", hint=hint)
-    import importlib.util
-
     import cloudpickle
 
     spec = importlib.util.spec_from_file_location(IMPORTED_MAIN, path)
@@ -473,5 +478,5 @@ def _shown(value: Any) -> Json:
 
 def _search_path(work: FlowWork) -> tuple[str, ...]:
     own = str(Path(work.file).parent) if work.file else ""
-    path = [entry or os.getcwd() for entry in sys.path]
+    path = [entry or str(Path.cwd()) for entry in sys.path]
     return tuple(path if not own or own in path else [*path, own])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orch_nb.app.called_cells import Calls, find_calls
 from orch_nb.app.naming import name_tasks
 from orch_nb.app.policies import machine_resources, make_policies
 from orch_nb.app.recipes import recipes, source_hash
@@ -36,6 +37,7 @@ class Prepared:
     counts: Mapping[int, int]  # execution counts of a serial run, by cell number
     names: Mapping[int, str]  # what the record calls each cell, by cell number
     recipes: Mapping[int, str]  # see orch_nb.app.recipes
+    calls: Mapping[int, Calls] = field(default_factory=dict)  # by the cells that call others
 
     @property
     def graph(self) -> FlowGraph:
@@ -66,6 +68,9 @@ def prepare(
     whose order can't be satisfied.
     """
     mode = CellsMode(options.cells)
+    dynamic = find_calls(notebook, mode)
+    notebook, foreign = dynamic.notebook, foreign or dynamic.in_order
+    mode = dynamic.mode
     by_hash = {source_hash(cell): cell for cell in notebook.cells}
     try:
         graph = build_graph(notebook.cells, mode, _learned_edges(notebook.cells, by_hash, hints))
@@ -78,6 +83,7 @@ def prepare(
         if (hint := hints.get(digest)) and hint.get("home")
     }
     at_home |= _unsendable(graph)
+    at_home |= dict.fromkeys(dynamic.calls, "it calls cells")
     if foreign:
         at_home = {cell.number: foreign for cell in notebook.cells}
     plan = Plan(
@@ -102,6 +108,7 @@ def prepare(
         _serial_counts(plan),
         name_tasks(graph),
         recipes(graph, parameters),
+        dynamic.calls,
     )
 
 

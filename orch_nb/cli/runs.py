@@ -117,7 +117,8 @@ def show(run: str, ascii_only: bool, as_json: bool) -> None:
     if details.run.request.get("kind") == "function":
         _show_calls(page, details.tasks)
     else:
-        _show_tasks(page, details.tasks)
+        _show_tasks(page, [task for task in details.tasks if not task.is_call])
+        _show_calls(page, [task for task in details.tasks if task.is_call])
     for child in details.children:
         words = f"subflow {child.flow} · {child.name} · {child.state_name}"
         page.state(child.state_name, escape_text(words, 300))

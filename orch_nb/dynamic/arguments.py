@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orch_nb.dynamic.futures import AttributeFuture, Future, TaskFuture, base_of
+from orch_nb.execution.calls import make_pickler
 from orch_nb.execution.fingerprint import Fingerprinter
 
 _ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None)})
@@ -88,31 +89,13 @@ def digest_arguments(arguments: Arguments) -> tuple[str, bool]:
     return digest, not printer.partial
 
 
-class _Pickler:
-    """Made where it is needed: cloudpickle is loaded with the first call that is shipped."""
-
-    made: type | None = None
-
-    @classmethod
-    def get(cls) -> type:
-        if cls.made is None:
-            import cloudpickle
-
-            class ArgumentPickler(cloudpickle.Pickler):  # type: ignore[misc]
-                def persistent_id(self, obj: Any) -> Any:
-                    return (obj.position, obj.names) if type(obj) is Waited else None
-
-            cls.made = ArgumentPickler
-        return cls.made
-
-
 def pickle_arguments(arguments: Arguments) -> bytes:
     """The arguments as bytes. Raises whatever a value that can't be pickled raises."""
     values = (*arguments.args, *arguments.kwargs.values())
     if all(type(value) in _ATOMS for value in values):
         return pickle.dumps((arguments.args, arguments.kwargs), protocol=5)
     file = io.BytesIO()
-    _Pickler.get()(file, protocol=5).dump((arguments.args, arguments.kwargs))
+    make_pickler(Waited)(file, protocol=5).dump((arguments.args, arguments.kwargs))
     return file.getvalue()
 
 

@@ -25,6 +25,9 @@ class TaskWork:
     delays: tuple[float, ...]
     blob: Callable[[], bytes]
     code: Callable[[], str]
+    salt: Callable[[frozenset[str]], str] | None = (
+        None  # what else calls that give these names read
+    )
     keeper: Any = None  # what must live as long: works are found by its id
     at_home: str = ""  # why its calls run in a thread of the flow's process, once that is known
 

@@ -227,6 +227,8 @@ class Engine:
     ) -> Call:
         arguments = take_out(args, kwargs)
         digest, whole = digest_arguments(arguments)
+        if work.salt is not None:
+            digest += work.salt(frozenset(kwargs))
         call = Call(
             next(self._numbers), work, arguments, future, index, wait_for, digest, partial=not whole
         )

@@ -65,6 +65,7 @@ class Ledger:
     writer: StoreWriter
     keyring: KeyRing
     location: Location
+    of_cells: bool = False  # the run has task runs of its cells, too, which are none of this
     failed: Callable[[BaseException], None] = lambda error: None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _done: dict[str, list[ResultRecord]] = field(default_factory=lambda: defaultdict(list))
@@ -77,7 +78,11 @@ class Ledger:
 
     def read_earlier(self) -> None:
         """Find what earlier attempts of the run have done, and what they left."""
-        by_id = {task.id: task for task in self.store.task_runs(self.run.id)}
+        by_id = {
+            task.id: task
+            for task in self.store.task_runs(self.run.id)
+            if task.is_call or not self.of_cells
+        }
         for result in self.store.results(self.run.id):
             task = by_id.get(result.task_run_id)
             if task is not None and result.kept and task.state_type is StateType.COMPLETED:

@@ -23,6 +23,35 @@ from orch_nb.execution.frames import FrameReader, pack
 _AHEAD = 8  # calls that wait in a worker, where they are short
 
 
+class Forks:
+    """A process that forks a worker for each socket it is sent."""
+
+    def __init__(self, sock: socket.socket, pid: int) -> None:
+        self._sock = sock
+        self._pid = pid
+
+    def fork(self) -> socket.socket:
+        """The socket of a new worker."""
+        return _ask_for_worker(self._sock)
+
+    def close(self) -> None:
+        """End the process, and wait for it."""
+        self._sock.close()
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
+
+
+def _ask_for_worker(sock: socket.socket) -> socket.socket:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            socket.send_fds(sock, [b"w"], [theirs.fileno()])
+        except OSError:
+            ours.close()
+            raise SessionError("the process that workers are forked from has ended") from None
+    return ours
+
+
 class _Template:
     """One process, kept for all flows of this one: to start it costs more than a small flow."""
 
@@ -41,14 +70,7 @@ class _Template:
 
     def fork(self) -> socket.socket:
         """The socket of a new worker."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                socket.send_fds(self._sock, [b"w"], [theirs.fileno()])
-            except OSError:
-                ours.close()
-                raise SessionError("the process that workers are forked from has ended") from None
-        return ours
+        return _ask_for_worker(self._sock)
 
     @property
     def lives(self) -> bool:
@@ -90,9 +112,10 @@ class ProcessExecutor:
 
     where = "process"
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, forks: Forks | None = None) -> None:
         self.slots = slots
-        self.window = slots * (1 + _AHEAD)
+        self._forks = forks  # of another process than the template: a worker for every call
+        self.window = slots if forks else slots * (1 + _AHEAD)
         self._workers: list[_Worker] = []
         self._of: dict[int, _Worker] = {}
         self._digests: dict[bytes, str] = {}  # of functions
@@ -104,7 +127,7 @@ class ProcessExecutor:
     def open(self, setting: Setting, hear: Hear) -> None:
         self._setting = setting
         self._hear = hear
-        self._template = _get_template()
+        self._template = self._forks or _get_template()
         self._selector.register(self._woken, selectors.EVENT_READ, None)
         self._thread = threading.Thread(target=self._listen, name="orch_nb workers", daemon=True)
         self._thread.start()
@@ -113,7 +136,7 @@ class ProcessExecutor:
         with self._lock:
             worker = min(self._workers, key=lambda w: len(w.calls), default=None)
             busy = worker is None or bool(worker.calls)
-            if busy and len(self._workers) < self.slots:
+            if self._forks or (busy and len(self._workers) < self.slots):
                 worker = self._new_worker()
             if worker is None:
                 raise SessionError("no process can be had for a call")
@@ -195,6 +218,15 @@ class ProcessExecutor:
         with contextlib.suppress(ValueError):
             self._workers.remove(worker)
 
+    def _retire(self, worker: _Worker) -> None:
+        """Let a worker that has done its one call go."""
+        worker.gone = True
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(worker.sock)
+        worker.sock.close()
+        with contextlib.suppress(ValueError):
+            self._workers.remove(worker)
+
     def _place_again(self, worker: _Worker) -> None:
         """Give what a lost worker had not begun to others."""
         for call, spec in list(worker.calls.items()):
@@ -227,6 +259,8 @@ class ProcessExecutor:
             self._lost(worker)
             return
         for header, frames in worker.reader.feed(data):
+            if worker.gone:
+                return
             match header["op"]:
                 case "ready":
                     worker.pid = header["pid"]
@@ -241,6 +275,8 @@ class ProcessExecutor:
             if self._of.pop(call, None) is None:
                 return
             worker.calls.pop(call)
+            if self._forks:
+                self._retire(worker)
         self._hear(Ended(call, _outcome(header, frames)))
 
     def _lost(self, worker: _Worker) -> None:

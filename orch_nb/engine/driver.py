@@ -133,6 +133,7 @@ class DriveRequest:
     asks: Mapping[int, Ask] = field(default_factory=dict)  # what cells tell for the cache
     limits: Limits = field(default_factory=Unlimited)
     questions: Questions | None = None  # for cells that ask
+    calls: Mapping[int, Mapping[str, Json]] = field(default_factory=dict)  # see Job.calls
 
 
 class Driver:
@@ -430,6 +431,7 @@ class Driver:
             mark=ask.mark,
             trace=ask.trace,
             writes=ask.writes,
+            calls=self._request.calls.get(cell, {}),
         )
 
     def _share(self) -> int:

@@ -13,7 +13,8 @@ import signal
 import socket
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from orch_nb.execution import context, processes
 from orch_nb.execution.calls import CallOutcome, CallSpec, Kept, run_call
@@ -29,17 +30,25 @@ def main(descriptor: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the driver's to handle
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # workers leave no zombies
-    with socket.socket(fileno=descriptor) as sock:
-        while True:
-            data, fds, _flags, _address = socket.recv_fds(sock, 64, 16)
-            if not data:
-                break
-            for fd in fds:
-                pid = os.fork()
-                if pid == 0:
-                    sock.close()
-                    _become_worker(fd)
-                os.close(fd)
+    serve(socket.socket(fileno=descriptor), _become_worker)
+
+
+def serve(
+    sock: socket.socket, become: Callable[[int], None], fork: Callable[[], int] = os.fork
+) -> NoReturn:
+    """Fork a child for each descriptor that comes, which ``become`` is given there; ends with
+    the socket."""
+    while True:
+        data, fds, _flags, _address = socket.recv_fds(sock, 64, 16)
+        if not data:
+            break
+        for fd in fds:
+            pid = fork()
+            if pid == 0:
+                sock.close()
+                become(fd)
+                os._exit(0)
+            os.close(fd)
     os._exit(0)
 
 
@@ -58,8 +67,11 @@ def _become_worker(descriptor: int) -> None:
         os._exit(status)
 
 
-def work(sock: socket.socket) -> None:
-    """Run the calls that come, one after the other, until the socket closes."""
+def work(
+    sock: socket.socket, unpickle: Callable[[bytes], Any] = pickle.loads, *, enter: bool = True
+) -> None:
+    """Run the calls that come, one after the other, until the socket closes. ``unpickle`` makes a
+    function of what was sent for it; without ``enter`` the process stays in the run it is in."""
     reader = FrameReader()
     ready: list[Framed] = []
     functions: dict[str, bytes] = {}
@@ -68,13 +80,14 @@ def work(sock: socket.socket) -> None:
 
     def load(function: bytes) -> Any:
         if function not in loaded:
-            loaded[function] = pickle.loads(function)
+            loaded[function] = unpickle(function)
         return loaded[function]
 
     while (message := receive(sock, reader, ready)) is not None:
         header, frames = message
         if header["op"] == "open":
-            _enter(header)
+            if enter:
+                _enter(header)
             continue
         if header["new"]:
             functions[header["function"]] = frames.pop(0)

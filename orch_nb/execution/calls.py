@@ -7,6 +7,7 @@ whoever records it never unpickles what a worker made.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import io
 import pickle
@@ -15,6 +16,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from orch_nb.errors import ResultError
@@ -115,10 +117,10 @@ def call_function(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
 
 def keep_value(value: Any, staging: Path) -> Kept:
     """Pickle a value, small ones in memory, others as a blob under ``staging``."""
-    import cloudpickle
-
     buffers: list[pickle.PickleBuffer] = []
-    frame = cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    file = io.BytesIO()
+    make_pickler()(file, protocol=5, buffer_callback=buffers.append).dump(value)
+    frame = file.getvalue()
     if not buffers and len(frame) <= SMALL:
         return Kept(_describe_small(frame), frame)
     return Kept(write_blob(staging, frame, buffers).to_json())
@@ -133,19 +135,61 @@ def _describe_small(frame: bytes) -> dict[str, Any]:
 def load_value(kept: Kept, staging: Path) -> Any:
     """The value itself. Only for what this store's own processes made: it is unpickled."""
     if kept.frame is not None:
-        return pickle.loads(kept.frame)
+        return _Unpickler(io.BytesIO(kept.frame)).load()
     manifest = Manifest.from_json(kept.manifest)
     frame, buffers = read_blob(blob_path(staging, manifest.digest), manifest)
-    return pickle.loads(frame, buffers=buffers)
+    return _Unpickler(io.BytesIO(frame), buffers=buffers).load()
 
 
-class _ArgumentUnpickler(pickle.Unpickler):
+class Namespace:
+    """The notebook whose cells are called: its classes and functions travel by name, so that an
+    object that comes back is of the class that is there."""
+
+    names: Mapping[str, Any] | None = None  # None: no cells are called, and all travel by value
+
+    @classmethod
+    def name_of(cls, obj: Any) -> str | None:
+        """The notebook's name for a class or function of its own."""
+        if cls.names is None or not isinstance(obj, type | FunctionType):
+            return None
+        name = obj.__name__
+        own = obj.__module__ == "__main__" and cls.names.get(name) is obj
+        return name if own else None
+
+
+@functools.cache
+def make_pickler(stand_in: type | None = None) -> Any:
+    """The class that pickles values and arguments: objects of the class ``stand_in`` stand for
+    the values of other calls. cloudpickle is loaded with the first value that is shipped."""
+    import cloudpickle
+
+    class CallPickler(cloudpickle.Pickler):  # type: ignore[misc]
+        def persistent_id(self, obj: Any) -> Any:
+            if stand_in is not None and type(obj) is stand_in:
+                return obj.position, obj.names
+            name = Namespace.name_of(obj)
+            return None if name is None else (name, None)
+
+    return CallPickler
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, pid: Any) -> Any:
+        name, _ = pid
+        if Namespace.names is None or name not in Namespace.names:
+            raise ResultError(f"a kept value needs '{name}', which is not there")
+        return Namespace.names[name]
+
+
+class _ArgumentUnpickler(_Unpickler):
     def __init__(self, spec: CallSpec) -> None:
         super().__init__(io.BytesIO(spec.arguments))
         self._spec = spec
 
     def persistent_load(self, pid: Any) -> Any:
         position, names = pid
+        if names is None:
+            return super().persistent_load(pid)
         value = load_value(self._spec.inputs[position], Path(self._spec.staging))
         for name in names:
             value = getattr(value, name)
@@ -162,6 +206,9 @@ def describe_error(error: BaseException) -> CallError:
     """An error as plain data, and pickled where that goes."""
     import cloudpickle
 
+    described = getattr(error, "described", None)
+    if isinstance(described, CallError):
+        return described
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     try:

@@ -19,6 +19,7 @@ from typing import NoReturn
 from orch_nb.errors import ResultError
 from orch_nb.execution import context, forking, processes, warned
 from orch_nb.execution.anatomy import Pinned
+from orch_nb.execution.conducting import conduct
 from orch_nb.execution.execute import Before, adopt, apply_blob, execute
 from orch_nb.execution.fingerprint import Fingerprinter
 from orch_nb.execution.job import (
@@ -253,7 +254,7 @@ def _attempt(
     home.shell.sink = tell
     context.set_task(job.task)
     share.give(job.threads)
-    with capture_logs(log):
+    with capture_logs(log), conduct(home.shell, job, home.spec) as job:
         gate = permit if job.gate is Gate.IN_ORDER else None
         outcome = execute(home.shell, job, home.spec, gate, may_refuse=may_refuse, before=before)
     home.shell.sink = None

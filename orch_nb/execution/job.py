@@ -67,6 +67,7 @@ class Job:
     mark: tuple[str, ...] | None = None  # variables whose versions are to be told, if written
     trace: tuple[str, ...] | None = None  # tell what it depends on; paths that its source names
     writes: tuple[str, ...] = ()  # files, patterns and folders to be kept when it has written them
+    calls: Mapping[str, Any] = field(default_factory=dict)  # cells that it may call, see `conduct`
 
 
 @dataclass(frozen=True, slots=True)
