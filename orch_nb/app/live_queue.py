@@ -16,6 +16,10 @@ Work = Callable[[], Coroutine[Any, Any, Any]]
 _GRACE = 0.3  # seconds that an awaiting cell has to end before the thread is interrupted
 
 
+class WorkInterrupted(Exception):
+    """The work was ended before it had begun, or while it awaited something."""
+
+
 class MainQueue:
     """See orch_nb.app.live_runner.MainThread. The main thread calls ``serve`` or ``serve_blocking``
     again and again; they return after each piece of work, or when it is time to look around."""
@@ -89,7 +93,7 @@ class MainQueue:
             else:
                 future.set_result(await work())
         except asyncio.CancelledError:
-            future.set_exception(KeyboardInterrupt())
+            future.set_exception(WorkInterrupted())
         except BaseException as error:
             future.set_exception(error)
         finally:

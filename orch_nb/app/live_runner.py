@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from orch_nb.app.live_kernel import KernelSide, Shipment
+from orch_nb.app.live_queue import WorkInterrupted
 from orch_nb.errors import SessionError
 from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
 from orch_nb.execution.outputs import ErrorInfo
@@ -141,11 +142,15 @@ class LiveRunner(LocalRunner):
     async def _run_here(self, job: Job) -> None:
         async def run() -> tuple[Outcome, Shipment]:
             if (job.cell, job.attempt) in self._dropped:  # before its turn had come
-                error = ErrorInfo(KeyboardInterrupt.__name__, "", ())
-                return Outcome(job.cell, job.attempt, error=error, observed=True), Shipment(None)
+                raise WorkInterrupted
             return await self._kernel.run(job)
 
-        outcome, shipment = await asyncio.wrap_future(self._main.submit(run))
+        try:
+            outcome, shipment = await asyncio.wrap_future(self._main.submit(run))
+        except WorkInterrupted:
+            error = ErrorInfo(KeyboardInterrupt.__name__, "", ())
+            outcome = Outcome(job.cell, job.attempt, error=error, observed=True)
+            shipment = Shipment(None)
         self._running = None
         if not self._closing:
             reason = await self._send(shipment, job.count)
