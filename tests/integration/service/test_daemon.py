@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
@@ -70,7 +71,8 @@ def bench(tmp_path: Path, orch_home: Path) -> Iterator[Bench]:
     made.environ["PARTNER_TOKEN"] = SECRET
     yield made
     for process in made.processes():
-        process.kill()
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            process.kill()
 
 
 @pytest.fixture
@@ -211,11 +213,21 @@ def test_backfill_calls_files_and_flows_start_runs(
 def test_a_daemon_that_is_stopped_lets_runs_end(
     bench: Bench, daemon: Daemon, write_notebook: Callable[..., Path]
 ) -> None:
-    write_notebook(code("#| task slow\nimport time; time.sleep(3); x = 1"))
+    write_notebook(
+        code("#| task slow\nimport os, time\nwhile not os.path.exists('go'): time.sleep(0.1)")
+    )
     bench.orch("deploy", "report.ipynb", "--name", "slow")
     run = bench.orch_json("deployment", "run", "slow")
     daemon.wait_for(run["name"], "Running")
-    assert daemon.stop() == 0
+    daemon.process.send_signal(signal.SIGTERM)
+    wait_until(
+        lambda: any(seen["condition"] == "draining" for seen in bench.orch_json("workers")),
+        LONG,
+        "the worker to drain",
+    )
+    (bench.folder / "go").touch()
+    daemon.process.communicate(timeout=LONG)
+    assert daemon.process.returncode == 0
     assert bench.orch_json("show", run["name"])["state_name"] == "Completed"
     conditions = {worker["condition"] for worker in bench.orch_json("workers")}
     assert conditions == {"stopped"}
