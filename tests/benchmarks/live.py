@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ def load_kernel() -> Any:
     if spec is None or spec.loader is None:
         raise RuntimeError(f"{_CONFTEST} can't be loaded")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module.Kernel
 
