@@ -21,6 +21,7 @@ from orch_nb.schedules.deployment import Deployment
 from orch_nb.store import Lease, LeaseObserver, Store, is_gone, new_holder, open_store
 from orch_nb.store.deployments import list_deployments
 from orch_nb.store.limits import expire_places
+from orch_nb.store.queue_reading import queue_lengths
 from orch_nb.store.trigger_rows import list_triggers
 
 _DAEMON = "daemon"
@@ -194,9 +195,25 @@ def active_deployments(store: Store) -> tuple[Deployment, ...]:
     )
 
 
+def has_work(store: Store) -> bool:
+    """Whether something will start by itself, or waits for a worker."""
+    waiting, _, _ = queue_lengths(store)
+    return bool(waiting or active_deployments(store))
+
+
+def tend(store: Store, lease: ServerLease, log: Path) -> None:
+    """What a server does every few seconds: tell that it is there where there is something to do,
+    and start the daemon if nobody does it."""
+    if not has_work(store):
+        return
+    lease.renew()
+    if is_wanted(store):
+        start_daemon(log)
+
+
 def is_wanted(store: Store) -> bool:
-    """Whether a daemon is to be started now: something is active, and nobody sees to it."""
-    if not active_deployments(store) or read_wish(store) is Wish.OFF:
+    """Whether a daemon is to be started now: there is something to do, and nobody does it."""
+    if not has_work(store) or read_wish(store) is Wish.OFF:
         return False
     if any(not is_gone(lease.holder) for lease in store.leases(_DAEMON)):
         return False

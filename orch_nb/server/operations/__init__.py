@@ -1,0 +1,1 @@
+"""What the routes do, a module for each part of the API; imported when first asked for."""

@@ -1,0 +1,1 @@
+"""The dashboard: a page that needs nothing but this server."""
