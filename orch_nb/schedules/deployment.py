@@ -71,10 +71,6 @@ class DeploymentSpec:
         """The flow options as a run takes them: lists are tuples again."""
         return {name: _as_tuple(value) for name, value in self.options.items()}
 
-    def given_options(self) -> dict[str, Any]:
-        """The flow options as a run takes them: lists are tuples again."""
-        return {name: _as_tuple(value) for name, value in self.options.items()}
-
     def to_json(self) -> Json:
         """The spec as a JSON object."""
         value = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
@@ -99,10 +95,6 @@ class DeploymentSpec:
             "on_crash": OnCrash(value["on_crash"]),
         }
         return DeploymentSpec(**fields)
-
-
-def _as_tuple(value: Json) -> Any:
-    return tuple(_as_tuple(item) for item in value) if isinstance(value, list) else value
 
 
 def _as_tuple(value: Json) -> Any:
