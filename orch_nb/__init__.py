@@ -8,7 +8,7 @@ In a notebook, ``%load_ext orch_nb`` brings the magics.
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["flow", "panel", "run", "run_notebook", "task", "unmapped"]
+__all__ = ["flow", "panel", "report", "run", "run_notebook", "task", "unmapped"]
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -37,6 +37,10 @@ def __getattr__(name: str) -> Any:
         from orch_nb.execution import context
 
         return context.current
+    if name == "report":
+        from orch_nb.execution.reporting import report
+
+        return report
     if name == "run_notebook":
         from orch_nb.app.calling import run_notebook
 

@@ -9,9 +9,12 @@ from orch_nb.app.requests import Control, RunRequest, RunResult
 from orch_nb.app.resuming import ResumePlan, ResumeRequest, plan_resume, resume
 from orch_nb.app.reusing import Use
 from orch_nb.app.running import run
+from orch_nb.app.sweep_points import Axis, grid, parse_axis, table
+from orch_nb.app.sweeping import SweepControl, SweepRequest, SweepResult, SweptRun, sweep
 from orch_nb.app.verifying import Difference, Verdict, verify
 
 __all__ = [
+    "Axis",
     "Check",
     "Control",
     "Difference",
@@ -22,22 +25,30 @@ __all__ = [
     "RunDetails",
     "RunRequest",
     "RunResult",
+    "SweepControl",
+    "SweepRequest",
+    "SweepResult",
+    "SweptRun",
     "Use",
     "Verdict",
     "answer",
     "cancel",
     "doctor",
     "explain",
+    "grid",
     "is_function_flow",
     "is_suspended",
     "logs",
     "open_questions",
+    "parse_axis",
     "plan_resume",
     "resume",
     "resume_functions",
     "run",
     "runs",
     "show",
+    "sweep",
+    "table",
     "verify",
     "where",
 ]

@@ -155,13 +155,13 @@ def _body_source(body: Cell, tasks: list[Cell], reads: list[str], notebook: Note
     if not isinstance(last, ast.Expr) or last.end_lineno is None:
         return f"{body.source}\n{end};\n{mark}"
     lines = body.source.split("\n")
-    start, end = last.lineno - 1, last.end_lineno - 1
-    tail = lines[end].encode()
-    lines[end] = (
+    first, final = last.lineno - 1, last.end_lineno - 1
+    tail = lines[final].encode()
+    lines[final] = (
         tail[: last.end_col_offset] + f"), {named})".encode() + tail[last.end_col_offset :]
     ).decode()
-    head = lines[start].encode()
-    lines[start] = (
+    head = lines[first].encode()
+    lines[first] = (
         head[: last.col_offset] + f"{END}((".encode() + head[last.col_offset :]
     ).decode()
     return "\n".join([*lines, mark])

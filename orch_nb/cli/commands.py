@@ -20,6 +20,7 @@ class Entry:
 
 COMMANDS: dict[str, Entry] = {
     "run": Entry("orch_nb.cli.run:run", "Run a notebook as a flow."),
+    "sweep": Entry("orch_nb.cli.sweep:sweep", "Run a notebook over a grid of parameters."),
     "graph": Entry("orch_nb.cli.graph:graph", "Show which cell waits for which, and why."),
     "check": Entry("orch_nb.cli.check:check", "Find what would make a notebook fail or wait."),
     "verify": Entry("orch_nb.cli.verify:command", "Prove that parallel gives what serial gives."),
