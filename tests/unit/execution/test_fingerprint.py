@@ -249,7 +249,9 @@ def test_classes_and_their_instances_count_by_their_source() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [threading.Lock(), (i for i in range(3)), [1, {"deep": threading.Lock()}]], ids=str
+    "value",
+    [threading.Lock(), (i for i in range(3)), [1, {"deep": threading.Lock()}]],
+    ids=("lock", "generator", "nested lock"),
 )
 def test_what_has_none_is_told_with_its_type(value: Any) -> None:
     printer = Fingerprinter({})
