@@ -1,6 +1,7 @@
 """The use cases: the one door that every face goes through."""
 
 from orch_nb.app.answering import OpenQuestion, answer, is_suspended, open_questions
+from orch_nb.app.attempts import Attempt, attempts
 from orch_nb.app.explaining import Explanation, explain
 from orch_nb.app.function_flows import is_function_flow, resume_functions
 from orch_nb.app.machine import Check, doctor, where
@@ -14,6 +15,7 @@ from orch_nb.app.sweeping import SweepControl, SweepRequest, SweepResult, SweptR
 from orch_nb.app.verifying import Difference, Verdict, verify
 
 __all__ = [
+    "Attempt",
     "Axis",
     "Check",
     "Control",
@@ -32,6 +34,7 @@ __all__ = [
     "Use",
     "Verdict",
     "answer",
+    "attempts",
     "cancel",
     "doctor",
     "explain",

@@ -6,6 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 import click
@@ -91,12 +92,19 @@ def runs(
 
 @click.command()
 @click.argument("run", metavar="RUN")
+@click.argument("task", metavar="[TASK]", required=False)
 @ascii_option
 @json_option
-def show(run: str, ascii_only: bool, as_json: bool) -> None:
-    """Show one run (its name, or its id): tasks, history, parameters and files."""
+def show(run: str, task: str | None, ascii_only: bool, as_json: bool) -> None:
+    """Show one run (its name, or its id): tasks, history, parameters and files.
+
+    With TASK, the attempts at that task, each with what it showed.
+    """
     from orch_nb import app
 
+    if task is not None:
+        _show_attempts(run, task, ascii_only, as_json)
+        return
     details = app.show(run)
     if as_json:
         print_json(
@@ -142,6 +150,37 @@ def cancel(run: str, ascii_only: bool, as_json: bool) -> None:
     Page(ascii_only).state(
         cancelled.state_name, f"{escape_text(cancelled.name, 80)} is {cancelled.state_name}"
     )
+
+
+def _show_attempts(called: str, task: str, ascii_only: bool, as_json: bool) -> None:
+    from orch_nb import app
+
+    run, found, attempts = app.attempts(called, task)
+    if as_json:
+        rows = [{**asdict(one), "recorded": _iso(one.recorded)} for one in attempts]
+        print_json({**task_record(found), "attempts": rows})
+        return
+    page = Page(ascii_only)
+    page.state(
+        found.state_name,
+        f" {escape_text(found.name, 80)} · cell {found.cell_number} of {run.name} · "
+        f"{found.state_name}",
+    )
+    for one in attempts:
+        kept = "kept" if one.kept else f"not kept: {one.reason}"
+        took = show_duration(one.seconds)
+        page.text(
+            f"attempt {one.number}  {_local(one.recorded, seconds=True)}  {took}  "
+            + escape_text(one.error or kept, 400)
+        )
+        for line in one.text.splitlines():
+            page.text("  " + escape_text(line, 2000))
+    if not attempts:
+        page.text("no attempt has told its outcome")
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
 
 
 def _show_head(page: Page, run: FlowRun) -> None:
