@@ -94,7 +94,7 @@ class CellTask:
                 where=self._where,
                 hint=f"such as {self._cell['name']}.map(name=[…]); it reads {shown}",
             )
-        return names[0]
+        return str(names[0])
 
 
 @contextlib.contextmanager

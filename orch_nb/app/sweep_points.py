@@ -119,4 +119,4 @@ def _expand(name: str, part: str) -> list[str]:
         raise InputError(
             f"-p {name} {part} is no range of values", hint=f"as in  -p {name} 0..9  or  0..1..0.1"
         )
-    return [str(start + step * number) for number in range(count)]
+    return [f"{(start + step * number).normalize():f}" for number in range(count)]

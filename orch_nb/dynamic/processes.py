@@ -121,13 +121,13 @@ class ProcessExecutor:
         self._digests: dict[bytes, str] = {}  # of functions
         self._lock = threading.RLock()
         self._closing = False
-        self._selector = selectors.DefaultSelector()
-        self._wake, self._woken = socket.socketpair()
 
     def open(self, setting: Setting, hear: Hear) -> None:
         self._setting = setting
         self._hear = hear
         self._template = self._forks or _get_template()
+        self._selector = selectors.DefaultSelector()
+        self._wake, self._woken = socket.socketpair()
         self._selector.register(self._woken, selectors.EVENT_READ, None)
         self._thread = threading.Thread(target=self._listen, name="orch_nb workers", daemon=True)
         self._thread.start()
