@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Bool
+from traitlets import Bool, List, Unicode
 
 from orch_nb import __version__
 from orch_nb.server.desk import Desk
@@ -19,14 +19,14 @@ from orch_nb.server.socket import socket_handlers
 _PAGE = Path(__file__).parent / "page"
 
 
-class OrchNbServer(ExtensionApp):  # type: ignore[misc]  # jupyter_server's class is untyped here
+class OrchNbServer(ExtensionApp):
     """Notebooks as flows: their runs and schedules."""
 
     name = "orch_nb"
     version = __version__
     extension_url = "/orch-nb"
     load_other_extensions = True
-    static_paths: ClassVar[list[str]] = [str(_PAGE / "static")]
+    static_paths = List(Unicode(), default_value=[str(_PAGE / "static")])
     daemon = Bool(
         True, help="Start a scheduler and a worker when something is scheduled and nobody runs it."
     ).tag(config=True)
@@ -57,4 +57,4 @@ class OrchNbServer(ExtensionApp):  # type: ignore[misc]  # jupyter_server's clas
 
 def main() -> None:
     """`jupyter orch-nb`."""
-    OrchNbServer.launch_instance()
+    OrchNbServer.launch_instance()  # type: ignore[no-untyped-call]

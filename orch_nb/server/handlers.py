@@ -28,7 +28,7 @@ from orch_nb.server.route import PREFIX, Route
 Handlers = list[tuple[str, type[web.RequestHandler], dict[str, Any]]]
 
 
-class ApiHandler(APIHandler):  # type: ignore[misc]  # jupyter_server's classes are untyped here
+class ApiHandler(APIHandler):
     """What all routes share."""
 
     def initialize(self, desk: Desk) -> None:
@@ -103,9 +103,8 @@ class ApiHandler(APIHandler):  # type: ignore[misc]  # jupyter_server's classes 
         place = root.local(path, must_exist=root.folder is not None)
         if root.folder is not None and route.operation == "runs.start" and place.is_file():
             return None
-        model = await ensure_async(
-            self.contents_manager.get(path.strip("/"), content=True, type="notebook")
-        )
+        contents: Any = self.contents_manager
+        model = await ensure_async(contents.get(path.strip("/"), content=True, type="notebook"))
         plain: Mapping[str, Any] = json.loads(json.dumps(model["content"]))
         return plain
 
@@ -139,7 +138,7 @@ def _method(route: Route) -> Any:
         await self.serve(route, place)
 
     method.__doc__ = route.summary
-    guarded = authorized(action=str(route.action), resource=str(route.resource))(method)
+    guarded: Any = authorized(action=str(route.action), resource=str(route.resource))(method)
     return web.authenticated(guarded)
 
 

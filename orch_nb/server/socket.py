@@ -38,7 +38,7 @@ _MOST_WATCHED = 20  # runs on one connection
 _LONGEST_CURSOR = 15  # digits
 
 
-class EventSocket(WebSocketMixin, websocket.WebSocketHandler, JupyterHandler):  # type: ignore[misc]
+class EventSocket(WebSocketMixin, websocket.WebSocketHandler, JupyterHandler):
     """One client's connection."""
 
     auth_resource: ClassVar[str] = str(Resource.RUNS)

@@ -20,7 +20,7 @@ _POLICY = (
 )
 
 
-class PageHandler(JupyterHandler):  # type: ignore[misc]  # jupyter_server's classes are untyped here
+class PageHandler(JupyterHandler):
     """The dashboard."""
 
     auth_resource: ClassVar[str] = "orch_nb"
@@ -40,7 +40,7 @@ class PageHandler(JupyterHandler):  # type: ignore[misc]  # jupyter_server's cla
         self.finish(text)
 
 
-class ViewsHandler(JupyterHandler):  # type: ignore[misc]
+class ViewsHandler(JupyterHandler):
     """The built views, as one ES module."""
 
     auth_resource: ClassVar[str] = "orch_nb"

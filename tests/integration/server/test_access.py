@@ -40,7 +40,9 @@ async def test_nothing_is_reachable_without_the_token(jp_fetch: Any) -> None:
             headers={"Authorization": "token wrong"},
         )
         assert code == 403, route
-    page = await code_of(jp_fetch, "orch-nb", headers={"Authorization": "x"}, follow_redirects=False)
+    page = await code_of(
+        jp_fetch, "orch-nb", headers={"Authorization": "x"}, follow_redirects=False
+    )
     assert page in (302, 403)
 
 
