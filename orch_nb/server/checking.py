@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orch_nb.server.failures import misfit
+from orch_nb.server.requests import BODIES, QUERIES
 from orch_nb.server.route import Route, Schema
 
 _DEEPEST = 100  # levels of a body
@@ -16,16 +17,17 @@ _NO_TEXT = "the text holds NUL or half a character"
 
 def read_query(route: Route, given: Mapping[str, list[str]]) -> dict[str, Any]:
     """The query's values in the types that the route wants. Raises OptionError."""
+    known = QUERIES.get(route.operation, {})
     found: dict[str, Any] = {}
     for name, texts in given.items():
-        schema = route.query.get(name)
+        schema = known.get(name)
         if schema is None:
             if name in ("token", "_xsrf"):  # Jupyter's own
                 continue
-            known = ", ".join(route.query) or "none"
-            raise misfit(f"there is no query parameter {name[:40]!r}", name[:40], f"known: {known}")
+            hint = f"known: {', '.join(known) or 'none'}"
+            raise misfit(f"there is no query parameter {name[:40]!r}", name[:40], hint)
         found[name] = _value(schema, texts, name)
-    _check(_validator_of_query(route.method, route.path), found, "query")
+    _check(_validator_of_query(route.operation), found, "query")
     return found
 
 
@@ -51,12 +53,12 @@ def read_body(route: Route, data: bytes) -> dict[str, Any]:
             value = json.loads(data)
         except (ValueError, RecursionError):
             raise misfit("the body is no JSON", "body", "send an object in UTF-8") from None
-    if route.body is None:
+    if route.operation not in BODIES:
         if value not in ({}, None):
             raise misfit("this request has no body", "body")
         return {}
     check_text(value, "body")
-    _check(_validator_of_body(route.method, route.path), value, "body")
+    _check(_validator_of_body(route.operation), value, "body")
     body: dict[str, Any] = value
     return body
 
@@ -97,21 +99,13 @@ def _check(validator: Any, value: Any, where: str) -> None:
 
 
 @functools.cache
-def _routes() -> dict[tuple[str, str], Route]:
-    from orch_nb.server.routes import ROUTES
-
-    return {(route.method, route.path): route for route in ROUTES}
+def _validator_of_body(operation: str) -> Any:
+    return _validator(BODIES[operation])
 
 
 @functools.cache
-def _validator_of_body(method: str, path: str) -> Any:
-    return _validator(_routes()[method, path].body or {})
-
-
-@functools.cache
-def _validator_of_query(method: str, path: str) -> Any:
-    query = _routes()[method, path].query
-    return _validator({"type": "object", "properties": dict(query)})
+def _validator_of_query(operation: str) -> Any:
+    return _validator({"type": "object", "properties": dict(QUERIES.get(operation, {}))})
 
 
 def _validator(schema: Schema) -> Any:

@@ -13,10 +13,10 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from orch_nb.errors import OrchError
-from orch_nb.model import Json
 
 if TYPE_CHECKING:
     from orch_nb.app.happening import History
+    from orch_nb.model import Json
 
 EVERY = 0.25  # seconds between looks while somebody listens
 IDLE = 2.0  # and while nobody does

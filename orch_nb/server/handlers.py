@@ -7,7 +7,7 @@ import importlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized
@@ -16,14 +16,14 @@ from jupyter_server.services.contents.fileio import FileManagerMixin
 from tornado import web
 
 from orch_nb.errors import OrchError
-from orch_nb.model import Json
-from orch_nb.server.call import Call
-from orch_nb.server.checking import check_text, read_body, read_query
 from orch_nb.server.desk import Desk
 from orch_nb.server.failures import describe, misfit
-from orch_nb.server.openapi import openapi
-from orch_nb.server.paths import Root
 from orch_nb.server.route import PREFIX, Route
+
+if TYPE_CHECKING:
+    from orch_nb.model import Json
+    from orch_nb.server.call import Call
+    from orch_nb.server.paths import Root
 
 Handlers = list[tuple[str, type[web.RequestHandler], dict[str, Any]]]
 
@@ -64,7 +64,10 @@ class ApiHandler(APIHandler):
         self.reply(body)
 
     async def read(self, route: Route, place: Mapping[str, str]) -> Call:
-        """The request, held to the route's schemas."""
+        """The request, held to the route's schemas; these are loaded with the first one."""
+        from orch_nb.server.call import Call
+        from orch_nb.server.checking import check_text, read_body, read_query
+
         check_text(dict(place), "path")
         names = {name: self.get_query_arguments(name, strip=False) for name in self.query_names()}
         check_text(names, "query")
@@ -83,6 +86,8 @@ class ApiHandler(APIHandler):
 
     def root(self) -> Root:
         """Where the server's files are."""
+        from orch_nb.server.paths import Root
+
         contents = self.contents_manager
         hidden = bool(getattr(contents, "allow_hidden", False))
         if not isinstance(contents, FileManagerMixin):
@@ -151,6 +156,8 @@ class OpenApiHandler(ApiHandler):
     @authorized
     async def get(self) -> None:
         """The OpenAPI file."""
+        from orch_nb.server.openapi import openapi
+
         self.reply(openapi(self.base_url))
 
 

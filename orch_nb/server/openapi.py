@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orch_nb import __version__
+from orch_nb.server.requests import BODIES, QUERIES
 from orch_nb.server.route import PREFIX, Route
 from orch_nb.server.routes import ROUTES
 from orch_nb.server.schemas import COMPONENTS, ref, text
@@ -53,16 +54,20 @@ def _operation(route: Route) -> dict[str, Any]:
                 {"name": name, "in": "path", "required": True, "schema": text(200, minLength=1)}
                 for name in route.places
             ),
-            *({"name": name, "in": "query", "schema": s} for name, s in route.query.items()),
+            *(
+                {"name": name, "in": "query", "schema": s}
+                for name, s in QUERIES.get(route.operation, {}).items()
+            ),
         ],
         "responses": {
             str(route.status): _answer("Done", route.answer),
             **{status: _answer(words, "Error") for status, words in _FAILURES.items()},
         },
     }
-    if route.body is not None:
-        content = {"application/json": {"schema": route.body}}
-        found["requestBody"] = {"required": bool(route.body.get("required")), "content": content}
+    body = BODIES.get(route.operation)
+    if body is not None:
+        content = {"application/json": {"schema": body}}
+        found["requestBody"] = {"required": bool(body.get("required")), "content": content}
     return found
 
 

@@ -1,11 +1,11 @@
-"""What a route is: one row of the table that handlers, checks and the OpenAPI file come from."""
+"""What a route is: one row of the table that handlers and the OpenAPI file come from."""
 
 from __future__ import annotations
 
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 Schema = Mapping[str, Any]
@@ -43,8 +43,6 @@ class Route:
     resource: Resource
     answer: str  # the name of a schema
     action: Action = Action.READ
-    query: Mapping[str, Schema] = field(default_factory=dict)
-    body: Schema | None = None
     status: int = 200
     notebook: bool = False
 

@@ -1,51 +1,12 @@
-"""The API, route by route."""
+"""The API, route by route; `orch_nb.server.requests` says what each one takes."""
 
 from __future__ import annotations
 
 from orch_nb.server.route import Action, Resource, Route
-from orch_nb.server.schemas import (
-    CELLS,
-    DEPLOYMENT_BODY,
-    FLAG,
-    GIVEN,
-    KIND,
-    MOMENT,
-    NOTEBOOK,
-    PATH,
-    SCHEDULE,
-    STATE,
-    TAGS,
-    TYPE,
-    many,
-    maybe,
-    number,
-    record,
-    text,
-)
 
 _SERVER, _NOTEBOOKS = Resource.SERVER, Resource.NOTEBOOKS
 _RUNS, _DEPLOYMENTS = Resource.RUNS, Resource.DEPLOYMENTS
 _WRITE, _EXECUTE = Action.WRITE, Action.EXECUTE
-
-_EDITED = record((), **NOTEBOOK, cells=CELLS)
-_FILTER = {
-    "state": many(STATE, 20),
-    "type": many(TYPE, 10),
-    "flow": text(300),
-    "path": PATH,
-    "tag": many(text(200, minLength=1), 20),
-    "search": text(200),
-    "since": MOMENT,
-    "until": MOMENT,
-}
-_AGAIN = record(
-    (),
-    tasks=many(text(200, minLength=1), 1_000),
-    onward=maybe(text(200)),
-    output=maybe(PATH),
-    **GIVEN,
-)
-_NAMED = record(("name", "path"), name=text(200, minLength=1), **DEPLOYMENT_BODY)
 
 SERVICE = (
     Route(
@@ -74,7 +35,6 @@ SERVICE = (
         _SERVER,
         "Daemon",
         _EXECUTE,
-        body=record(("wish",), wish={"enum": ["servers", "stay", "off"]}),
     ),
     Route(
         "GET",
@@ -83,7 +43,6 @@ SERVICE = (
         "What happened after a cursor; waits if nothing did",
         _RUNS,
         "Events",
-        query={"cursor": number(), "wait": number(0, 50), "limit": number(1, 500)},
     ),
 )
 
@@ -95,7 +54,6 @@ NOTEBOOK_ROUTES = (
         "A notebook's graph, its picture and its problems",
         _NOTEBOOKS,
         "Graph",
-        body=_EDITED,
         notebook=True,
     ),
     Route(
@@ -105,7 +63,6 @@ NOTEBOOK_ROUTES = (
         "A notebook's problems, with places and fixes",
         _NOTEBOOKS,
         "Problems",
-        body=_EDITED,
         notebook=True,
     ),
     Route(
@@ -115,26 +72,11 @@ NOTEBOOK_ROUTES = (
         "A cell's text and metadata with another kind or options",
         _NOTEBOOKS,
         "Cell",
-        body=record(
-            ("source", "kind"),
-            source=text(1_000_000),
-            metadata={"type": "object"},
-            kind=KIND,
-            options={"type": "object", "maxProperties": 100},
-        ),
     ),
 )
 
 RUN_ROUTES = (
-    Route(
-        "GET",
-        "/runs",
-        "runs.page",
-        "Recorded runs, the newest first",
-        _RUNS,
-        "RunPage",
-        query={**_FILTER, "cursor": text(40), "limit": number(1, 500)},
-    ),
+    Route("GET", "/runs", "runs.page", "Recorded runs, the newest first", _RUNS, "RunPage"),
     Route(
         "POST",
         "/runs",
@@ -143,28 +85,10 @@ RUN_ROUTES = (
         _RUNS,
         "Run",
         _EXECUTE,
-        body=record(
-            (),
-            **NOTEBOOK,
-            **GIVEN,
-            output=maybe(PATH),
-            cwd=maybe(PATH),
-            kernel=maybe(text(200)),
-            tags=TAGS,
-            name=maybe(text(200)),
-        ),
         status=201,
         notebook=True,
     ),
-    Route(
-        "GET",
-        "/grid",
-        "runs.grid",
-        "The last runs against their tasks",
-        _RUNS,
-        "Grid",
-        query={**_FILTER, "limit": number(1, 100)},
-    ),
+    Route("GET", "/grid", "runs.grid", "The last runs against their tasks", _RUNS, "Grid"),
     Route("GET", "/runs/{run}", "runs.show", "A run as a view shows it", _RUNS, "RunDocument"),
     Route(
         "GET", "/runs/{run}/tasks", "runs.tasks", "Its task runs, in document order", _RUNS, "Tasks"
@@ -179,12 +103,6 @@ RUN_ROUTES = (
         "What its cells logged, after a cursor",
         _RUNS,
         "Logs",
-        query={
-            "task": text(200),
-            "level": number(0, 100),
-            "cursor": number(),
-            "limit": number(1, 5_000),
-        },
     ),
     Route(
         "GET",
@@ -193,7 +111,6 @@ RUN_ROUTES = (
         "What its cells put out, in nbformat",
         _RUNS,
         "Outputs",
-        query={"cell": number(1, 1_000_000)},
     ),
     Route(
         "GET",
@@ -204,13 +121,7 @@ RUN_ROUTES = (
         "Detail",
     ),
     Route(
-        "GET",
-        "/runs/{run}/plan",
-        "runs.plan",
-        "What a resume would run and reuse",
-        _RUNS,
-        "Plan",
-        query={"task": many(text(200), 100), "onward": text(200)},
+        "GET", "/runs/{run}/plan", "runs.plan", "What a resume would run and reuse", _RUNS, "Plan"
     ),
     Route(
         "GET", "/runs/{run}/why", "runs.why", "Why it has not started, or is as it is", _RUNS, "Why"
@@ -232,7 +143,6 @@ RUN_ROUTES = (
         _RUNS,
         "Run",
         _EXECUTE,
-        body=_AGAIN,
     ),
     Route(
         "POST",
@@ -242,9 +152,6 @@ RUN_ROUTES = (
         _RUNS,
         "Run",
         _EXECUTE,
-        body=record(
-            ("tasks",), tasks={**many(text(200, minLength=1), 1_000), "minItems": 1}, **GIVEN
-        ),
     ),
     Route(
         "POST",
@@ -254,11 +161,6 @@ RUN_ROUTES = (
         _RUNS,
         "Run",
         _EXECUTE,
-        body=record(
-            ("task",),
-            task=text(200, minLength=1),
-            values={"type": "object", "additionalProperties": text(100_000), "maxProperties": 200},
-        ),
     ),
     Route(
         "POST",
@@ -268,7 +170,6 @@ RUN_ROUTES = (
         _RUNS,
         "Run",
         _WRITE,
-        body=record((), keep=FLAG),
     ),
 )
 
@@ -289,7 +190,6 @@ DEPLOYMENT_ROUTES = (
         _DEPLOYMENTS,
         "Deployment",
         _EXECUTE,
-        body=_NAMED,
         status=201,
     ),
     Route(
@@ -308,7 +208,6 @@ DEPLOYMENT_ROUTES = (
         _DEPLOYMENTS,
         "Deployment",
         _EXECUTE,
-        body=record(("path",), **DEPLOYMENT_BODY),
     ),
     Route(
         "DELETE",
@@ -354,9 +253,6 @@ DEPLOYMENT_ROUTES = (
         "Run",
         _EXECUTE,
         status=201,
-        body=record(
-            (), parameters=GIVEN["parameters"], texts=GIVEN["texts"], idempotency_key=text(200)
-        ),
     ),
     Route(
         "POST",
@@ -366,7 +262,6 @@ DEPLOYMENT_ROUTES = (
         _DEPLOYMENTS,
         "Deployment",
         _EXECUTE,
-        body=record((), version=number(1, 1_000_000)),
     ),
     Route(
         "POST",
@@ -375,7 +270,6 @@ DEPLOYMENT_ROUTES = (
         "Schedules in words, and their next times",
         _DEPLOYMENTS,
         "Preview",
-        body=record(("schedules",), schedules=many(SCHEDULE, 50), count=number(1, 100)),
     ),
     Route(
         "GET",
@@ -384,7 +278,6 @@ DEPLOYMENT_ROUTES = (
         "What runs next, the soonest first",
         _DEPLOYMENTS,
         "Upcoming",
-        query={"limit": number(1, 200)},
     ),
     Route(
         "POST",
@@ -394,7 +287,6 @@ DEPLOYMENT_ROUTES = (
         _DEPLOYMENTS,
         "Done",
         _EXECUTE,
-        body=record(("target",), target=text(2_000, minLength=1), name=text(200)),
     ),
 )
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import ws_authenticated
@@ -27,11 +27,13 @@ from jupyter_server.base.websocket import WebSocketMixin
 from tornado import web, websocket
 
 from orch_nb.errors import OrchError
-from orch_nb.model import Json
 from orch_nb.server.desk import Desk
 from orch_nb.server.failures import body_of
 from orch_nb.server.route import PREFIX, Action, Resource
 from orch_nb.server.watching import Watching
+
+if TYPE_CHECKING:
+    from orch_nb.model import Json
 
 _LOOK = 25.0  # seconds that are waited for news at a time
 _MOST_WATCHED = 20  # runs on one connection

@@ -7,9 +7,8 @@ import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from orch_nb.model import Json
-
 if TYPE_CHECKING:
+    from orch_nb.model import Json
     from orch_nb.server.feed import Feed
 
 EVERY = 0.5  # seconds between looks at what no event tells, such as logs
