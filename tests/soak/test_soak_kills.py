@@ -34,9 +34,10 @@ def find_wrong(folder: Path, flow: Flow, drivers: Drivers, aims: list[Aim]) -> t
     wrong = trial.survive(iter(aims))
     if trial.left() != undisturbed:
         wrong.append(f"it left {trial.left()}, not {undisturbed}")
+    struck = trial.struck
     if not wrong:
         shutil.rmtree(folder)
-    return trial.struck, f"{describe(aims)}: {'; '.join(wrong)}" if wrong else ""
+    return struck, f"{describe(aims)}: {'; '.join(wrong)}" if wrong else ""
 
 
 @pytest.mark.timeout(7200)
