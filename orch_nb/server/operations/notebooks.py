@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import asdict
 from typing import Any
 
@@ -61,25 +62,35 @@ def _drawn(graph: FlowGraph | None) -> dict[str, Any]:
     if graph is None:
         return {"cells": [], "edges": [], "picture": NO_PICTURE, "words": []}
     names = name_tasks(graph)
+    takes: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    gives: defaultdict[int, dict[str, list[int]]] = defaultdict(dict)
+    for edge in graph.edges:
+        for name in edge.names:
+            takes[edge.target][name] = edge.source
+            gives[edge.source].setdefault(name, []).append(edge.target)
     return {
         **data.record(graph),
         "picture": draw(graph, names, {}),
-        "words": [_words(node, names[node.cell.number], graph) for node in graph.nodes],
+        "words": [
+            {
+                **_words(node, names[node.cell.number]),
+                "takes": [
+                    {"name": name, "cell": cell}
+                    for name, cell in sorted(takes[node.cell.number].items())
+                ],
+                "gives": [
+                    {"name": name, "cells": cells}
+                    for name, cells in sorted(gives[node.cell.number].items())
+                ],
+            }
+            for node in graph.nodes
+        ],
     }
 
 
-def _words(node: Node, name: str, graph: FlowGraph) -> Json:
-    number = node.cell.number
-    gives: dict[str, list[int]] = {}
-    takes: dict[str, int] = {}
-    for edge in graph.edges:
-        if edge.source == number:
-            for each in edge.names:
-                gives.setdefault(each, []).append(edge.target)
-        elif edge.target == number:
-            takes.update((each, edge.source) for each in edge.names)
+def _words(node: Node, name: str) -> dict[str, Any]:
     return {
-        "number": number,
+        "number": node.cell.number,
         "id": node.cell.id,
         "position": node.cell.position,
         "name": name,
@@ -88,8 +99,6 @@ def _words(node: Node, name: str, graph: FlowGraph) -> Json:
         "reads": sorted(node.reads),
         "sets": sorted(node.bound),
         "changes": sorted(node.changes),
-        "takes": [{"name": each, "cell": takes[each]} for each in sorted(takes)],
-        "gives": [{"name": each, "cells": gives[each]} for each in sorted(gives)],
         "files_read": sorted(node.files_read),
         "files_written": sorted(node.files_written),
         "barrier": node.barrier,

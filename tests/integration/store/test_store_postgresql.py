@@ -11,6 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from orch_nb.store import StoreWriter, open_store
 from orch_nb.store.schema import VERSION_TABLE, Revisions, _migrate
 from orch_nb.store.tables import METADATA
+from orch_nb.store.watching import Horizon, complete_part, happenings
 from tests.integration.store.servers import new_database
 from tests.sample_runs import a_run
 from tests.unit.store.test_store_machine import ClaimsAndStates
@@ -68,3 +69,31 @@ def test_random_walks_over_claims_and_states(postgresql_server: str) -> None:
 
     few = settings(max_examples=8, stateful_step_count=20, deadline=None)
     run_state_machine_as_test(OnServer, settings=few)
+
+
+def test_a_number_that_comes_late_is_not_passed_over(postgresql_url: str) -> None:
+    engine = sqlalchemy.create_engine(postgresql_url.replace("postgresql:", "postgresql+psycopg:"))
+    with open_store(postgresql_url) as store, engine.connect() as slow:
+        first, late, quick = a_run(), a_run(), a_run()
+        for run in (first, late):
+            store.write(lambda t, run=run: t.create_flow_run(run, [], holder=None, by="test"))
+        horizon = Horizon()
+        seen = horizon.look(store)
+        # a writer that has its number, and takes its time to commit
+        slow.execute(
+            sqlalchemy.text(
+                "insert into state_history (flow_run_id, time, new, message, by, attempt, epoch)"
+                " values (:run, 0, 'Late', '', 'slow', 1, 0)"
+            ),
+            {"run": late.id},
+        )
+        store.write(lambda t: t.create_flow_run(quick, [], holder=None, by="test"))
+        for _ in range(3):
+            assert horizon.look(store) == seen
+        found = happenings(store, after=seen, limit=10)
+        assert complete_part(found, after=seen, horizon=horizon.number) == ()
+        slow.commit()
+        found = happenings(store, after=seen, limit=10)
+        told = complete_part(found, after=seen, horizon=horizon.look(store))
+        assert [one.run_id for one in told] == [late.id, quick.id]
+    engine.dispose()
