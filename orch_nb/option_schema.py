@@ -30,6 +30,8 @@ def json_schema(options: type[TaskOptions] | type[FlowOptions]) -> dict[str, Any
             schema |= {"type": "array", "items": {"type": "string", "minLength": 1}}
         elif spec.kind == "choice":
             schema |= {"type": "string", "enum": list(spec.choices)}
+        elif spec.kind == "runner":
+            schema |= {"type": "string", "pattern": f"^({'|'.join(spec.choices)}|dask=.+)$"}
         else:
             schema["type"] = "string"
         if spec.kind in {"duration", "durations"}:

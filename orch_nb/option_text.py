@@ -174,8 +174,9 @@ def parse_value(spec: OptionSpec, text: str, *, where: str | None = None) -> Any
             return _at_least(spec, float(text), where)
         case "counts" | "amounts":
             return _pairs_from(spec, text, where)
-        case "choice":
-            if text not in spec.choices:
+        case "choice" | "runner":
+            elsewhere = spec.kind == "runner" and text.startswith("dask=") and text != "dask="
+            if text not in spec.choices and not elsewhere:
                 near = difflib.get_close_matches(text[:40], spec.choices, n=1)
                 hint = f"did you mean {spec.flag} {near[0]} ?" if near else f"write {_usage(spec)}"
                 raise _misfit(spec, text, f"one of {', '.join(spec.choices)}", where, hint)

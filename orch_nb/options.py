@@ -20,7 +20,7 @@ def option(
     ``kind`` is one of: flag, int and number (not below ``minimum``), str, duration (seconds as
     float, above 0), durations (tuple of seconds), names and paths (tuples of str, comma
     separated), counts and amounts (tuple of (name, whole number above 0) and (name, number)),
-    choice, loop (``NAME in EXPRESSION``).
+    choice, runner (a choice, or ``dask=PLACE``), loop (``NAME in EXPRESSION``).
     """
     return dataclasses.field(
         default=default,
@@ -92,7 +92,6 @@ class TaskOptions:
         (), kind="amounts", help="what it needs of this machine's resources: gpu=1,memory=2GB"
     )
 
-
     each: str | None = option(
         None, kind="loop", help="run once per item, all from the same inputs: model in models"
     )
@@ -103,7 +102,10 @@ class FlowOptions:
     """Defaults of one flow: what may follow `%%flow NAME`, and `orch-nb run`'s options."""
 
     runner: str = option(
-        "local", kind="choice", choices=("inline", "local"), help="where task runs execute"
+        "local",
+        kind="runner",
+        choices=("inline", "local", "dask"),
+        help="where task runs execute; dask=ADDRESS, a scheduler file, or module:make_cluster",
     )
     max_workers: int | None = option(
         None, kind="int", minimum=1, help="cells that run at once (default: one per core)"
@@ -212,6 +214,8 @@ class OptionSpec:
             "amounts": "NAME=AMOUNT[,…]",
             "loop": "NAME in ITEMS",
         }
+        if self.kind == "runner":
+            return "|".join(self.choices) + "[=PLACE]"
         return "|".join(self.choices) if self.kind == "choice" else shown[self.kind]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from orch_nb.app.live_kernel import KernelSide, Shipment
 from orch_nb.app.live_runner import LiveRunner, MainThread
 from orch_nb.app.sessions import Session
+from orch_nb.errors import OptionError
+from orch_nb.options import FlowOptions
 from orch_nb.runners.kernelspecs import KernelChoice
 from orch_nb.runners.local import LocalRunner
 
@@ -36,6 +38,16 @@ class LiveSession(Session):
         kernel's main thread."""
         self._names = names
         self._shipped = (self._side.ship_state(), self._side.ship(names))
+
+    def dask_runner(self, options: FlowOptions, sending: Any) -> Any:
+        """Only for flows that need none of the kernel's values."""
+        if self._names is None and not self._in_place:
+            return super().dask_runner(options, sending)
+        raise OptionError(
+            "a flow with the kernel's own values runs on this machine",
+            where=f"--runner {options.runner}",
+            hint="add --fresh to run every cell anew on the cluster",
+        )
 
     def runner(self) -> Any:
         """A runner; one that is asked for later is given the values as they are then."""

@@ -32,6 +32,7 @@ from orch_nb.notebook.injection import inject_parameters
 from orch_nb.notebook.output_file import check_writable
 from orch_nb.notebook.reader import read_notebook
 from orch_nb.notebook.syntax import check_syntax
+from orch_nb.options import FlowOptions
 from orch_nb.places import find_places
 from orch_nb.results.location import Location, open_location
 from orch_nb.runners.base import Collect
@@ -142,12 +143,13 @@ def resume(
     with open_store() as store, StoreWriter(store) as writer, contextlib.ExitStack() as stack:
         started: list[Session] = []
 
-        def get_ready(kernel: KernelChoice, folder: str) -> None:
-            """Have the processes come up while the plan is made."""
+        def get_ready(kernel: KernelChoice, folder: str, options: FlowOptions) -> int:
+            """Have the processes come up while the plan is made; how many cells run at once."""
             session = sessions(kernel, folder)
             stack.callback(session.close)
             session.start()
             started.append(session)
+            return session.slots(options)
 
         case = _study(store, request, get_ready)
         if case.request.output is not None:
@@ -178,10 +180,15 @@ def _nobody(event: object) -> None:
     """The listener of a run that nobody watches."""
 
 
+def _no_processes(kernel: KernelChoice, folder: str, options: FlowOptions) -> int:
+    """For a plan that is only looked at."""
+    return options.max_workers or os.cpu_count() or 1
+
+
 def _study(
     store: Store,
     request: ResumeRequest,
-    get_ready: Callable[[KernelChoice, str], None] = lambda kernel, folder: None,
+    get_ready: Callable[[KernelChoice, str, FlowOptions], int] = _no_processes,
 ) -> _Case:
     """Hold the run against its notebook, and decide what becomes of each cell; ``get_ready`` is
     told where cells will run as soon as that is known."""
@@ -205,13 +212,13 @@ def _study(
     folder = check_folder(plain.cwd, notebook)
     injected = inject_parameters(notebook, bound)
     kernel = kernel_of(injected, plain)
-    get_ready(kernel, folder)
     options = merge_options(run.options, request.options)
+    workers = get_ready(kernel, folder, options)
     prepared = prepare(
         injected,
         options,
         parameters=bound.record,
-        workers=options.max_workers or os.cpu_count() or 1,
+        workers=workers,
         hints=store.get_hints(lasting_path(notebook.path)),
         foreign=kernel.why if kernel.mode is KernelMode.FOREIGN else "",
         run_id=run.id,

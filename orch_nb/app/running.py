@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 
 from orch_nb.app.destination import lasting_path, output_path
@@ -85,11 +84,11 @@ def run_notebook_document(
     places = find_places()
     location = open_location(places.results, places.home / "cache")
     options = merge_options(notebook.flow.options, request.options)
-    workers = options.max_workers or os.cpu_count() or 1
     session = Session(kernel, folder)
     if not options.cache:  # else there may be nothing left to start
         session.start()
     try:
+        workers = session.slots(options)
         with open_store() as store, StoreWriter(store) as writer:
             run_id = new_flow_run_id() if request.claimed is None else request.claimed.id
             prepared = prepare(

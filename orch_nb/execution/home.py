@@ -89,14 +89,20 @@ class _Home:
         self.channel.send({"op": "outcome", "outcome": to_message(outcome)})
 
     def fork(self, message: Message) -> None:
-        """Run a cell in a child; the descriptor that came along is the child's own channel."""
+        """Run a cell in a child; the descriptor that came along is the child's own channel.
+
+        Where no child can be had, or the cell is to run ``away``, its inputs are shipped."""
         descriptor = self.channel.take_fd()
         job = job_from(message["job"])
         why_not = forking.why_not()
-        if why_not:
-            os.close(descriptor)
-            self._ship(job, why_not)
-            return
+        if why_not or "away" in message:
+            pinned = self._ship(job)
+            if why_not and pinned:
+                told = {"op": "inputs", "cell": job.cell, "attempt": job.attempt}
+                self.channel.send({**told, "reason": f"{why_not}, and {pinned}"})
+            if why_not or not pinned:
+                os.close(descriptor)
+                return
         if job.threads:
             share.look()
         forking.pause_pools()
@@ -108,15 +114,15 @@ class _Home:
         os.close(descriptor)
         self.channel.send({"op": "forked", "cell": job.cell, "attempt": job.attempt, "pid": pid})
 
-    def _ship(self, job: Job, why_no_fork: str) -> None:
-        """Tell the driver what another process needs to run the cell, or that none can."""
-        told: Message = {"op": "inputs", "cell": job.cell, "attempt": job.attempt}
+    def _ship(self, job: Job) -> str:
+        """Tell the driver what another process needs to run the cell; or return why none can."""
         try:
             manifest, left_behind = ship_inputs(self.shell, job, self.spec)
         except Pinned as pin:
-            self.channel.send({**told, "reason": f"{why_no_fork}, and {pin.args[0]}"})
-        else:
-            self.channel.send({**told, "manifest": manifest, "left_behind": left_behind})
+            return str(pin.args[0])
+        told = {"op": "inputs", "cell": job.cell, "attempt": job.attempt}
+        self.channel.send({**told, "manifest": manifest, "left_behind": left_behind})
+        return ""
 
     def work(self, message: Message) -> None:
         """Run one cell on inputs that home has shipped; this process does nothing else."""

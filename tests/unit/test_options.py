@@ -132,7 +132,7 @@ def test_a_bad_task_line_says_what_is_wrong(
     [
         (
             "--runner locl",
-            "--runner locl must be one of inline, local",
+            "--runner locl must be one of inline, local, dask",
             "did you mean --runner local ?",
         ),
         (
@@ -398,7 +398,7 @@ def test_specs_follow_the_fields() -> None:
 
 def test_the_reference_has_a_row_for_each_option() -> None:
     assert [row[:2] for row in reference_rows(FlowOptions)] == [
-        ("--runner inline|local", "local"),
+        ("--runner inline|local|dask[=PLACE]", "local"),
         ("--max-workers N", ""),
         ("--cells auto|tagged|all", "auto"),
         ("--fail-fast", ""),

@@ -1,0 +1,227 @@
+"""The Dask cluster of a run: one of its own on this machine, or one that is told of."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import logging
+import platform
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from orch_nb import __version__
+from orch_nb.errors import SessionError
+
+_CONNECT_SECONDS = 15.0
+_WORKER_SECONDS = 120.0  # for the first worker of a cluster that has none yet
+_OURS = "__import__('orch_nb').__version__"  # evaluated on workers, which may not have it
+
+
+def is_dask(runner: str) -> bool:
+    """Whether the value of ``--runner`` asks for Dask."""
+    return runner == "dask" or runner.startswith("dask=")
+
+
+class DaskCluster:
+    """A cluster, started in a thread so that it comes up while the rest is read.
+
+    ``place`` is empty for a cluster of this run's own, else a scheduler's address, the path of a
+    scheduler file, or ``module:function`` of one that makes a cluster. ``workers`` is the size of
+    a cluster of its own; ``folder`` is where a factory's module is looked for, too.
+    """
+
+    def __init__(self, place: str, workers: int, folder: str) -> None:
+        if importlib.util.find_spec("distributed") is None:
+            raise SessionError(
+                "--runner dask needs the package distributed",
+                hint="pip install distributed",
+            )
+        self.place = place
+        self.is_own = not place
+        self._workers = workers
+        self._folder = folder
+        self._made: Any = None
+        self._failed: BaseException | None = None
+        self._thread = threading.Thread(target=self._start, name="orch_nb cluster", daemon=True)
+        self._thread.start()
+
+    def _start(self) -> None:
+        try:
+            if self.is_own:
+                self._made = _start_here(self._workers)
+            elif _is_factory(self.place):
+                self._made = _make(self.place, self._folder)
+        except BaseException as error:  # told to whoever waits for the cluster
+            self._failed = error
+
+    def _wait(self) -> None:
+        self._thread.join()
+        if self._failed is None:
+            return
+        if isinstance(self._failed, SessionError):
+            raise self._failed
+        words = f"{type(self._failed).__name__}: {self._failed}"
+        raise SessionError(f"the Dask cluster did not start: {words}", where=self._told)
+
+    @property
+    def _told(self) -> str:
+        return f"--runner dask={self.place}" if self.place else "--runner dask"
+
+    async def connect(self) -> Any:
+        """A client in the running loop, of a cluster that has workers which fit.
+
+        Raises SessionError, in words, where there is none.
+        """
+        import asyncio
+
+        from distributed import Client
+
+        await asyncio.to_thread(self._wait)
+        # What it would log is told in the run's own words.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        options: dict[str, Any] = {}
+        if self._made is not None:
+            options["address"] = self._made.scheduler_address
+            options["security"] = getattr(self._made, "security", None)
+        elif Path(self.place).is_file():
+            options["scheduler_file"] = self.place
+        else:
+            options["address"] = self.place
+        client = None
+        try:
+            client = await Client(**options, asynchronous=True, timeout=_CONNECT_SECONDS)
+            await client.wait_for_workers(1, timeout=_WORKER_SECONDS)
+            if not self.is_own:
+                await _check(client, self._told)
+        except BaseException as error:
+            if client is not None:
+                await client.close()
+            if isinstance(error, TimeoutError | OSError | ValueError):
+                raise SessionError(
+                    f"the Dask cluster can't be used: {str(error) or 'it did not answer'}",
+                    where=self._told,
+                    hint="is its scheduler running, has it workers, and is the address right?",
+                ) from error
+            raise
+        return client
+
+    def slots(self) -> int:
+        """How many cells it can run at once. Raises SessionError as ``connect`` does."""
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+
+        async def count() -> int:
+            client = await self.connect()
+            try:
+                return sum((await client.nthreads()).values())
+            finally:
+                await client.close()
+
+        with ThreadPoolExecutor(1) as elsewhere:  # a kernel's main thread has a loop that runs
+            return elsewhere.submit(asyncio.run, count()).result()
+
+    def notice(self, client: Any) -> str:
+        """Where the cluster can be watched, in words; empty where it has no dashboard."""
+        if importlib.util.find_spec("bokeh") is None and self.is_own:
+            return ""
+        link = client.dashboard_link
+        return f"the cluster's dashboard: {link}" if link else ""
+
+    def close(self) -> None:
+        """End what was started for this run."""
+        self._thread.join()
+        if self._made is not None:
+            with contextlib.suppress(TimeoutError, OSError):
+                self._made.close()
+            self._made = None
+
+
+def _is_factory(place: str) -> bool:
+    module, colon, function = place.rpartition(":")
+    names = [*module.split("."), function]
+    return bool(colon) and all(name.isidentifier() for name in names)
+
+
+def _start_here(workers: int) -> Any:
+    import dask
+    from distributed import LocalCluster
+
+    # Dask would tell libraries to use one thread each; a cell's share is the engine's to say.
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": {}}):
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=0,  # it would count the worker, and not the cells' processes
+            dashboard_address=(
+                None if importlib.util.find_spec("bokeh") is None else "127.0.0.1:0"
+            ),
+            silence_logs=logging.CRITICAL,
+        )
+
+
+def _make(place: str, folder: str) -> Any:
+    module, _, function = place.rpartition(":")
+    added = folder not in sys.path
+    if added:
+        sys.path.insert(0, folder)
+    try:
+        make = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise SessionError(
+            f"the factory of the Dask cluster can't be loaded: {error}",
+            where=f"--runner dask={place}",
+            hint="name a function as module:function; it returns a cluster, and takes nothing",
+        ) from None
+    finally:
+        if added:
+            sys.path.remove(folder)
+    made = make()
+    if not hasattr(made, "scheduler_address"):
+        raise SessionError(
+            f"the factory returned {type(made).__name__}, which is no Dask cluster",
+            where=f"--runner dask={place}",
+        )
+    return made
+
+
+async def _check(client: Any, told: str) -> None:
+    """Raise SessionError unless every worker has this Python and this orch_nb."""
+    found = await client.get_versions()
+    pythons = {where: _python_of(info) for where, info in found["workers"].items()}
+    _compare("Python", ".".join(platform.python_version_tuple()[:2]), pythons, told)
+    ours = await client.run(eval, _OURS, on_error="return")
+    missing = [where for where, version in ours.items() if isinstance(version, ImportError)]
+    if missing:
+        raise SessionError(
+            f"{_some(missing)} not have orch_nb",
+            where=told,
+            hint=f"install orch_nb {__version__} there",
+        )
+    _compare("orch_nb", __version__, {where: str(one) for where, one in ours.items()}, told)
+
+
+def _python_of(info: Any) -> str:
+    version = str(dict(info.get("host", {})).get("python", ""))
+    return ".".join(version.split(".")[:2])
+
+
+def _compare(what: str, here: str, there: dict[str, str], told: str) -> None:
+    others = [where for where, version in there.items() if version != here]
+    if others:
+        raise SessionError(
+            f"this machine has {what} {here}, and the Dask worker {others[0]} has "
+            f"{there[others[0]] or 'none'}",
+            where=told,
+            hint=f"use the same {what} in both places: values are pickled",
+        )
+
+
+def _some(workers: Sequence[str]) -> str:
+    if len(workers) == 1:
+        return f"the Dask worker {workers[0]} does"
+    return f"{len(workers)} Dask workers (such as {workers[0]}) do"

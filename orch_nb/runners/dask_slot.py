@@ -1,0 +1,285 @@
+"""What runs in a Dask worker: it lets a session process run one cell, and tells what happens.
+
+A worker's processes may be daemons, which may not have children of multiprocessing's, and may
+have more threads than one. So each of a worker's threads has a template process of its own,
+started with subprocess, that forks a session for each cell and ends with the worker.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orch_nb.errors import SessionError
+from orch_nb.execution import processes
+from orch_nb.execution.job import Decoder, Message, encode
+from orch_nb.results.blob import blob_path
+from orch_nb.runners.local import Template
+
+_LOOK = 0.2  # seconds between looks whether the cell is still wanted
+_MEASURE = 2.0  # seconds between measurements of its memory
+_MOST_LIVE = 1 << 20  # bytes of one live output; what is larger comes with the outcome only
+
+_own = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A file in the driver's results folder, by which a worker knows whether it shares it."""
+
+    path: str
+    token: str
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this machine sees the file."""
+        try:
+            return Path(self.path).read_text() == self.token
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class CellRequest:
+    """One attempt, as it is sent to a worker. ``spec`` and ``job`` are messages, ``inputs`` what
+    home has shipped; ``probe`` and ``folder`` tell whether files are shared. ``once`` asks that it
+    is never begun a second time: it may have acted. ``python`` is the interpreter for its cells,
+    the worker's own if empty."""
+
+    topic: str
+    spec: Message
+    job: Message
+    inputs: Message
+    probe: Probe
+    once: bool
+    python: str = ""
+    modules: Mapping[str, str] | None = None  # the notebook's own modules: path → source
+
+
+@dataclass(frozen=True, slots=True)
+class CellReply:
+    """What came of it: the ``outcome`` as JSON; or ``lost``, why there is none, in words; or
+    ``carry``, if the worker needs blobs sent along. ``blobs`` are those that it has written."""
+
+    worker: str
+    outcome: str = ""
+    lost: str = ""
+    carry: bool = False
+    blobs: Mapping[str, bytes] | None = None
+
+
+def run_cell(request: CellRequest, carried: Sequence[tuple[str, bytes]] | None) -> CellReply:
+    """Run one attempt in a session process of this worker; ``carried`` are blobs by digest."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    shared = request.probe.is_here and Path(request.spec["folder"]).is_dir()
+    if not shared and carried is None:
+        return CellReply(worker.address, carry=True)
+    if request.once and not _is_first(worker, request):
+        return CellReply(worker.address, lost="its worker died, and it may have acted by then")
+    task = worker.get_current_task()
+    if shared:
+        return _Attempt(worker, task, request).run()
+    place = Path(tempfile.mkdtemp(prefix="orch_nb-", dir=worker.local_directory))
+    try:
+        return _run_apart(worker, task, request, carried or (), place)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _run_apart(
+    worker: Any,
+    task: str,
+    request: CellRequest,
+    carried: Sequence[tuple[str, bytes]],
+    place: Path,
+) -> CellReply:
+    """Run it on a machine that has none of the driver's files."""
+    folder, results = place / "folder", place / "results"
+    folder.mkdir()
+    for digest, data in carried:
+        path = blob_path(results, digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    for name, source in (request.modules or {}).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source, encoding="utf-8")
+    spec = {**request.spec, "folder": str(folder), "results": str(results)}
+    # Files that it writes would stay on this machine: home is where it acts.
+    job = {**request.job, "gate": "in-order"}
+    reply = _Attempt(worker, task, request, spec, job).run()
+    if not reply.outcome:
+        return reply
+    outcome = json.loads(reply.outcome)
+    why = _why_not_apart(outcome, str(folder), request.modules or {})
+    if why:
+        at_home = {"unshippable": why, "refused": True, "passing": True, "blob": None}
+        return CellReply(worker.address, json.dumps({**outcome, **at_home}))
+    digests = {m["digest"] for m in (outcome["blob"], outcome["kept_files"]) if m}
+    blobs = {digest: blob_path(results, digest).read_bytes() for digest in digests}
+    return CellReply(worker.address, reply.outcome, blobs=blobs)
+
+
+def _why_not_apart(outcome: Message, folder: str, modules: Mapping[str, str]) -> str:
+    """Why it must run at home, where the flow's files are; empty if it need not."""
+    files = [*outcome["files_read"], *outcome["files_written"]]
+    used = [path for path in files if _within(path, folder) not in {"", *modules}]
+    if used:
+        return f"it uses {_within(used[0], folder)}, a file that the worker does not have"
+    error = outcome["error"]
+    if error and error["name"] in {"FileNotFoundError", "ModuleNotFoundError"}:
+        return f"it needs what the worker does not have: {error['value'][:200]}"
+    return ""
+
+
+def _within(path: str, folder: str) -> str:
+    """The path relative to the folder; empty for one that lies elsewhere."""
+    if not path.startswith("/"):
+        return path
+    return path[len(folder) + 1 :] if path.startswith(f"{folder}/") else ""
+
+
+def _is_first(worker: Any, request: CellRequest) -> bool:
+    """Whether no worker has begun this attempt before; from now on one has."""
+    from distributed.utils import sync
+
+    keys = [request.topic, f"{request.job['cell']}-{request.job['attempt']}"]
+    begun = sync(worker.loop, worker.scheduler.get_metadata, keys=keys, default=None)
+    if begun is None:
+        sync(worker.loop, worker.scheduler.set_metadata, keys=keys, value=worker.address)
+    return begun is None
+
+
+class _Slot:
+    """A thread's template, and the sessions that it forks one after the other."""
+
+    def __init__(self, python: str) -> None:
+        self.python = python
+        self.template = Template(python or None)
+        self._decoder = Decoder()
+        self._heard: list[Message] = []
+
+    def begin(self) -> tuple[socket.socket, int]:
+        """A new session's socket and process."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self.template.sock, [encode({"op": "session"})], [theirs.fileno()])
+        return ours, self._wait_for("session")["pid"]
+
+    def end(self, pid: int) -> int | None:
+        """Wait for a session's end; its exit code, if that can be told."""
+        self.template.sock.sendall(encode({"op": "reap", "pid": pid}))
+        code: int | None = self._wait_for("reaped")["code"]
+        return code
+
+    def _wait_for(self, op: str) -> Message:
+        while True:
+            while self._heard:
+                message = self._heard.pop(0)
+                if message["op"] == op:
+                    return message
+            data = self.template.sock.recv(1 << 16)
+            if not data:
+                words = self.template.last_words()
+                raise SessionError(f"the worker's session process did not start: {words}")
+            self._heard.extend(self._decoder.feed(data))
+
+
+def _slot(python: str) -> _Slot:
+    slot: _Slot | None = getattr(_own, "slot", None)
+    if slot is None or slot.template.ended or slot.python != python:
+        if slot is not None:
+            slot.template.close()
+        slot = _own.slot = _Slot(python)
+    return slot
+
+
+class _Attempt:
+    """One cell in one session."""
+
+    def __init__(
+        self,
+        worker: Any,
+        task: str,
+        request: CellRequest,
+        spec: Message | None = None,
+        job: Message | None = None,
+    ) -> None:
+        self._worker = worker
+        self._task = task
+        self._request = request
+        self._spec = spec or request.spec
+        self._job = job or request.job
+        self._looked = self._measured = time.monotonic()
+
+    def run(self) -> CellReply:
+        """Run it to its end, or until nobody wants it any more."""
+        slot = _slot(self._request.python)
+        try:
+            sock, pid = slot.begin()
+        except (OSError, SessionError) as error:
+            slot.template.close()
+            return CellReply(self._worker.address, lost=str(error))
+        outcome = ""
+        try:
+            with sock:
+                outcome = self._follow(sock, pid)
+        finally:
+            processes.kill_tree(pid)  # what it has left running ends with it, as in a fork
+            code = slot.end(pid)
+        if outcome:
+            return CellReply(self._worker.address, outcome)
+        how = "" if code is None else f": {processes.how_it_ended(code)}"
+        return CellReply(self._worker.address, lost=f"its process on the worker ended{how}")
+
+    def _follow(self, sock: socket.socket, pid: int) -> str:
+        """Tell what the session says; its outcome, empty when it has none."""
+        sock.sendall(encode({"op": "open", "spec": self._spec}))
+        sock.sendall(encode({**self._request.inputs, "op": "work", "job": self._job}))
+        sock.settimeout(_LOOK)
+        decoder = Decoder()
+        while True:
+            if not self._is_wanted(pid):
+                return ""
+            try:
+                data = sock.recv(1 << 18)
+            except TimeoutError:
+                continue
+            except OSError:
+                return ""
+            if not data:
+                return ""
+            for message in decoder.feed(data):
+                if message["op"] == "outcome":
+                    return json.dumps(message["outcome"])
+                self._tell(message)
+
+    def _is_wanted(self, pid: int) -> bool:
+        now = time.monotonic()
+        if now - self._measured > _MEASURE:
+            self._measured = now
+            self._tell({"op": "memory", "size": processes.memory_of(pid)})
+        if now - self._looked < _LOOK:
+            return True
+        self._looked = now
+        # Dask can't end a task that runs, but its worker knows that it was cancelled, also
+        # when it was because the driver is gone.
+        state = self._worker.state.tasks.get(self._task)
+        return state is not None and state.state != "cancelled"
+
+    def _tell(self, message: Message) -> None:
+        text = json.dumps(message)
+        if message["op"] not in {"started", "output", "log", "memory"} or len(text) > _MOST_LIVE:
+            return
+        key = [self._job["cell"], self._job["attempt"]]
+        self._worker.log_event(self._request.topic, {"key": key, "text": text})
