@@ -23,12 +23,13 @@ from orch_nb.app.questions import AskedQuestions
 from orch_nb.app.requests import Control, RunRequest, RunResult
 from orch_nb.app.reusing import Decision, Made, Use, Wishes, with_known
 from orch_nb.app.secrets import forget_secret_values, resolve_references
+from orch_nb.app.sending import sending_of
 from orch_nb.app.sessions import Session
 from orch_nb.engine.cache.asks import Asks
 from orch_nb.engine.driver import Driver, DriveRequest
 from orch_nb.engine.events import Listener, RunStarted
 from orch_nb.engine.messages import Note, Replan
-from orch_nb.engine.plan import LIGHT_SECONDS
+from orch_nb.engine.plan import LIGHT_SECONDS, Plan
 from orch_nb.engine.recording import Recording
 from orch_nb.engine.seen import relative_files
 from orch_nb.errors import OutputError
@@ -37,6 +38,7 @@ from orch_nb.model import FlowRun, TaskRun
 from orch_nb.notebook.writer import OutputWriter
 from orch_nb.results.location import Location
 from orch_nb.runners.base import Collect
+from orch_nb.runners.dask_cluster import is_dask
 from orch_nb.runners.idle import IdleRunner
 from orch_nb.runners.redacting import RedactingRunner, Redactor
 from orch_nb.states import StateName, StateType
@@ -172,7 +174,7 @@ class _Driving:
             questions=AskedQuestions(self._store, recording, self._why_not_suspend),
             calls=calls_of(run.prepared, recording.run),
         )
-        runner = IdleRunner() if plan.is_settled else self._redacting(self._session.runner())
+        runner = IdleRunner() if plan.is_settled else self._redacting(self._runner(plan))
         driver = Driver(plan, request, runner, recording, self._output)
         recording.on_failure(driver.store_failed)
         self._outcomes |= _in_thread(driver, self._control)
@@ -205,6 +207,13 @@ class _Driving:
             return False
         recording.next_attempt()
         return True
+
+    def _runner(self, plan: Plan) -> Any:
+        options, session = self._run.prepared.options, self._session
+        if not plan.overlap or not is_dask(options.runner):
+            return session.runner()
+        sending = sending_of(self._run.prepared, self._run.folder, session, self._recording.notice)
+        return session.dask_runner(options, sending)
 
     def _redacting(self, runner: Any) -> Any:
         """The runner, whose reports hold none of the run's secrets."""
