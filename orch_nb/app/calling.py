@@ -10,7 +10,7 @@ from typing import Any
 from orch_nb.app.requests import Control, RunRequest, RunResult
 from orch_nb.app.resuming import ResumeRequest, resume
 from orch_nb.app.running import run
-from orch_nb.app.subflows import cancelled_with_parent, left_run
+from orch_nb.app.subflows import cancelled_with_parent, check_depth, left_run
 from orch_nb.errors import NotFoundError
 from orch_nb.execution.outputs import Output
 from orch_nb.model import FlowRun, TaskRun
@@ -94,6 +94,7 @@ def run_notebook(
         GivenParameter(name, value, ParameterSource.CALL) for name, value in params.items()
     )
     control = Control()
+    check_depth(str(path))
     with cancelled_with_parent(control) as parent:
         left = left_run(parent, path, params)
         if left is None:

@@ -33,6 +33,7 @@ from orch_nb.engine.plan import LIGHT_SECONDS, Plan
 from orch_nb.engine.recording import Recording
 from orch_nb.engine.seen import relative_files
 from orch_nb.errors import OutputError
+from orch_nb.execution import context
 from orch_nb.execution.job import Outcome, SessionSpec
 from orch_nb.model import FlowRun, TaskRun
 from orch_nb.notebook.writer import OutputWriter
@@ -408,6 +409,7 @@ def _session_spec(run: ClaimedRun, session: Session) -> SessionSpec:
             "flow": record.flow,
             "parameters": dict(record.parameters),
             "attempt": record.attempt,
+            "depth": context.current.depth + 1,
             "data_interval": _interval(run.request),
         },
         environment={

@@ -12,13 +12,25 @@ from orch_nb.app.abandoned import settle_run
 from orch_nb.app.destination import lasting_path
 from orch_nb.app.function_flows import current_scope
 from orch_nb.app.requests import Control
+from orch_nb.errors import FlowError
 from orch_nb.execution import context
 from orch_nb.model import FlowRun, FlowRunId
 from orch_nb.notebook.binding import ParameterSource
 from orch_nb.states import StateName, StateType
 from orch_nb.store import open_store
 
+DEEPEST = 20  # notebooks that run each other
 _taken: set[FlowRunId] = set()  # child runs that this process has gone on with
+
+
+def check_depth(path: str) -> None:
+    """Raise FlowError where notebooks run each other without an end."""
+    depth = context.current.depth
+    if depth >= DEEPEST:
+        raise FlowError(
+            f"{path} is {depth + 1} notebooks deep, and {DEEPEST} is the limit",
+            hint="does a notebook run itself without an end?",
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -384,7 +384,9 @@ class Engine:
         """What the call needs has no value: it does not run."""
         call.key = call.key or self._key(call)
         call.entry = self.ledger.begin(call.work.call_name(call.index), call.key)
-        self._pass(call, StateName.UPSTREAM_FAILED, f"needs {future.label}")
+        error = str(future.why()).split("\n")[0][:200]
+        reason = f"needs {future.label}" + (f" ({error})" if error else "")
+        self._pass(call, StateName.UPSTREAM_FAILED, reason)
 
     def _pass(self, call: Call, state: StateName, reason: str) -> None:
         if call.entry is not None:

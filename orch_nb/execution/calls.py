@@ -95,7 +95,13 @@ def run_call(spec: CallSpec, load: Callable[[bytes], Any] = pickle.loads) -> Cal
         return CallOutcome(error=describe_error(error), seconds=time.perf_counter() - begin)
     seconds = time.perf_counter() - begin
     try:
-        return CallOutcome(keep_value(value, Path(spec.staging)), seconds=seconds)
+        try:
+            kept = keep_value(value, Path(spec.staging))
+        except Exception:
+            if not hasattr(value, "only"):
+                raise
+            kept = keep_value(value.only(_why_not_shipped), Path(spec.staging))
+        return CallOutcome(kept, seconds=seconds)
     except Exception as error:  # the value's own code runs here
         words = f"its value ({type(value).__qualname__}) can't be kept: {error}"[:300]
         return CallOutcome(
@@ -103,6 +109,15 @@ def run_call(spec: CallSpec, load: Callable[[bytes], Any] = pickle.loads) -> Cal
             unshippable=words,
             seconds=seconds,
         )
+
+
+def _why_not_shipped(value: Any) -> str:
+    """Why a value can't be pickled; empty when it can."""
+    try:
+        make_pickler()(io.BytesIO(), protocol=5).dump(value)
+    except Exception as error:  # the value's own code runs here
+        return f"{type(error).__name__}: {error}"[:200]
+    return ""
 
 
 def call_function(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:

@@ -18,6 +18,7 @@ class RunContext:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     task: str = ""
     attempt: int = 1
+    depth: int = 0  # of notebooks that run each other; 1 in one that nobody else runs
     data_interval: tuple[datetime, datetime] | None = None  # what a scheduled run is about, UTC
 
     def __bool__(self) -> bool:

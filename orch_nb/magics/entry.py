@@ -32,12 +32,22 @@ def note_deferred(text: str) -> None:
     print(f"{name or 'the task'} waits for %%flow (OrchNb.tasks is 'defer')")
 
 
+def each(text: str, body: str) -> None:
+    """Run a task's cell once for each item, one after the other, and gather what it binds."""
+    from orch_nb.magics.looping import run_for_each
+    from orch_nb.option_text import parse_line
+    from orch_nb.options import TaskOptions
+
+    _, options = parse_line(text, TaskOptions)
+    run_for_each(current_session().shell, options.each or "", body)
+
+
 def refuse_body(text: str) -> None:
-    """A %%flow cell holds nothing else. Raises OptionError."""
+    """In a kernel, a %%flow cell holds nothing else. Raises OptionError."""
     raise OptionError(
-        "a %%flow cell runs the cells above it and holds no code of its own",
+        "a %%flow cell with a body of its own does not run in a kernel",
         where=where_now(current_session(), text),
-        hint="move the code below into a cell of its own",
+        hint="save the notebook, and run it with  orch-nb run  or  orch_nb.run_notebook(path)",
     )
 
 

@@ -39,6 +39,9 @@ class CellTransformer:
             return [f"{_ENTRY}.complain({said.word!r}, {said.text!r})\n"]
         if said.word == "task" and self._session.settings.tasks == DEFER:
             return [f"{_ENTRY}.note_deferred({said.text!r})\n"]
+        if said.word == "task" and _loops(said):
+            body = "".join(["\n" * (said.index + 1), *lines[said.index + 1 :]])
+            return [f"{_ENTRY}.each({said.text!r}, {body!r})\n"]
         return lines if said.form is Form.COMMENT else _without_line(lines, said)
 
     def _flow(self, said: FirstLine, lines: list[str]) -> list[str]:
@@ -66,6 +69,14 @@ def _is_well_formed(said: FirstLine) -> bool:
     except OptionError:
         return False
     return True
+
+
+def _loops(said: FirstLine) -> bool:
+    """Whether the task runs once for each item."""
+    from orch_nb.option_text import parse_line
+    from orch_nb.options import TaskOptions
+
+    return "--each" in said.text and parse_line(said.text, TaskOptions)[1].each is not None
 
 
 def _without_line(lines: list[str], said: FirstLine) -> list[str]:

@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 from orch_nb.graph.model import FlowGraph
+from orch_nb.graph.notebooks import called_notebooks
 
 
 def record(graph: FlowGraph) -> dict[str, Any]:
-    """``{"cells": [{number, id, name, kind}], "edges": [{from, to, names, reason}]}``."""
+    """``{"cells": [{number, id, name, kind}], "edges": [{from, to, names, reason}],
+    "notebooks": [{cell, path}]}``; the latter are those that cells run."""
     return {
         "cells": [
             {
@@ -28,6 +30,10 @@ def record(graph: FlowGraph) -> dict[str, Any]:
                 "reason": edge.reason,
             }
             for edge in graph.edges
+        ],
+        "notebooks": [
+            {"cell": called.cell, "path": called.path}
+            for called in called_notebooks([node.cell for node in graph.nodes])
         ],
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orch_nb.graph.layout import lay_out
 from orch_nb.graph.model import FlowGraph
+from orch_nb.graph.notebooks import called_notebooks
 from orch_nb.graph.words import title
 
 # Mermaid reads quotes, angle brackets and hashes in labels; entities are its own way out.
@@ -25,6 +26,9 @@ def as_mermaid(graph: FlowGraph) -> str:
         text = ", ".join(names.get((source, target), ())[:3])
         arrow = f' -- "{_escaped(text)}" --> ' if text else " --> "
         lines.append(f"  c{source}{arrow}c{target}")
+    for number, called in enumerate(called_notebooks([node.cell for node in graph.nodes]), 1):
+        lines.append(f'  n{number}[["{_escaped(called.path)}"]]')
+        lines.append(f"  c{called.cell} -- runs --> n{number}")
     return "\n".join(lines)
 
 

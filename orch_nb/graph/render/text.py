@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from orch_nb.graph.layout import reduced
 from orch_nb.graph.model import EdgeKind, FlowGraph, Node
+from orch_nb.graph.notebooks import called_notebooks
 from orch_nb.graph.topology import width
 from orch_nb.graph.words import title
 from orch_nb.model import CellKind
@@ -27,6 +28,7 @@ def as_text(graph: FlowGraph, columns: int = 80, ascii: bool = False, name: str 
     rail = max((len(line) for line, _ in lines), default=1)
     digits = max((len(str(node.cell.number)) for node in shown), default=1)
     text = []
+    notebooks = called_notebooks([node.cell for node in graph.nodes])
     for line, node in lines:
         if node is None:
             text.append(line.rstrip())
@@ -37,6 +39,10 @@ def as_text(graph: FlowGraph, columns: int = 80, ascii: bool = False, name: str 
             f"  {_cut(makes[node.cell.number], wide):<{wide}}  {_reads(graph, node)}"
         )
         text.append(_cut(row.rstrip(), columns))
+        for called in notebooks:
+            if called.cell == node.cell.number:
+                indent = " " * (rail + digits + 2)
+                text.append(_cut(f"{indent}  → runs {called.path}", columns))
     text.append(_closing(graph, name))
     result = "\n".join(text)
     return result.translate(_ASCII) if ascii else result
