@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,6 +16,7 @@ from orch_nb import errors
 from orch_nb.app.records import show
 from orch_nb.errors import InputError, OrchError, SessionError
 from orch_nb.model import FlowRun
+from orch_nb.places import find_places
 
 _LAST_WORDS = 400  # characters
 
@@ -61,7 +62,10 @@ def continue_run(request: ContinueRequest) -> FlowRun:
 
 
 def _start(asked: Mapping[str, Any]) -> FlowRun:
-    with tempfile.TemporaryFile() as said:
+    log = find_places().logs / "started.log"
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with log.open("ab+") as said:
+        before = said.seek(0, os.SEEK_END)
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "orch_nb.app.started"],
             stdin=subprocess.PIPE,
@@ -78,10 +82,12 @@ def _start(asked: Mapping[str, Any]) -> FlowRun:
                 if stream is not None:
                     stream.close()
         if not line:
-            said.seek(0)
+            said.seek(before)
             last = said.read()[-_LAST_WORDS:].decode(errors="replace").strip()
             raise SessionError(
-                "the run's process ended before the run began", hint=last.rpartition("\n")[2]
+                "the run's process ended before the run began",
+                where=str(log),
+                hint=last.rpartition("\n")[2],
             )
     answer = json.loads(line)
     if "run" not in answer:
