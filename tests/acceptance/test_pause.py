@@ -18,7 +18,11 @@ ASK = (
     "%%task approve --pause 'Publish?' --input amount:float,note:str\n"
     "with open('log', 'a') as log: log.write('approve ')\nprint(amount * sum(sales), note)"
 )
-SEND = "%%task send --needs approve\nwith open('log', 'a') as log: log.write('send ')\nprint('sent', amount)"
+SEND = (
+    "%%task send --needs approve\n"
+    "with open('log', 'a') as log: log.write('send ')\n"
+    "print('sent', amount)"
+)
 
 
 def texts(bench: Bench) -> list[str]:

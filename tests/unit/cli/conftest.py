@@ -87,6 +87,8 @@ class RunDetails:
     tasks: tuple[TaskRun, ...]
     history: tuple[StateChange, ...]
     files: tuple[str, ...]
+    parent: FlowRun | None = None
+    children: tuple[FlowRun, ...] = ()
 
 
 @dataclass(frozen=True)

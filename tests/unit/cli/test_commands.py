@@ -49,7 +49,8 @@ def test_an_unknown_command_gets_a_hint(orch: Orch, name: str, hint: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["run", "graph", "check", "runs", "show", "explain", "logs", "cancel", "where", "doctor"]
+    "name",
+    ["run", "graph", "check", "runs", "show", "explain", "logs", "cancel", "where", "doctor"],
 )
 def test_each_command_loads_and_its_own_help_begins_as_the_table_says(
     app: Any, orch: Orch, name: str
