@@ -118,7 +118,31 @@ async function mount(snapshot) {
   open.take = (message) => {
     if (!model.take(message)) watch(open.id, true);
   };
-  open.close = views.mount(open.node, model);
+  open.close = views.mount(open.node, model, hostOf(open.id, snapshot));
+}
+
+// Who answers what the views ask: the API.
+function hostOf(run, { rows }) {
+  const path = `/runs/${encodeURIComponent(run)}`;
+  const answers = { value: true, peek: () => true };
+  async function reply(action, row) {
+    if (action === 'detail') return { detail: await ask(`${path}/cells/${rows[row].cell}`) };
+    if (action === 'snapshot') return { snapshot: (await ask(path)).snapshot };
+    if (action !== 'cancel') return { ok: false, text: 'not to be had on this page' };
+    const { name, state_name: state } = await ask(`${path}/cancel`, { method: 'POST' });
+    return { text: `${name} is ${state.toLowerCase()}` };
+  }
+  return {
+    answers,
+    ask: async (action, row) => {
+      const plain = { type: 'answer', number: 0, ok: true, text: '' };
+      try {
+        return { ...plain, ...(await reply(action, row)) };
+      } catch (error) {
+        return { ...plain, ok: false, text: error.message };
+      }
+    },
+  };
 }
 
 function still(found) {
