@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -13,7 +14,36 @@ import pytest
 
 from tests.command_line import EXAMPLES, Bench
 
-NAMES = ("quickstart", "classification", "regression", "exploration")
+NAMES = (
+    "quickstart",
+    "classification",
+    "regression",
+    "exploration",
+    "parallel_and_equal",
+    "scheduled_report",
+)
+
+# Lessons that run another notebook, with words that their outputs must hold.
+LESSONS = {
+    "messy_to_flow": (
+        "reads 'spots', set only below, in cell 3",
+        "No problems.",
+        "Completed",
+        "sunspots: 70.3 a year",
+    ),
+    "when_things_fail": (
+        "load     Completed       tried 2x",
+        "slow     TimedOut",
+        "report   UpstreamFailed",
+        "Resuming by resume",
+    ),
+    "caching": (
+        "{'load': 'Cached', 'search': 'Cached', 'show': 'Completed'}",
+        "{'load': 'Cached', 'search': 'Completed', 'show': 'Completed'}",
+        "changed  input longest",
+    ),
+}
+PATIENTS = ("messy", "fragile", "costly")
 
 # All that may differ between two runs of these notebooks.
 MASKS = (
@@ -78,8 +108,20 @@ def test_an_example_equals_papermills_own_run(bench: Bench, examples: Path, name
     assert bench.left_behind() == []
 
 
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_shows_what_it_promises(bench: Bench, examples: Path, name: str) -> None:
+    # a lesson's `!orch-nb` is the one of this environment
+    bench.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    ended = bench.orch("run", f"{name}.ipynb", cwd=examples)
+    assert ended.code == 0, ended.out + ended.err
+    cells = read_cells(examples / f"{name}.run.ipynb")
+    text = "".join(output.get("text", "") for _, _, outputs in cells for output in outputs)
+    assert [words for words in LESSONS[name] if words not in text] == []
+    assert bench.left_behind() == []
+
+
 def test_the_examples_hold_no_outputs() -> None:
-    for name in NAMES:
+    for name in (*NAMES, *LESSONS, *PATIENTS):
         notebook = nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
         cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
         assert [(c.outputs, c.execution_count) for c in cells] == [([], None)] * len(cells)
