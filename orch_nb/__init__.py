@@ -5,7 +5,12 @@
 In a notebook, ``%load_ext orch_nb`` brings the magics.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orch_nb.app.calling import run_notebook
+    from orch_nb.decorators import flow, task, unmapped
+    from orch_nb.execution.reporting import report
 
 __version__ = "0.1.0"
 __all__ = ["flow", "panel", "report", "run", "run_notebook", "task", "unmapped"]

@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, overload
 
 from orch_nb.app.function_flows import FlowWork, Scope, current_scope, run_flow, run_flow_async
 from orch_nb.dynamic.arguments import replace_futures
@@ -189,25 +189,55 @@ class Flow:
         return start(work, args, kwargs, _flat(bound), run)
 
 
-def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+@overload
+def task(function: Callable[..., Any], /) -> Task: ...
+
+
+@overload
+def task(**options: Any) -> Callable[[Callable[..., Any]], Task]: ...
+
+
+def task(
+    function: Callable[..., Any] | None = None, /, **options: Any
+) -> Task | Callable[[Callable[..., Any]], Task]:
     """Make a function a task: ``@task``, or ``@task(retries=3, timeout="5m", cache=True)``.
 
     The options are those of `%%task` that concern a function, and ``name``. Raises OptionError.
     """
     if function is None:
-        return functools.partial(task, **options)
+        return lambda function: _make_task(function, options)
+    return _make_task(function, options)
+
+
+def _make_task(function: Callable[..., Any], given: Mapping[str, Any]) -> Task:
+    options = dict(given)
     name = options.pop("name", None) or function.__name__
     return Task(function, name, _task_options(name, options, TaskOptions()))
 
 
-def flow(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+@overload
+def flow(function: Callable[..., Any], /) -> Flow: ...
+
+
+@overload
+def flow(**options: Any) -> Callable[[Callable[..., Any]], Flow]: ...
+
+
+def flow(
+    function: Callable[..., Any] | None = None, /, **options: Any
+) -> Flow | Callable[[Callable[..., Any]], Flow]:
     """Make a function a flow: ``@flow``, or ``@flow(runner="inline", max_workers=4)``.
 
     The options are those of `%%flow` that concern a function, ``name`` and ``tags``. Raises
     OptionError.
     """
     if function is None:
-        return functools.partial(flow, **options)
+        return lambda function: _make_flow(function, options)
+    return _make_flow(function, options)
+
+
+def _make_flow(function: Callable[..., Any], given: Mapping[str, Any]) -> Flow:
+    options = dict(given)
     name = options.pop("name", None) or function.__name__
     tags = tuple(options.pop("tags", ()))
     return Flow(function, name, _flow_options(name, options, FlowOptions()), tags)

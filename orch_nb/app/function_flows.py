@@ -333,6 +333,9 @@ class _Conduct:
 
 def make_executor(runner: str, workers: int) -> Executor:
     """The executor of a runner's name."""
+    if runner not in EXECUTORS:
+        known = ", ".join(EXECUTORS)
+        raise InputError(f"a flow of functions can't run on '{runner}'", hint=f"choose of {known}")
     module, _, name = EXECUTORS[runner].partition(":")
     made: Executor = getattr(importlib.import_module(module), name)(workers)
     return made
