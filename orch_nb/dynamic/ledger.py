@@ -70,6 +70,9 @@ class Ledger:
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _done: dict[str, list[ResultRecord]] = field(default_factory=lambda: defaultdict(list))
     _left: dict[str, list[TaskRun]] = field(default_factory=lambda: defaultdict(list))
+    _not_run: dict[tuple[str, str, int | None], list[TaskRun]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     _dirty: dict[str, Entry] = field(default_factory=dict)
     _states: list[tuple[TaskRun, StateName]] = field(default_factory=list)
     _results: list[ResultRecord] = field(default_factory=list)
@@ -89,13 +92,17 @@ class Ledger:
                 self._done[result.recipe].append(result)
                 by_id.pop(task.id)
         for task in by_id.values():
-            self._left[task.source_hash].append(task)
+            if task.state_name is StateName.UPSTREAM_FAILED:  # its key lacks what was not made
+                self._not_run[task.name, task.cell_id, task.map_index].append(task)
+            else:
+                self._left[task.source_hash].append(task)
 
     def forget(self) -> None:
         """What was found of earlier attempts is to be read anew."""
         with self._lock:
             self._done.clear()
             self._left.clear()
+            self._not_run.clear()
 
     # -- what is known
 
@@ -143,8 +150,9 @@ class Ledger:
         """A call that is to be run: a task run of its own, or the one that is left of it."""
         with self._lock:
             left = self._left.get(key)
+            left = left or self._not_run.get((name.name, name.where_from, name.map_index))
             if left:
-                task = left.pop(0)
+                task = replace(left.pop(0), source_hash=key)
                 entry = Entry(task, task.state_name)
                 if task.state_type.is_terminal:
                     self._set(entry, StateName.RESUMING, "")
