@@ -11,6 +11,11 @@ from orch_nb.app.sessions import Session
 from orch_nb.runners.dask_runner import Sending
 from orch_nb.runners.kernelspecs import KernelMode
 
+# Loading these starts no thread that a fork would miss.
+_SAFE_TO_FORK = frozenset(
+    {"matplotlib", "numpy", "pandas", "scipy", "seaborn", "sklearn", "statsmodels"}
+)
+
 
 def sending_of(
     prepared: Prepared, folder: str, session: Session, notice: Callable[[str], None]
@@ -18,11 +23,13 @@ def sending_of(
     """``notice`` takes what the user should know of the cluster."""
     sources = [cell.source for cell in prepared.notebook.cells]
     kernel = session.kernel
+    imported = set[str]().union(*map(_imported, sources))
     return Sending(
         flow=prepared.notebook.flow.name,
         names=prepared.names,
         modules=find_modules(sources, Path(folder)),
         python="" if kernel.mode is KernelMode.OURS else kernel.python or "",
+        preload=tuple(sorted(imported & _SAFE_TO_FORK)),
         notice=notice,
     )
 

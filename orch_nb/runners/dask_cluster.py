@@ -16,7 +16,7 @@ from typing import Any
 from orch_nb import __version__
 from orch_nb.errors import SessionError
 
-_CONNECT_SECONDS = 15.0
+_CONNECT_SECONDS = 30.0
 _WORKER_SECONDS = 120.0  # for the first worker of a cluster that has none yet
 _OURS = "__import__('orch_nb').__version__"  # evaluated on workers, which may not have it
 
@@ -87,7 +87,9 @@ class DaskCluster:
         if self._made is not None:
             options["address"] = self._made.scheduler_address
             options["security"] = getattr(self._made, "security", None)
-        elif Path(self.place).is_file():
+        elif self.place.endswith(".json"):
+            if not Path(self.place).is_file():
+                raise SessionError("there is no such scheduler file", where=self._told)
             options["scheduler_file"] = self.place
         else:
             options["address"] = self.place
@@ -157,9 +159,7 @@ def _start_here(workers: int) -> Any:
             threads_per_worker=1,
             processes=True,
             memory_limit=0,  # it would count the worker, and not the cells' processes
-            dashboard_address=(
-                None if importlib.util.find_spec("bokeh") is None else "127.0.0.1:0"
-            ),
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         )
 

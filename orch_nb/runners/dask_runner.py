@@ -45,12 +45,14 @@ class _Away:
 class Sending:
     """What a run tells its cluster: ``names`` are those of its tasks by cell, for the dashboard,
     ``modules`` the sources of the notebook's own, and ``python`` the interpreter of its cells if
-    it is another than this one. ``notice`` takes what the user should know."""
+    it is another than this one. ``preload`` names libraries to be loaded once in each worker, and
+    not by each cell. ``notice`` takes what the user should know."""
 
     flow: str = "flow"
     names: Mapping[int, str] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
     python: str = ""
+    preload: tuple[str, ...] = ()
     notice: Callable[[str], None] = lambda text: None
 
 
@@ -181,6 +183,7 @@ class DaskRunner(LocalRunner):
             probe=self._probe,
             once=job.gate is Gate.OPEN,
             python=self._sending.python,
+            preload=self._sending.preload,
             modules=self._sending.modules if self._carries else None,
         )
         carried = None

@@ -52,7 +52,7 @@ class CellRequest:
     """One attempt, as it is sent to a worker. ``spec`` and ``job`` are messages, ``inputs`` what
     home has shipped; ``probe`` and ``folder`` tell whether files are shared. ``once`` asks that it
     is never begun a second time: it may have acted. ``python`` is the interpreter for its cells,
-    the worker's own if empty."""
+    the worker's own if empty; ``preload`` names modules that its sessions are forked with."""
 
     topic: str
     spec: Message
@@ -61,6 +61,7 @@ class CellRequest:
     probe: Probe
     once: bool
     python: str = ""
+    preload: tuple[str, ...] = ()
     modules: Mapping[str, str] | None = None  # the notebook's own modules: path → source
 
 
@@ -86,7 +87,7 @@ def run_cell(request: CellRequest, carried: Sequence[tuple[str, bytes]] | None) 
         return CellReply(worker.address, carry=True)
     if request.once and not _is_first(worker, request):
         return CellReply(worker.address, lost="its worker died, and it may have acted by then")
-    task = worker.get_current_task()
+    task = str(worker.get_current_task())
     if shared:
         return _Attempt(worker, task, request).run()
     place = Path(tempfile.mkdtemp(prefix="orch_nb-", dir=worker.local_directory))
@@ -168,6 +169,14 @@ class _Slot:
         self.template = Template(python or None)
         self._decoder = Decoder()
         self._heard: list[Message] = []
+        self._loaded: set[str] = set()
+
+    def preload(self, modules: Sequence[str]) -> None:
+        """Have modules loaded once for all sessions that begin from now on."""
+        new = sorted(set(modules) - self._loaded)
+        if new:
+            self._loaded.update(new)
+            self.template.sock.sendall(encode({"op": "preload", "modules": new}))
 
     def begin(self) -> tuple[socket.socket, int]:
         """A new session's socket and process."""
@@ -226,6 +235,7 @@ class _Attempt:
         """Run it to its end, or until nobody wants it any more."""
         slot = _slot(self._request.python)
         try:
+            slot.preload(self._request.preload)
             sock, pid = slot.begin()
         except (OSError, SessionError) as error:
             slot.template.close()
