@@ -39,6 +39,7 @@ class CellEffects:
     barrier: str = ""
     alone: bool = False
     imports_only: bool = False
+    switches: bool = False  # it imports, and changes how the cells below are run or shown
     light: bool = False
     calls: bool = False
     displays: bool = False  # its last line is an expression, so it may set `_` and `Out`
@@ -108,6 +109,10 @@ def _finished(
     last = tree.body[-1] if tree.body else None
     displays = isinstance(last, ast.Expr) and not _DISPLAYED.search(source.rstrip())
     imports_only = not effects.barrier and all(_is_import(part) for part in tree.body)
+    barrier = effects.barrier
+    if (effects.extends or effects.switches) and not imports_only:
+        barrier = barrier or "a magic in it sets up IPython"
+    switches = effects.switches or any(_is_matplotlib(part) for part in tree.body)
     found = _facts_after(state, lookup, "defaultdict" in source or "__missing__" in source)
     return CellEffects(
         reads=frozenset(effects.reads | removed | changes.keys()),
@@ -119,15 +124,16 @@ def _finished(
         ambient_writes=frozenset(effects.ambient_writes),
         files_read=frozenset(effects.files_read),
         files_written=frozenset(effects.files_written),
-        barrier=effects.barrier,
+        barrier=barrier,
         alone=effects.alone,
         imports_only=imports_only,
-        light=not effects.heavy and not effects.barrier and not effects.alone,
+        switches=imports_only and switches,
+        light=not effects.heavy and not barrier and not effects.alone,
         calls=effects.calls or displays,
         displays=displays,
         surely_displays=displays and _surely_value(last),
         history=frozenset(effects.history),
-        known=_known(lookup.facts) if effects.barrier else NONE,
+        known=_known(lookup.facts) if barrier else NONE,
         facts=found,
         touched=lookup.touched,
     )
@@ -179,6 +185,10 @@ def _is_import(node: ast.stmt) -> bool:
         parts += [part for handler in node.handlers for part in handler.body]
         return all(_is_import(part) or _is_flag(part) for part in parts)
     return False
+
+
+def _is_matplotlib(node: ast.stmt) -> bool:
+    return any(isinstance(p, ast.Constant) and p.value == "matplotlib" for p in ast.walk(node))
 
 
 def _is_flag(node: ast.stmt) -> bool:

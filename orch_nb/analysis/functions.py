@@ -301,6 +301,7 @@ def apply(state: State, summary: Summary, mapping: Mapping[str, Value]) -> None:
     mine.history |= theirs.history
     mine.alone = mine.alone or theirs.alone
     mine.calls = True
+    mine.extends, mine.switches = mine.extends or theirs.extends, mine.switches or theirs.switches
     mine.heavy = mine.heavy or theirs.heavy
     if theirs.barrier:
         state.block(theirs.barrier)

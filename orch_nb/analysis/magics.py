@@ -17,6 +17,7 @@ _DOLLAR = re.compile(r"\$([^\W\d]\w*)")
 _OPTIONS = re.compile(r"^(\s*-\w+(?:\s*\d+)?(?=\s|$))+")
 _ADDRESS = re.compile(r"^\w+://")
 FOLDER = "."
+_SHORT = frozenset({"quiet", "ambient", "chdir", "extends", "switches"})
 
 
 def shell_call(state: State, node: ast.Call) -> Value | None:
@@ -48,7 +49,7 @@ def line_magic(state: State, name: str, line: str) -> Value:
     kind = table.get(name, "unknown")
     if kind not in ("timeit", "body", "unknown"):
         _interpolated(state, line)
-    state.effects.heavy = state.effects.heavy or kind not in ("quiet", "ambient", "chdir")
+    state.effects.heavy = state.effects.heavy or kind not in _SHORT
     if kind == "timeit":
         _timed(state, _OPTIONS.sub("", line), "")
         return UNKNOWN
@@ -60,6 +61,10 @@ def line_magic(state: State, name: str, line: str) -> Value:
         return UNKNOWN
     if kind == "chdir":
         state.ambient_write("os.cwd")
+    elif kind == "extends":
+        state.effects.extends = state.effects.extends or line.strip() != "orch_nb"
+    elif kind == "switches":
+        state.effects.switches = True
     elif kind == "ambient":
         state.ambient_write(knowledge.magics()["ambient"][name])
         if name == "precision":  # IPython's own way to show numbers stays in its process

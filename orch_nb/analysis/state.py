@@ -46,6 +46,8 @@ class Effects:
     files_written: set[str] = field(default_factory=set)
     barrier: str = ""
     alone: bool = False
+    extends: bool = False  # a magic in it adds to IPython
+    switches: bool = False  # a magic in it changes how the cells below are run or shown
     heavy: bool = False  # something in it may take long
     calls: bool = False  # something in it may look at warnings filters, print options …
     history: set[int | str] = field(default_factory=set)

@@ -17,9 +17,11 @@ def why_at_home(plan: Plan, buffer: Buffer, slot: Slot, *, others: bool) -> str 
     ``others`` says whether anything else could run at the same time.
     """
     node = slot.node
-    if node.imports_only and not node.barrier:
-        return IMPORTS
     is_head = slot.position == buffer.head
+    if node.imports_only and not node.barrier:
+        if node.switches and not (is_head or _only_imports_above(buffer, slot)):
+            return None  # what is above would be run or shown in another way
+        return IMPORTS
     reason = slot.home_reason or node.barrier
     if node.cell.kind in _AT_HOME:
         reason = reason or f"{node.cell.kind} cell"
@@ -37,6 +39,10 @@ def why_at_home(plan: Plan, buffer: Buffer, slot: Slot, *, others: bool) -> str 
     if plan.is_light(node):
         return "light"
     return "" if others else "nothing else could run beside it"
+
+
+def _only_imports_above(buffer: Buffer, slot: Slot) -> bool:
+    return all(other.node.imports_only for other in buffer.slots[: slot.position])
 
 
 def acts_in_order(slot: Slot) -> bool:

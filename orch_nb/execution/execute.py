@@ -14,6 +14,8 @@ from orch_nb.execution import observe, warned
 from orch_nb.execution.ambient import AmbientWatch, set_ambient
 from orch_nb.execution.anatomy import Pinned
 from orch_nb.execution.anatomy_arrays import register_loaded
+from orch_nb.execution.ipython_state import NAME as IPYTHON
+from orch_nb.execution.ipython_state import IPythonWatch
 from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
 from orch_nb.execution.marks import Marker, mark_ambient
 from orch_nb.execution.outputs import CellResult
@@ -165,6 +167,7 @@ class _NamespaceWatch:
         self._watch = Watch(job.changes, self._index, namespace, tolerated=tolerant)
         self._ambient = shell.within(AmbientWatch)
         self._warned = WarnedWatch()
+        self._ipython = IPythonWatch(shell.shell, tolerant=tolerant)
         self._trace = None if job.trace is None else Trace(job, self._index, namespace)
 
     def describe(
@@ -188,6 +191,7 @@ class _NamespaceWatch:
         deleted = tuple(sorted(name for name in before if name not in after))
         ambient, fresh = self._shell.within(self._ambient.changed)
         shown = self._warned.changed()
+        itself = (IPYTHON,) if self._ipython.changed() else ()
         changed = self._watch.changed()
         names = {name for obj, _ in changed for name in self._index.names_of(obj)}
         if changed:
@@ -199,7 +203,7 @@ class _NamespaceWatch:
             bound=tuple(sorted(bound)),
             deleted=deleted,
             changed=tuple(sorted(names)),
-            ambient=tuple(sorted([*ambient.keys() - fresh, *self._warned.names(shown)])),
+            ambient=tuple(sorted([*ambient.keys() - fresh, *self._warned.names(shown), *itself])),
         )
         if self._job.mark is not None:
             outcome = self._mark(outcome, bound, {} if self._job.imports else ambient, observer)
@@ -210,6 +214,8 @@ class _NamespaceWatch:
             why = why_not_worth(outcome.seconds, made, namespace)
             if why:
                 return replace(outcome, unshippable=why)
+        if itself:
+            return replace(outcome, unshippable="it changed IPython's own settings")
         if self._watch.pinned:
             return replace(outcome, unshippable=self._watch.pinned)
         if outcome.leftovers:

@@ -146,6 +146,8 @@ class Fingerprinter:
         if cls is types.MethodType:
             bound = self.feed(value.__self__, depth), self.feed(value.__func__, depth)
             return hash_parts(b"method", *bound)
+        if cls in (staticmethod, classmethod):  # what else they hold is copied from the function
+            return hash_parts(type_name(cls), self.feed(value.__func__, depth))
         if cls is types.CellType:
             return hash_parts(b"cell", *(self.feed(part, depth) for part in _cell(value)))
         return self._instance(value, cls, depth)

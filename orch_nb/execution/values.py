@@ -36,6 +36,8 @@ from orch_nb.execution.warned import Warned
 _PANDAS_INSIDE = frozenset(
     {"pandas._libs.internals", "pandas.core.internals.blocks", "pandas.core.internals.managers"}
 )
+# Where there is one of a kind whose type belongs to no library: dataclasses' empty metadata.
+_KEPT_IN = {types.MappingProxyType: "dataclasses"}
 _NO_LIBRARY = frozenset({"builtins", "__main__"})
 _MADE = 6  # parts of what cloudpickle tells of a class that it makes anew
 LARGE = 1 << 20  # bytes from which a buffer travels beside the pickle
@@ -105,9 +107,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return super().reducer_override(obj)
         if cls.__module__ in _PANDAS_INSIDE:
             return self._reduce_inside(obj)
-        known = self._library_names(cls.__module__).get(id(obj))
+        home = _KEPT_IN.get(cls, cls.__module__)
+        known = self._library_names(home).get(id(obj))
         if known is not None and not isinstance(obj, (type, types.FunctionType)):
-            return _find_in_library, (cls.__module__, known, cls.__qualname__)
+            return _find_in_library, (home, known, cls.__qualname__)
         reduced = super().reducer_override(obj)
         if isinstance(obj, type) and isinstance(reduced, tuple) and len(reduced) == _MADE:
             return reduced if issubclass(obj, enum.Enum) else _whole_class(obj, reduced)

@@ -55,6 +55,7 @@ class Node:
     barrier: str = ""  # why the cell is a barrier, in words; empty when it is none
     alone: bool = False  # nothing may run beside it (`%timeit`)
     imports_only: bool = False
+    switches: bool = False  # it imports, and changes how the cells below are run or shown
     light: bool = False  # no call or loop that could take long
     task: bool = False  # runs as a task under the chosen cells mode
     why: tuple[tuple[str, str], ...] = ()  # (name, how it may be changed in place), sorted

@@ -38,6 +38,7 @@ def make_node(cell: Cell, effects: CellEffects | None, mode: CellsMode, tagged: 
         barrier=effects.barrier,
         alone=effects.alone,
         imports_only=effects.imports_only,
+        switches=effects.switches,
         light=effects.light,
         task=_is_task(cell, effects, mode, tagged),
         why=tuple(sorted(changes.items())),

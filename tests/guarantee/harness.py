@@ -265,6 +265,7 @@ class _Session:
             setups=setup_cells(prepared.graph),
             timeout=LONGEST,
             keep_out=prepared.names_results,
+            threads=1,  # as verify has it: sums depend on how many there are
             collect=Collect.FINGERPRINTS,
         )
         runner = LocalRunner(_Borrowed(template))
