@@ -21,7 +21,15 @@ export function mount(node: HTMLElement, model: RunModel, host: Host = NOBODY): 
   mounted += 1;
   const choices = new Choices(model.header.peek().id, sessionKeeper());
   const tick = signal(0);
-  const shared = { model, host, choices, tick, said: signal(''), prefix: `onb${mounted}` };
+  const shared = {
+    model,
+    host,
+    choices,
+    tick,
+    said: signal(''),
+    told: signal(''),
+    prefix: `onb${mounted}`,
+  };
   const root = document.createElement('div');
   root.className = 'onb';
   root.setAttribute('role', 'region');

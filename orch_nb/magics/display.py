@@ -78,11 +78,6 @@ class LiveTable:
             elif isinstance(event, RunStarted):
                 self._view = first_view(event)
 
-    @property
-    def run_name(self) -> str:
-        """What the run is called; "" before it has begun."""
-        return "" if self._view is None else self._view.run["name"]
-
     def refresh(self, ending: Ending | None = None, *, at_once: bool = False) -> None:
         """Show what is new, not too often unless ``at_once``; with an ``ending`` for the last
         time."""
@@ -124,14 +119,20 @@ def as_html(view: RunView, now: float, ending: Ending | None = None) -> str:
     ]
     if ending is not None:
         parts += [f"<div>{_e(line)}</div>" for line in ending.lines]
-        if ending.outputs:
-            inner = "".join(
-                f"<div class='onb-name onb-dim'>{_e(name)}</div>{_outputs(outputs)}"
-                for name, outputs in ending.outputs
-            )
-            count = len(ending.outputs)
-            parts.append(f"<details><summary>Outputs ({count})</summary>{inner}</details>")
+        parts.append(outputs_html(ending))
     return "".join([*parts, "</div>"])
+
+
+def outputs_html(ending: Ending) -> str:
+    """What the cells have shown, folded; empty where they have shown nothing."""
+    if not ending.outputs:
+        return ""
+    inner = "".join(
+        f"<div class='onb-name onb-dim'>{_e(name)}</div>{_outputs(outputs)}"
+        for name, outputs in ending.outputs
+    )
+    count = len(ending.outputs)
+    return f"<details><summary>Outputs ({count})</summary>{inner}</details>"
 
 
 def as_text(view: RunView, now: float, ending: Ending | None = None) -> str:

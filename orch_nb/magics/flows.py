@@ -8,10 +8,13 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import orch_nb
 from orch_nb.app.live import LiveFlow, LiveOutcome, LiveRequest
 from orch_nb.app.live_cells import Asking
 from orch_nb.errors import FlowError, InputError, OptionError
+from orch_nb.magics.buttons import Buttons
 from orch_nb.magics.display import Ending, LiveTable
+from orch_nb.magics.live_panel import LivePanel
 from orch_nb.magics.session import KernelSession
 from orch_nb.magics.shell_cells import ShellCells
 from orch_nb.model import TaskRun
@@ -20,6 +23,7 @@ from orch_nb.options import FlowOptions
 from orch_nb.states import StateName, StateType
 
 _LOOK = 0.1  # seconds between looks at a run that says nothing; an interrupt is seen by then
+_SERVES_COMMS = 7  # the first ipykernel that hears its pages while a cell awaits
 _MOST_NAMES = 12  # that a line lists
 _BROKEN = (StateName.FAILED, StateName.TIMED_OUT, StateName.CRASHED)
 
@@ -67,17 +71,19 @@ def asking(session: KernelSession) -> Asking:
 
 
 class AttendedFlow:
-    """A flow and the table that shows it."""
+    """A flow and the panel, or the table, that shows it."""
 
-    def __init__(self, session: KernelSession, request: LiveRequest) -> None:
+    def __init__(
+        self, session: KernelSession, request: LiveRequest, shown: LivePanel | None = None
+    ) -> None:
         self._session = session
-        self._table = LiveTable(_display)
+        self._shown: LiveTable | LivePanel = shown or _new_display(session, self)
         self._interrupts = 0
         self._settled = False
-        self.flow = LiveFlow(request, ShellCells(session.shell), self._table.hear)
+        self.flow = LiveFlow(request, ShellCells(session.shell), self._shown.hear)
         self.in_background = request.line.background
         # A cell that runs in the kernel blocks it: what is new is shown before.
-        self.flow.main.before = lambda: self._table.refresh(at_once=True)
+        self.flow.main.before = lambda: self._shown.refresh(at_once=True)
 
     def start(self) -> None:
         """Begin; see LiveFlow.start."""
@@ -85,7 +91,7 @@ class AttendedFlow:
 
     def look(self) -> None:
         """Show what is new."""
-        self._table.refresh()
+        self._shown.refresh()
 
     @contextlib.contextmanager
     def interrupts(self) -> Iterator[None]:
@@ -115,7 +121,7 @@ class AttendedFlow:
         outcome = self.flow.finish()
         self._session.runs_by_hand.extend(outcome.recorded)
         failed = _first_failed(outcome)
-        self._table.refresh(Ending(tuple(_lines(outcome)), _outputs(outcome)))
+        self._shown.refresh(Ending(tuple(_lines(outcome)), _outputs(outcome)))
         run = outcome.result.run
         if self._interrupts or run.state_type is StateType.CANCELLED:
             if not self.in_background:
@@ -129,6 +135,11 @@ class AttendedFlow:
 
     # -- in the background
 
+    def attend_apart(self) -> None:
+        """Attend it while the kernel goes on."""
+        self._session.flows.append(self)
+        self.watch()
+
     def watch(self) -> None:
         """Attend it in a thread of its own, as far as that goes without the main thread."""
         loop = _running_loop()
@@ -137,7 +148,7 @@ class AttendedFlow:
             while not self.flow.is_over:
                 self.flow.main.serve_blocking(_LOOK)
                 with contextlib.suppress(Exception):  # a front-end that went away
-                    self._table.refresh()
+                    self._shown.refresh()
             if loop is not None and not loop.is_closed():
                 loop.call_soon_threadsafe(self.settle)
 
@@ -162,8 +173,7 @@ def _begin(session: KernelSession, text: str, subcommand: str, where: str) -> At
     attended = AttendedFlow(session, request)
     attended.start()
     if attended.in_background:
-        session.flows.append(attended)
-        attended.watch()
+        attended.attend_apart()
     return attended
 
 
@@ -198,6 +208,19 @@ def _running_loop() -> Any:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _new_display(session: KernelSession, attended: AttendedFlow) -> LiveTable | LivePanel:
+    """The panel; the table where there are no widgets, or where the user prefers it."""
+    kernel = getattr(session.shell, "kernel", None)
+    if kernel is None or not session.settings.panel or not orch_nb.panel.is_usable():
+        return LiveTable(_display)
+    from ipykernel import version_info
+
+    buttons = Buttons(session, AttendedFlow)
+    buttons.panel = LivePanel(buttons, serves_comms=version_info[0] >= _SERVES_COMMS)
+    buttons.belong_to(attended)
+    return buttons.panel
 
 
 def _display(bundle: dict[str, str]) -> Callable[[dict[str, str]], None]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orch_nb import app
 from orch_nb.app.comparing import compare_runs
-from orch_nb.app.debugging import debug
+from orch_nb.app.debugging import Debugging, debug
 from orch_nb.app.live_cells import find_cells
 from orch_nb.app.past import Loaded
 from orch_nb.app.plain import plain_line, plain_text
@@ -178,11 +178,8 @@ def _pull(session: KernelSession, words: list[str], into: str | None) -> None:
 
 def _debug(session: KernelSession, words: list[str], into: str | None) -> None:
     called = _one_run(words, "debug")
-    found = debug(called, words[1] if len(words) > 1 else None, session.namespace)
+    found = load_failed(session, called, words[1] if len(words) > 1 else None, into)
     task, error = found.task, found.error
-    for line in found.imports:
-        session.shell.run_cell(line, store_history=False)
-    _bind(session, found.loaded, into)
     print(
         plain_line(f"{task.name}, cell {task.cell_number} of {found.run.name}: {task.state_name}")
     )
@@ -198,6 +195,17 @@ def _debug(session: KernelSession, words: list[str], into: str | None) -> None:
     _tell_missing(found.loaded, found.run)
     print(plain_line(f"mend the cell below and run it, then: %flow resume {found.run.name}"))
     session.shell.set_next_input(found.source)
+
+
+def load_failed(
+    session: KernelSession, called: str, task: str | None, into: str | None
+) -> Debugging:
+    """Bring the inputs of a run's failed task into the kernel. Raises OrchError."""
+    found = debug(called, task, session.namespace)
+    for line in found.imports:
+        session.shell.run_cell(line, store_history=False)
+    _bind(session, found.loaded, into)
+    return found
 
 
 def _diff(session: KernelSession, words: list[str], into: str | None) -> None:

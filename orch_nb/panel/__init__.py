@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from orch_nb.panel.panel import Panel as Panel
     from orch_nb.panel.static import static_html as static_html
 
-__all__ = ["OnAsk", "Panel", "static_html"]
+__all__ = ["OnAsk", "Panel", "is_usable", "static_html"]
+
+
+def is_usable() -> bool:
+    """Whether this kernel can show live panels: the views were built, and widgets are there."""
+    import importlib.util
+
+    from orch_nb.panel.bundle import views_source
+
+    return importlib.util.find_spec("anywidget") is not None and views_source() is not None
 
 
 def __getattr__(name: str) -> Any:

@@ -62,6 +62,8 @@ class Panel:
         self._pump = Pump(self._flush)
         self._display_id: str | None = None
         self._finished = False
+        self._answers = False
+        self._below = ""
         self._widget: RunWidget | None = None
         self._still_due = 0.0
         if actions is not None:
@@ -71,6 +73,11 @@ class Panel:
     def view(self) -> RunView:
         """What is shown, or is about to be."""
         return self._view
+
+    @property
+    def answers(self) -> bool:
+        """Whether a page has asked something: then it has the widget."""
+        return self._answers
 
     # -- what is shown
 
@@ -101,18 +108,34 @@ class Panel:
             header["actions"] = dict(actions)
             self._change(replace(self._view, run=header))
 
-    def finish(self) -> None:
+    def finish(self, below: str = "") -> None:
         """The run has ended, or nobody follows it any more: send what is left, and replace the
         display in the notebook by the still picture beside the data. A second call does nothing.
+
+        ``below`` is HTML that the notebook keeps under the picture; it is shown as it is.
         """
         with self._lock:
             if self._finished:
                 return
             self._finished = True
+            self._below = below
             self._stream.flush(self._view, force=True)
         self._pump.close()
         if self._display_id is not None:
             self._publish(self._final_bundle(), update=True)
+
+    def reopen(self) -> None:
+        """The run goes on after all: what is fed from now on is shown where the panel stands."""
+        with self._lock:
+            if self._finished:
+                self._finished = False
+                self._pump = Pump(self._flush)
+
+    def show_still(self) -> None:
+        """Show how the run stands to a front-end that has no widgets. One that has them would
+        draw the panel anew."""
+        if self._display_id is not None and not self._finished:
+            self._publish(self._live_bundle(), update=True)
 
     def show(self) -> None:
         """Display the panel in the output of the cell that runs now."""
@@ -128,8 +151,7 @@ class Panel:
             # a page that has the widget's model makes the still picture live again
             self._publish(self._final_bundle())
             return
-        mime = {"version_major": 2, "version_minor": 0, "model_id": self._widget.model_id}
-        self._publish({WIDGET_MIME: mime, **self._still_bundle()})
+        self._publish(self._live_bundle())
 
     def _ipython_display_(self) -> None:
         self.show()
@@ -176,7 +198,14 @@ class Panel:
             return self._stream.whole()
 
     def _still_bundle(self) -> dict[str, Any]:
-        return {"text/html": static_html(self._view), "text/plain": static_text(self._view)}
+        html = static_html(self._view) + self._below
+        return {"text/html": html, "text/plain": static_text(self._view)}
+
+    def _live_bundle(self) -> dict[str, Any]:
+        if self._widget is None:
+            return self._final_bundle()
+        mime = {"version_major": 2, "version_minor": 0, "model_id": self._widget.model_id}
+        return {WIDGET_MIME: mime, **self._still_bundle()}
 
     def _final_bundle(self) -> dict[str, Any]:
         run = {"id": self._view.run["id"], "snapshot": self._whole()}
@@ -192,6 +221,7 @@ class Panel:
     def _heard(self, widget: Any, content: Any, buffers: Any) -> None:
         if not isinstance(content, dict) or content.get("type") != "ask":
             return
+        self._answers = True
         number, action = content.get("number"), content.get("action")
         if not isinstance(number, int) or not isinstance(action, str):
             return

@@ -10,11 +10,14 @@ from typing import Any
 from orch_nb import app
 from orch_nb.app.view_records import RecordedRun
 from orch_nb.app.view_schema import Row
+from orch_nb.app.viewing import RunView
 from orch_nb.errors import InputError, OrchError
 from orch_nb.panel.panel import Panel
+from orch_nb.panel.processes import start_process
+from orch_nb.states import StateName
 
 _log = logging.getLogger(__name__)
-_LIVE = {"cancel": ""}  # what the run of another process can be asked for
+_LIVE = {"cancel": "", "retry": "the run has not ended"}  # of a run of another process
 POLL = 0.5  # seconds between looks at the store
 
 
@@ -30,15 +33,14 @@ def open_panel(run: Any) -> Panel:
     except BaseException:
         recorded.close()
         raise
-    panel = Panel(view, on_ask=_Asked(view.run["id"]), graph=recorded.graph)
+    asked = _Asked(view.run["id"])
+    panel = asked.panel = Panel(view, on_ask=asked, graph=recorded.graph)
     if view.ended:
         recorded.close()
-        panel.set_actions({})
+        panel.set_actions(_actions_after(view))
         panel.finish()
     else:
-        threading.Thread(
-            target=_follow, args=(panel, recorded), name="orch_nb follow", daemon=True
-        ).start()
+        _start_following(panel, recorded)
     return panel
 
 
@@ -56,16 +58,56 @@ def _called(run: Any) -> str:
 
 
 class _Asked:
-    """Answers the buttons of a run that some other process runs."""
+    """Answers the buttons of a run that some other process runs, or has run."""
 
     def __init__(self, run: str) -> None:
         self._run = run
+        self.panel: Panel | None = None
 
     async def __call__(self, action: str, row: Row | None) -> str:
         import asyncio
 
-        run = await asyncio.to_thread(app.cancel, self._run)
-        return f"{run.name} is {str(run.state_name).lower()}"
+        match action:
+            case "cancel":
+                run = await asyncio.to_thread(app.cancel, self._run)
+                return f"{run.name} is {str(run.state_name).lower()}"
+            case "resume":
+                return await asyncio.to_thread(self._go_on, "resume")
+            case "retry" if row is not None:
+                return await asyncio.to_thread(self._go_on, "retry", row["name"])
+            case "output" if self.panel is not None:
+                return f"the output notebook is {self.panel.view.run['output']}"
+        raise InputError(f"nothing here can {action}")
+
+    def _go_on(self, verb: str, *tasks: str) -> str:
+        """Have another process go on with the run, and follow it from its beginning."""
+        began = start_process(verb, self._run, *tasks)
+        panel = self.panel
+        if panel is not None:
+            recorded = RecordedRun(self._run, _LIVE)
+            try:
+                view = recorded.read()
+            except BaseException:
+                recorded.close()
+                raise
+            panel.reopen()
+            panel.update(view)
+            _start_following(panel, recorded)
+        return f"it goes on in process {began}, with the notebook as it is saved"
+
+
+def _actions_after(view: RunView) -> dict[str, str]:
+    """What can be asked for once the run has ended."""
+    if StateName(view.run["state"]) is StateName.COMPLETED:
+        return {"output": ""}
+    words = f"%flow debug {view.run['name']} loads its inputs"
+    return {"resume": "", "retry": "", "debug": words, "output": ""}
+
+
+def _start_following(panel: Panel, recorded: RecordedRun) -> None:
+    threading.Thread(
+        target=_follow, args=(panel, recorded), name="orch_nb follow", daemon=True
+    ).start()
 
 
 def _follow(panel: Panel, recorded: RecordedRun) -> None:
@@ -79,5 +121,5 @@ def _follow(panel: Panel, recorded: RecordedRun) -> None:
                 panel.update(view)
     except OrchError:
         _log.exception("the run %s can't be followed any more", view.run["name"])
-    panel.set_actions({})
+    panel.set_actions(_actions_after(view))
     panel.finish()

@@ -17,6 +17,7 @@ from orch_nb.panel.graph_image import graph_image
 from orch_nb.panel.marks import COLOURS, DARK_COLOURS, look_of
 
 MOST_ROWS = 200
+_MOST_NOTICES = 6
 _ORDER = ("failed", "running", "done", "waiting", "left-out")
 _WORDS = {
     "failed": "failed",
@@ -63,6 +64,7 @@ def static_text(view: RunView) -> str:
         look = look_of(row["state"])
         parts = [look.sign, look.word, row["name"], f"cell {row['cell']}", _note(row, view)]
         lines.append("  " + "  ".join(part for part in parts if part))
+    lines += run["notices"][-_MOST_NOTICES:]
     return "\n".join(lines)
 
 
@@ -159,6 +161,7 @@ def _closing(run: RunHeader) -> Iterable[str]:
         yield run["message"]
     if run["files"]:
         yield "files: " + ", ".join(run["files"][:8])
+    yield from run["notices"][-_MOST_NOTICES:]
     if run["output"]:
         yield f"output: {run['output']}"
 

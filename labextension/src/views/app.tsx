@@ -20,10 +20,11 @@ const TABS: readonly (readonly [Tab, string])[] = [
   ['graph', 'Graph'],
   ['logs', 'Logs'],
 ];
+const MOST_NOTICES = 6; // as in the still picture
 const FILTER_FROM = 20; // rows from which a filter helps
 
 export function App() {
-  const { model, choices, said, prefix } = useShared();
+  const { model, choices, said, told, prefix } = useShared();
   const tab = choices.tab.value;
   const open = choices.open.value;
   const row = open === null ? undefined : model.rows.value[open];
@@ -56,6 +57,11 @@ export function App() {
       </div>
       {row !== undefined && open !== null && tab !== 'logs' && (
         <DetailPane key={open} position={open} row={row} />
+      )}
+      {told.value !== '' && (
+        <div class="onb-told" aria-hidden="true">
+          <bdi>{told.value}</bdi>
+        </div>
       )}
       <Footer />
       <div class="onb-hidden" role="status" aria-live="polite">
@@ -110,7 +116,7 @@ function Footer() {
     const more = files.length > 4 ? ` +${files.length - 4}` : '';
     lines.push(`files: ${files.slice(0, 4).join(', ')}${more}`);
   }
-  lines.push(...notices.slice(-3));
+  lines.push(...notices.slice(-MOST_NOTICES));
   if (lines.length === 0) return null;
   return (
     <div class="onb-footer">

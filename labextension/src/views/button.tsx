@@ -15,7 +15,7 @@ export const BUSY = 'interrupt the kernel to cancel';
 
 /** Nothing at all where Python does not know the action. */
 export function AskButton({ action, words, row, primary = false }: AskButtonProps) {
-  const { model, host, said } = useShared();
+  const { model, host, said, told } = useShared();
   const asked = useSignal(false);
   const why = model.header.value.actions[action];
   if (why === undefined) return null;
@@ -28,6 +28,7 @@ export function AskButton({ action, words, row, primary = false }: AskButtonProp
     const answer = await host.ask(action, row);
     asked.value = false;
     said.value = answer.text;
+    told.value = answer.text;
   }
 
   return (

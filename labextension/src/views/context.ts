@@ -16,6 +16,8 @@ export interface Shared {
   readonly tick: ReadonlySignal<number>;
   /** What the live region says. */
   readonly said: Signal<string>;
+  /** The last answer to a button, for everybody to see. */
+  readonly told: Signal<string>;
   /** Makes ids unique among the panels of a page. */
   readonly prefix: string;
 }

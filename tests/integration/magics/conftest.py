@@ -195,6 +195,7 @@ def closed_loop() -> Iterator[None]:
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Kernel]]:
     """Starts kernels that all have one store of their own; with a notebook, or without."""
     monkeypatch.setenv("ORCH_NB_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ORCH_NB_PANEL", "0")  # the table tells in words all that is shown
     started: list[Kernel] = []
 
     def start(notebook: Path | None = None) -> Kernel:

@@ -18,7 +18,7 @@ get_comm_manager().register_target("probe", opened)
 def test_an_interrupt_cancels_the_flow_and_leaves_the_kernel_usable(start: Any, saved: Any) -> None:
     saved.save(
         a="%%task quick\nx = 1",
-        b="%%task slow\nimport time\ntime.sleep(60)\ny = 2",
+        b="%%task slow\nimport time\ntime.sleep(60 * x)\ny = 2",
         f="%%flow",
     )
     kernel = start(saved.path)

@@ -1,0 +1,33 @@
+/** Makes elements in one expression, and the widgets' style once. */
+
+import css from './style.css';
+
+type Child = Node | string | null;
+
+/** An element; attributes that begin with `on` are listeners. */
+export function make<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Record<string, string | boolean | ((event: Event) => void)> = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === 'function') node.addEventListener(name.slice(2), value);
+    else if (typeof value === 'boolean') node.toggleAttribute(name, value);
+    else node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+export function button(words: string, work: () => void, label = words): HTMLButtonElement {
+  const node = make('button', { type: 'button', class: 'onb-lab-button', onclick: work }, words);
+  node.setAttribute('aria-label', label);
+  return node;
+}
+
+export function addStyle(): void {
+  const style = document.createElement('style');
+  style.textContent = css;
+  document.head.append(style);
+}

@@ -1,0 +1,114 @@
+"""A %%flow cell in JupyterLab and Notebook 7, by clicks: Run All, cancel, fail, mend, resume."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from playwright.sync_api import Locator, expect
+
+from tests.acceptance.ui.jupyter import NotebookPage
+from tests.acceptance.ui.test_panel import SLOW, check_accessibility, panel_of
+
+BEGIN = "%load_ext orch_nb\n%config OrchNb.tasks = 'defer'"
+LOAD = "%%task load\nimport time\nsales = [1, 2, 3]\ntime.sleep(1)\nprint('loaded', len(sales))"
+LONG = "%%task long\nfor step in range(100):\n    print(f'{step} %', sales[0])\n    time.sleep(0.6)"
+BROKEN = "%%task months\nmonths = dict.fromkeys(sales)['month']"
+MENDED = "%%task months\nmonths = dict.fromkeys(sales)"
+LAST = "%%task shown\nshown = sorted(months)"
+
+
+def run_all(notebook: NotebookPage) -> None:
+    """Run > Run All Cells."""
+    page = notebook.page
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    asked = page.get_by_role("button", name="Select Kernel")
+    if asked.is_visible():  # a kernel that was slow to come
+        asked.click()
+
+
+def picture(notebook: NotebookPage, name: str) -> None:
+    """Keep a screenshot where ORCH_NB_PICTURES says."""
+    folder = os.environ.get("ORCH_NB_PICTURES")
+    if folder:
+        path = Path(folder) / f"{notebook.server.app}-{name}.png"
+        notebook.page.screenshot(path=str(path))
+
+
+def ended(cell: Locator, number: int) -> None:
+    """The cell's prompt says that it is not running any more."""
+    expect(cell.locator(".jp-InputPrompt")).to_have_text(f"[{number}]:", timeout=SLOW)
+
+
+def test_run_all_reload_and_cancel(notebook: NotebookPage) -> None:
+    notebook.open("longer.ipynb", [BEGIN, LOAD, LONG, LAST, "%%flow"])
+    run_all(notebook)
+    cell = notebook.cell(4)
+    panel = panel_of(cell)
+    running = panel.get_by_role("option").filter(has_text="Running")
+    expect(running).to_contain_text("load", timeout=SLOW)
+    expect(running).to_contain_text("long", timeout=SLOW)
+    picture(notebook, "running")
+    check_accessibility(notebook)
+
+    notebook.save()
+    notebook.page.reload()
+    panel = panel_of(notebook.cell(4))
+    expect(panel.locator(".onb-status")).to_contain_text("Running", timeout=SLOW)
+    picture(notebook, "reloaded")
+    panel.get_by_role("button", name="Cancel").click()
+    expect(panel.locator(".onb-status")).to_contain_text("Cancelled", timeout=SLOW)
+    picture(notebook, "cancelled")
+
+
+def test_cancelled_by_its_button(notebook: NotebookPage) -> None:
+    notebook.open("cancel.ipynb", [BEGIN, LOAD, LONG, "%%flow"])
+    run_all(notebook)
+    cell = notebook.cell(3)
+    panel = panel_of(cell)
+    running = panel.get_by_role("option").filter(has_text="Running")
+    expect(running).to_contain_text("long", timeout=SLOW)
+    panel.get_by_role("button", name="Cancel").click()
+    ended(cell, 4)
+    panel = panel_of(cell)
+    expect(panel.locator(".onb-status")).to_contain_text("Cancelled", timeout=SLOW)
+    expect(cell.locator(".jp-OutputArea")).to_contain_text("KeyboardInterrupt")
+
+
+def test_fail_mend_and_resume(notebook: NotebookPage) -> None:
+    page = notebook.page
+    notebook.open("mend.ipynb", [BEGIN, LOAD, BROKEN, LAST, "%%flow", "shown, len(sales)"])
+    run_all(notebook)
+    cell = notebook.cell(4)
+    ended(cell, 5)
+    panel = panel_of(cell)
+    expect(panel.locator(".onb-status")).to_contain_text("Failed", timeout=SLOW)
+    expect(panel.locator(".onb-detail .onb-text")).to_contain_text("KeyError", timeout=SLOW)
+    panel.get_by_role("button", name="Debug here").click()
+    expect(panel.locator(".onb-told")).to_contain_text("in the kernel: sales", timeout=SLOW)
+    picture(notebook, "failed")
+    check_accessibility(notebook)
+
+    panel.get_by_role("button", name="Resume").click()
+    expect(panel.locator(".onb-told")).to_contain_text("it goes on", timeout=SLOW)
+    expect(panel.locator(".onb-status")).to_contain_text("Failed", timeout=SLOW)
+
+    notebook.cell(2).locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(MENDED)
+    notebook.save()
+    panel = panel_of(cell)
+    panel.get_by_role("button", name="Resume").click()
+    panel = panel_of(cell)
+    expect(panel.locator(".onb-status")).to_contain_text("Completed", timeout=SLOW)
+    picture(notebook, "resumed")
+    value = notebook.run(5)
+    expect(value.locator(".jp-OutputArea")).to_contain_text("([1, 2, 3], 3)", timeout=SLOW)
+
+    notebook.save()
+    page.reload()
+    notebook.wait_until_idle()
+    panel = panel_of(notebook.cell(4))
+    expect(panel.locator(".onb-status")).to_contain_text("Completed", timeout=SLOW)
+    picture(notebook, "resumed-reloaded")
