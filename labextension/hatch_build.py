@@ -1,4 +1,5 @@
 """Builds the views into the wheel where npm is to be had; without it the wheel has the still ones.
+The same holds for JupyterLab's extension, which goes where JupyterLab looks for it.
 
 ``ORCH_NB_VIEWS=require`` makes a release fail instead; ``skip`` leaves them as they are.
 """
@@ -24,6 +25,22 @@ class ViewsHook(BuildHookInterface):
         wish = os.environ.get("ORCH_NB_VIEWS", "")
         folder = Path(self.root) / "labextension"
         built = Path(self.root) / "orch_nb" / "panel" / "built" / "views.js"
+        try:
+            self._build(version, wish, folder, built)
+        finally:
+            self._share(folder, build_data)
+
+    def _share(self, folder: Path, build_data: dict[str, Any]) -> None:
+        """A folder named in pyproject.toml would have to be there, built or not."""
+        extension = Path(self.root) / "orch_nb" / "labextension"
+        if not (extension / "package.json").is_file():
+            return
+        shared = build_data.setdefault("shared_data", {})
+        target = "share/jupyter/labextensions/orch-nb"
+        shared[str(extension)] = target
+        shared[str(folder / "install.json")] = f"{target}/install.json"
+
+    def _build(self, version: str, wish: str, folder: Path, built: Path) -> None:
         if version == "editable" or wish == "skip" or not folder.is_dir():
             return  # `make views` is there for a working copy
         trouble = _build(folder)

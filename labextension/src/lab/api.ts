@@ -99,7 +99,8 @@ const settings = ServerConnection.makeSettings();
 /** One call; raises ApiError with the server's message and hint. */
 export async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
   const url = URLExt.join(settings.baseUrl, 'orch-nb/api') + path;
-  const init: RequestInit = { method };
+  // Lab's default, no-store, would put a stamp into the query, which the API does not know
+  const init: RequestInit = { method, cache: 'no-cache' };
   if (body !== undefined) init.body = JSON.stringify(body);
   const response = await ServerConnection.makeRequest(url, init, settings);
   const answer = (await response.json()) as T & { message?: string; hint?: string | null };

@@ -1,0 +1,19 @@
+// Bundles the JupyterLab extension and the views into one module, which jupyter-builder then packs.
+import { build } from 'esbuild';
+
+await build({
+  entryPoints: ['src/lab/index.ts'],
+  outfile: 'lib/lab/index.js',
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  loader: { '.css': 'text' },
+  jsx: 'transform',
+  jsxFactory: 'h',
+  jsxFragment: 'Fragment',
+  inject: ['src/jsx.ts'],
+  // what JupyterLab itself has, and shares
+  external: ['@jupyterlab/*', '@lumino/*'],
+  legalComments: 'none',
+  logLevel: 'warning',
+});
