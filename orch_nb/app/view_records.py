@@ -10,18 +10,9 @@ from typing import Self
 
 from orch_nb.app.abandoned import settle_run
 from orch_nb.app.drawing import NO_PICTURE, draw
+from orch_nb.app.view_rows import Actions, make_header, make_row, names_of, row_index
 from orch_nb.app.view_schema import GraphPicture
-from orch_nb.app.viewing import (
-    MOST_LOGS,
-    Actions,
-    RunView,
-    estimate_seconds,
-    make_header,
-    make_row,
-    names_of,
-    row_index,
-    with_logs,
-)
+from orch_nb.app.viewing import MOST_LOGS, RunView, estimate_seconds, with_logs
 from orch_nb.errors import OrchError
 from orch_nb.graph.build import build_graph
 from orch_nb.graph.model import FlowGraph

@@ -12,14 +12,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from orch_nb.app.drawing import NO_PICTURE, draw
-from orch_nb.app.plain import fit_bytes, plain_line, plain_text
+from orch_nb.app.plain import plain_line, plain_text
 from orch_nb.app.progress import read_progress
+from orch_nb.app.view_rows import (
+    Actions,
+    changed_row,
+    make_header,
+    make_row,
+    names_of,
+    new_row,
+    row_index,
+)
 from orch_nb.app.view_schema import (
     Delta,
-    ErrorWords,
     GraphPicture,
     LogLine,
-    ParameterWords,
     Row,
     RowChange,
     RunHeader,
@@ -36,17 +43,11 @@ from orch_nb.engine.events import (
     TaskProgress,
 )
 from orch_nb.graph.model import FlowGraph
-from orch_nb.model import CellKind, FlowRun, LogRecord, TaskRun
-from orch_nb.states import StateName, StateType
+from orch_nb.model import FlowRun, LogRecord, TaskRun
 
 MOST_LOGS = 500  # lines that a view holds; `orch-nb logs` has all
 MOST_NOTICES = 20
 MOST_FILES = 50
-# Bytes of a row's texts, so that a change of state has at most 200; the detail has the whole.
-_ERROR_NAME, _ERROR_VALUE, _MESSAGE = 24, 46, 80
-_MOST_TRIES = 4  # earlier attempts that a row shows
-
-Actions = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,94 +122,15 @@ def advance(view: RunView, event: Event) -> RunView:
             return view
 
 
-# -- the parts of a view
-
-
-def make_header(run: FlowRun, actions: Actions | None = None) -> RunHeader:
-    """The header of a run as recorded; what only its start tells is filled in by the caller."""
-    return {
-        "id": run.id,
-        "name": plain_line(run.name, 80),
-        "flow": plain_line(run.flow, 120),
-        "notebook": plain_line(run.notebook, 500),
-        "state": str(run.state_name),
-        "message": plain_line(run.state_message, 300),
-        "parameters": _parameters(run),
-        "runner": run.options.runner,
-        "workers": run.options.max_workers or 0,
-        "cells": 0,
-        "tasks": 0,
-        "began": None if run.start_time is None else run.start_time.timestamp(),
-        "seconds": _run_seconds(run),
-        "expected": None,
-        "output": plain_line(run.output or "", 500),
-        "files": [],
-        "notices": [],
-        "actions": dict(actions or {}),
-    }
-
-
-def make_row(
-    task: TaskRun,
-    run: FlowRun,
-    *,
-    counted: bool = True,
-    waits: tuple[tuple[str, int], ...] = (),
-    expected: float | None = None,
-    tries: tuple[tuple[float, float], ...] = (),
-) -> Row:
-    """The row of a task run as recorded."""
-    row: Row = {
-        "cell": task.cell_number,
-        "name": plain_line(task.name, 120),
-        "state": str(task.state_name),
-    }
-    if task.kind is not CellKind.TASK:
-        row["kind"] = str(task.kind)
-    if not counted:
-        row["task"] = False
-    if task.map_index is not None:
-        row["item"] = task.map_index
-    if task.max_attempts > 1:
-        row["of"] = task.max_attempts
-    if expected is not None:
-        row["expected"] = round(expected, 3)
-    if waits:
-        row["waits"] = [(plain_line(name, 40), cell) for name, cell in waits[:12]]
-    if tries:
-        last = tries[-_MOST_TRIES:]
-        row["tries"] = [(round(start, 3), round(end, 3)) for start, end in last]
-    began = None if run.start_time is None else run.start_time.timestamp()
-    return cast("Row", {**row, **_changing(task, began)})
-
-
-def row_index(rows: tuple[Row, ...]) -> dict[tuple[int, int | None], int]:
-    """Where each row stands, by its cell number and item."""
-    return {(row["cell"], row.get("item")): position for position, row in enumerate(rows)}
-
-
-def names_of(rows: tuple[Row, ...]) -> dict[int, str]:
-    """What the rows call their cells, by cell number."""
-    return {row["cell"]: row["name"] for row in rows}
-
-
 def with_task(view: RunView, task: TaskRun) -> RunView:
     """The view with a task run as it is now; one that has no row yet gets the last."""
     key = (task.cell_number, task.map_index)
     began = view.run["began"]
     position = view.index.get(key)
     if position is None:
-        new = cast("Row", {**_static(task), **_changing(task, began)})
-        rows = (*view.rows, new)
+        rows = (*view.rows, new_row(task, began))
         return replace(view, rows=rows, index={**view.index, key: len(rows) - 1})
-    old = view.rows[position]
-    row = cast("Row", _merged(old, _changing(task, began)))
-    if task.state_type is StateType.RUNNING and old["state"] != row["state"]:
-        for gone in ("percent", "progress"):
-            cast("dict[str, Any]", row).pop(gone, None)
-        if old["state"] == StateName.AWAITING_RETRY and "start" in old:
-            end = old.get("end") or old["start"]
-            row["tries"] = [*old.get("tries", []), (old["start"], end)][-_MOST_TRIES:]
+    row = changed_row(view.rows[position], task, began)
     return _with_row(view, position, row)
 
 
@@ -318,58 +240,6 @@ def _with_progress(view: RunView, event: TaskProgress) -> RunView:
     return _with_row(view, position, cast("Row", row))
 
 
-def _static(task: TaskRun) -> Row:
-    row: Row = {
-        "cell": task.cell_number,
-        "name": plain_line(task.name, 120),
-        "state": str(task.state_name),
-    }
-    if task.map_index is not None:
-        row["item"] = task.map_index
-    if task.max_attempts > 1:
-        row["of"] = task.max_attempts
-    return row
-
-
-def _changing(task: TaskRun, began: float | None) -> dict[str, Any]:
-    """The fields of a row that a run changes; None where one must go."""
-    start = end = None
-    if task.start_time is not None and began is not None:
-        start = round(max(0.0, task.start_time.timestamp() - began), 3)
-    over = task.state_type.is_terminal or task.state_name is StateName.AWAITING_RETRY
-    if over and start is not None:  # one that never started has no end either
-        if task.seconds is not None:
-            end = round(start + task.seconds, 3)
-        elif task.end_time is not None and began is not None:
-            end = round(max(start, task.end_time.timestamp() - began), 3)
-    error: ErrorWords | None = None
-    if task.error_name:
-        error = {
-            "name": _text(task.error_name, _ERROR_NAME),
-            "value": _text(task.error_value or "", _ERROR_VALUE),
-            "line": task.error_line,
-        }
-    shown = task.state_message if error is None else ""
-    fields: dict[str, Any] = {
-        "state": str(task.state_name),
-        "message": _text(shown, _MESSAGE) or None,
-        "attempt": task.attempt if task.attempt > 1 else None,
-        "start": start,
-        "end": end,
-        "memory": task.peak_memory or None,
-        "where": _text(task.where.partition(":")[0], 8) or None,
-        "error": error,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _merged(old: Row, changing: dict[str, Any]) -> dict[str, Any]:
-    """The row with its changing fields replaced; memory stays known until it is told anew."""
-    gone = ("message", "attempt", "start", "end", "where", "error")
-    kept = {name: value for name, value in old.items() if name not in gone}
-    return {**kept, **changing}
-
-
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, object]:
     """The fields of ``new`` that differ, and None for those that have gone."""
     changes = {name: value for name, value in new.items() if name not in old or old[name] != value}
@@ -384,29 +254,6 @@ def _worth_saying(
         return waits
     imports = {node.cell.number for node in graph.nodes if node.imports_only}
     return tuple((name, cell) for name, cell in waits if cell not in imports)
-
-
-def _text(text: str, most: int) -> str:
-    return fit_bytes(plain_line(text, most), most)
-
-
-def _parameters(run: FlowRun) -> list[ParameterWords]:
-    return [
-        {
-            "name": plain_line(name, 80),
-            "value": plain_line(repr(value), 80),
-            "source": plain_line(run.parameter_sources.get(name, "cell"), 40),
-        }
-        for name, value in run.parameters.items()
-    ]
-
-
-def _run_seconds(run: FlowRun) -> float | None:
-    if not run.state_type.is_terminal:
-        return None
-    if run.start_time is None or run.end_time is None:
-        return 0.0
-    return round((run.end_time - run.start_time).total_seconds(), 3)
 
 
 def _run_clock(view: RunView, now: float) -> float | None:
