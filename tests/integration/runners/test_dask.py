@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -112,7 +113,7 @@ def test_cells_run_on_workers_beside_each_other(
 
 
 def _made(runner: type[DaskRunner], cluster: DaskCluster) -> Callable[[Any], DaskRunner]:
-    return lambda template: runner(template, cluster, Sending())
+    return lambda template: runner(template, cluster, Sending(preload=("numpy", "pandas")))
 
 
 # -- clusters that are told of
@@ -128,6 +129,9 @@ class Theirs:
         self.scheduler = self._start(
             "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"
         )
+        deadline = time.monotonic() + 60
+        while not self.file.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
 
     def add_worker(self, *, nanny: bool, environment: dict[str, str] | None = None) -> Any:
         return self._start(
@@ -216,7 +220,7 @@ def test_a_worker_that_dies_costs_only_what_it_was_running(theirs: Theirs, tmp_p
     result = run_cells(tmp_path, cells, str(theirs.file))
     killer.join()
     assert killed
-    assert result.state is StateName.COMPLETED, result.run.message
+    assert result.run.state_name is StateName.COMPLETED, result.run.message
     assert printed(result) == "3 2 2\n"
 
 
@@ -226,10 +230,11 @@ def _sessions() -> list[int]:
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
         if "orch_nb.execution.template" in words:
-            parent = process.parent()
-            above = " ".join(parent.cmdline()) if parent else ""
-            if "multiprocessing" in above or "dask_worker" in above:
-                found += [child.pid for child in process.children()]
+            with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+                parent = process.parent()
+                above = " ".join(parent.cmdline()) if parent else ""
+                if "multiprocessing" in above or "dask_worker" in above:
+                    found += [child.pid for child in process.children()]
     return found
 
 
@@ -251,7 +256,7 @@ def test_a_scheduler_that_dies_crashes_the_run_in_words(theirs: Theirs, tmp_path
     cells = ["import time", "x = 1", "time.sleep(60)\ny = x", "time.sleep(60)\nz = x"]
     result = run_cells(tmp_path, cells, str(theirs.file), told)
     killer.join()
-    assert result.state is StateName.CRASHED
+    assert result.run.state_name is StateName.CRASHED
     assert "scheduler is gone" in result.run.message
 
 
@@ -301,17 +306,17 @@ def test_a_factory_makes_the_cluster_and_it_is_closed(tmp_path: Path) -> None:
         "from distributed import LocalCluster\n"
         "class Mine(LocalCluster):\n"
         "    def close(self, *a, **k):\n"
-        "        open('closed', 'w').close()\n"
+        "        open(__file__ + '.closed', 'w').close()\n"
         "        return super().close(*a, **k)\n"
         "def make():\n"
         "    return Mine(n_workers=1, threads_per_worker=2, dashboard_address=None)\n"
     )
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    os.chdir(tmp_path)
     cells = ["import time", "x = 1", "time.sleep(1)\na = x", "time.sleep(1)\nb = x", "print(a + b)"]
     result = run_cells(tmp_path, cells, "making:make", max_workers=None)
+    assert result.run.state_name is StateName.COMPLETED, result.run.message
     assert printed(result) == "2\n"
-    assert (tmp_path / "closed").exists()
+    assert (tmp_path / "making.py.closed").exists()
     left = {child.pid for child in psutil.Process().children(recursive=True)} - before
     names = [" ".join(psutil.Process(pid).cmdline()) for pid in left]
     assert not [name for name in names if "orch_nb" in name]
@@ -336,7 +341,7 @@ def test_a_cancelled_run_leaves_no_cell_running(theirs: Theirs, tmp_path: Path) 
     options = {"runner": f"dask={theirs.file}", "max_workers": 2}
     result = run(RunRequest(str(path), options=options), None, control)
     canceller.join()
-    assert result.state is StateName.CANCELLED
+    assert result.run.state_name is StateName.CANCELLED
     deadline = time.monotonic() + 10
     while _sessions() and time.monotonic() < deadline:
         time.sleep(0.1)
