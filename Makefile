@@ -5,11 +5,9 @@ SECONDS ?= 300
 VENV := .venv
 BIN := $(VENV)/bin
 
-GENERATED_TEST := tests/guarantee/test_generated.py
-
 NPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
-.PHONY: help run test test-generated test-ui lint lint-views views docs bench soak
+.PHONY: help run test test-ui lint lint-views views docs bench soak
 
 help:
 	@echo "make run    install, then run the quickstart notebook with live states"
@@ -25,11 +23,7 @@ run: $(VENV)/installed-examples
 	$(BIN)/orch-nb run example_notebooks/quickstart.ipynb
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --ignore=$(GENERATED_TEST)
-
-# Written notebooks, serial against parallel: some differences are still being hunted.
-test-generated: $(VENV)/installed-test
-	$(BIN)/python -m pytest -n 2 $(GENERATED_TEST)
+	$(BIN)/python -m pytest -n 2
 
 # The panel in JupyterLab and Notebook 7; needs Chromium, or `playwright install chromium`.
 test-ui: $(VENV)/installed-test $(VENV)/installed-ui views lint-views
