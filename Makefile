@@ -10,7 +10,7 @@ KERNEL_TESTS := $(addprefix tests/integration/magics/test_,flows.py going_back.p
 
 NPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
-.PHONY: help run test test-ui lint lint-views views docs bench soak
+.PHONY: help run test test-kernels test-ui lint lint-views views docs bench soak
 
 help:
 	@echo "make run    install, then run the quickstart notebook with live states"
@@ -27,7 +27,11 @@ run: $(VENV)/installed-examples
 	$(BIN)/orch-nb run example_notebooks/quickstart.ipynb
 
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,$(KERNEL_TESTS))
+
+# The magics in real kernels: running, going back, interrupting.
+test-kernels: $(VENV)/installed-test
+	$(BIN)/python -m pytest -n 2 $(KERNEL_TESTS)
 
 # The panel in JupyterLab and Notebook 7; needs Chromium, or `playwright install chromium`.
 test-ui: $(VENV)/installed-test $(VENV)/installed-ui views lint-views
