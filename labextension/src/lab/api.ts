@@ -29,7 +29,6 @@ export interface CellWords {
   text: string;
 }
 
-
 export interface GraphAnswer {
   picture: GraphPicture;
   words: CellWords[];

@@ -1,6 +1,7 @@
 /** Makes elements in one expression, and the widgets' style once. */
 
 import css from './style.css';
+import viewsCss from '../style.css';
 
 type Child = Node | string | null;
 
@@ -27,7 +28,14 @@ export function button(words: string, work: () => void, label = words): HTMLButt
 }
 
 export function addStyle(): void {
-  const style = document.createElement('style');
-  style.textContent = css;
-  document.head.append(style);
+  // marks stand beside prompts before any view is mounted, and have the views' colours
+  for (const [id, text] of [
+    ['orch-nb-style', viewsCss],
+    ['orch-nb-lab-style', css],
+  ] as const) {
+    if (document.getElementById(id) !== null) continue;
+    const style = make('style', { id });
+    style.textContent = text;
+    document.head.append(style);
+  }
 }

@@ -7,6 +7,7 @@ import { call, type Detail, type RunRecord, type Snapshot, type Stream } from '.
 import type { Answer, Delta } from '../schema';
 import type { Host } from '../model/host';
 import { RunModel } from '../model/run';
+import { isLive } from '../model/states';
 import { mount } from '../mount';
 import { signal } from '@preact/signals';
 
@@ -102,7 +103,15 @@ export class RunView extends Widget {
       model.take(whole);
     });
     const unmount = mount(this.node, model, new ApiHost(run, model, this.doors));
+    // a run that is resumed begins a new stream: the view begins anew with it
+    const hear = this.doors.stream.listen((told) => {
+      if (told.type !== 'change' || told.run !== run.id || told.task !== null) return;
+      if (model.live.peek() || !isLive(told.new)) return;
+      this.stop();
+      void this.begin();
+    });
     this.stop = () => {
+      hear();
       leave();
       unmount();
     };

@@ -73,7 +73,7 @@ export async function scheduleNotebook(
     row(trans.__('Missed'), missed),
     row(trans.__('Overlap'), overlap),
     row(trans.__('Tell of failures'), tell),
-    make('p', { class: 'onb-lab-dim' }, `${daemon.sentence} ${daemon.hint}`),
+    make('p', { class: 'onb-lab-dim' }, [daemon.sentence, daemon.hint].filter(Boolean).join(' · ')),
   );
   const given = () => {
     if (byCron.checked) return { cron: cron.value, zone: zone.value };

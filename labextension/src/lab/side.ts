@@ -203,7 +203,11 @@ export class SidePanel extends Widget {
       const time = new Date(one.scheduled_time).toLocaleString();
       next.append(make('li', { class: 'onb-lab-dim' }, `${time}  ${one.deployment}`));
     }
-    const words = make('p', { class: 'onb-lab-dim' }, `${daemon.sentence} ${daemon.hint}`);
+    const words = make(
+      'p',
+      { class: 'onb-lab-dim' },
+      [daemon.sentence, daemon.hint].filter(Boolean).join(' · '),
+    );
     return [list, make('h3', {}, this.trans.__('Upcoming')), next, words];
   }
 

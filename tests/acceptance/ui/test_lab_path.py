@@ -1,4 +1,4 @@
-"""A newcomer's path through JupyterLab, by clicks: tag, see the graph, run, open, resume, schedule."""
+"""A newcomer's path through JupyterLab by clicks: tag, graph, run, open, resume, schedule."""
 
 from __future__ import annotations
 
@@ -100,8 +100,16 @@ def test_newcomers_path(opened: NotebookPage) -> None:
     expect(run.get_by_text("ZeroDivisionError").first).to_be_visible(timeout=_PATIENCE)
     _shoot(page, "3-run")
 
+    page.locator(".lm-TabBar-tab", has_text="first.ipynb").first.click()
+    opened.cell(3).locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("report = 1")
+    opened.save()
+    side.get_by_role("button", name="Failed").first.click()
     run.get_by_role("button", name="Resume", exact=False).first.click()
-    expect(side.locator(".onb-lab-row")).to_have_count(1, timeout=_PATIENCE)
+    expect(run.locator(".onb-status")).to_contain_text("Completed", timeout=_PATIENCE)
+    expect(side.locator(".onb-lab-row")).to_have_count(1)
+    _shoot(page, "3-resumed")
 
     page.locator(".lm-TabBar-tab", has_text="first.ipynb").first.click()
     page.locator(".jp-NotebookPanel-toolbar [data-command='orch-nb:schedule']").click()
