@@ -163,7 +163,7 @@ class DaskRunner(LocalRunner):
                 reply = await self._ask(away, inputs)
             report = self._understand(key, reply)
         except CancelledError:  # not by this runner, which cancels the task as well
-            report = Lost(*key, "the Dask cluster has cancelled it: is its scheduler gone?")
+            report = Lost(*key, "the Dask scheduler is gone, or has cancelled it")
         except Exception as error:  # of the cluster: KilledWorker, CommClosedError …
             words = str(error).strip().splitlines() or [type(error).__name__]
             report = Lost(*key, f"it was lost on the Dask cluster: {words[0][:300]}")

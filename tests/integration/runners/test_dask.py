@@ -220,7 +220,7 @@ def test_a_worker_that_dies_costs_only_what_it_was_running(theirs: Theirs, tmp_p
     result = run_cells(tmp_path, cells, str(theirs.file))
     killer.join()
     assert killed
-    assert result.run.state_name is StateName.COMPLETED, result.run.message
+    assert result.run.state_name is StateName.COMPLETED, result.run.state_message
     assert printed(result) == "3 2 2\n"
 
 
@@ -257,7 +257,7 @@ def test_a_scheduler_that_dies_crashes_the_run_in_words(theirs: Theirs, tmp_path
     result = run_cells(tmp_path, cells, str(theirs.file), told)
     killer.join()
     assert result.run.state_name is StateName.CRASHED
-    assert "scheduler is gone" in result.run.message
+    assert "scheduler is gone" in result.run.state_message
 
 
 def test_a_worker_without_the_package_is_told_before_anything_runs(
@@ -314,7 +314,7 @@ def test_a_factory_makes_the_cluster_and_it_is_closed(tmp_path: Path) -> None:
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     cells = ["import time", "x = 1", "time.sleep(1)\na = x", "time.sleep(1)\nb = x", "print(a + b)"]
     result = run_cells(tmp_path, cells, "making:make", max_workers=None)
-    assert result.run.state_name is StateName.COMPLETED, result.run.message
+    assert result.run.state_name is StateName.COMPLETED, result.run.state_message
     assert printed(result) == "2\n"
     assert (tmp_path / "making.py.closed").exists()
     left = {child.pid for child in psutil.Process().children(recursive=True)} - before
