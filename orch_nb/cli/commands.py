@@ -27,6 +27,8 @@ COMMANDS: dict[str, Entry] = {
     "runs": Entry("orch_nb.cli.runs:runs", "List recorded runs, the newest first."),
     "show": Entry("orch_nb.cli.runs:show", "Show one run: its tasks, history and files."),
     "explain": Entry("orch_nb.cli.explain:explain", "Say why a task was, or was not, cached."),
+    "diff": Entry("orch_nb.cli.compare:diff", "Say what differs between two runs."),
+    "pull": Entry("orch_nb.cli.compare:pull", "Write what a task of a run made into a file."),
     "logs": Entry("orch_nb.cli.logs:logs", "Print what a run, or one of its tasks, logged."),
     "cancel": Entry("orch_nb.cli.runs:cancel", "Cancel a run."),
     "resume": Entry("orch_nb.cli.resume:resume", "Go on with a run that failed or crashed."),
