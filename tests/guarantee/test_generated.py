@@ -12,7 +12,7 @@ from tests.guarantee.generator import write_notebook
 from tests.guarantee.harness import HEAVY, Bench, mixed
 from tests.guarantee.shrinking import shrink
 
-SEEDS = 120  # notebooks of 5 to 40 cells; the soak test has 10,000
+SEEDS = 60  # notebooks of 5 to 40 cells; the soak test has 10,000
 EXAMPLES = 25  # smaller ones of hypothesis' own choice
 
 
