@@ -104,7 +104,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     app.commands.addCommand('orch-nb:open-run', {
       label: trans.__('Open Run'),
       execute: (args) => {
-        const run = String(args.run);
+        const run = args.run as string;
         const old = opened.find((one) => one.id === `orch-nb-run-${run}`);
         const widget = old ?? runDocument(run, doors);
         if (!old) {

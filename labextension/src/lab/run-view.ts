@@ -33,7 +33,7 @@ class ApiHost implements Host {
     try {
       return { type: 'answer', number: 0, ok: true, text: '', ...(await this.act(action, row)) };
     } catch (error) {
-      return { type: 'answer', number: 0, ok: false, text: String((error as Error).message) };
+      return { type: 'answer', number: 0, ok: false, text: (error as Error).message };
     }
   }
 

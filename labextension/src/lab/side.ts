@@ -44,7 +44,7 @@ export class SidePanel extends Widget {
       one.dataset.tab = tab;
       this.bar.append(one);
     }
-    tracker.currentChanged.connect(this.follow, this);
+    tracker.currentChanged.connect(this.follow);
     doors.stream.listen((told) => {
       const wanted = this.tab === 'Runs' ? 'change' : 'deployments';
       if (this.tab !== 'Flow' && told.type === wanted) this.later(QUIET);
@@ -65,20 +65,20 @@ export class SidePanel extends Widget {
     this.later(0);
   }
 
-  private follow(): void {
-    this.watched?.content.model?.contentChanged.disconnect(this.edited, this);
+  private readonly follow = (): void => {
+    this.watched?.content.model?.contentChanged.disconnect(this.edited);
     this.watched = this.tracker.currentWidget;
     const panel = this.watched;
     void panel?.context.ready.then(() => {
-      panel.content.model?.contentChanged.connect(this.edited, this);
+      panel.content.model?.contentChanged.connect(this.edited);
       this.edited();
     });
     this.edited();
-  }
+  };
 
-  private edited(): void {
+  private readonly edited = (): void => {
     if (this.tab === 'Flow') this.later(this.pause());
-  }
+  };
 
   private later(milliseconds: number): void {
     clearTimeout(this.timer);
@@ -90,9 +90,9 @@ export class SidePanel extends Widget {
     const number = ++this.asked;
     let made: Node[];
     try {
-      made = await { Flow: this.flow, Runs: this.runs, Schedules: this.schedules }[this.tab].call(
-        this,
-      );
+      if (this.tab === 'Flow') made = await this.flow();
+      else if (this.tab === 'Runs') made = await this.runs();
+      else made = await this.schedules();
     } catch (error) {
       made = [make('p', { class: 'onb-lab-problem' }, (error as Error).message)];
     }
