@@ -173,7 +173,7 @@ class Namespace:
 
 
 @functools.cache
-def make_pickler(stand_in: type | None = None) -> Any:
+def make_pickler(stand_in: Any = None) -> Any:
     """The class that pickles values and arguments: objects of the class ``stand_in`` stand for
     the values of other calls. cloudpickle is loaded with the first value that is shipped."""
     import cloudpickle

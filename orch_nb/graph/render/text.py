@@ -39,10 +39,10 @@ def as_text(graph: FlowGraph, columns: int = 80, ascii: bool = False, name: str 
             f"  {_cut(makes[node.cell.number], wide):<{wide}}  {_reads(graph, node)}"
         )
         text.append(_cut(row.rstrip(), columns))
-        for called in notebooks:
-            if called.cell == node.cell.number:
+        for notebook in notebooks:
+            if notebook.cell == node.cell.number:
                 indent = " " * (rail + digits + 2)
-                text.append(_cut(f"{indent}  → runs {called.path}", columns))
+                text.append(_cut(f"{indent}  → runs {notebook.path}", columns))
     text.append(_closing(graph, name))
     result = "\n".join(text)
     return result.translate(_ASCII) if ascii else result
