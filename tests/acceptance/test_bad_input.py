@@ -266,7 +266,7 @@ def test_a_disk_that_fills_up_during_the_run(
     (full_disk / "filler").write_bytes(bytes(131_072))  # room for a first save, not for the last
     write_notebook("print('x' * 100_000)", "%%task report\nprint('y' * 100_000)")
     ended = bench.orch("run", "sales.ipynb", "-o", "full/out.ipynb")
-    assert ended.code == 2, (ended.out, ended.err)
+    assert ended.code == 1, (ended.out, ended.err)
     message = "error: there is no space left for the output (it needs 0.2 MB)"
     assert ended.err.splitlines()[:2] == [message, "  --> full/out.ipynb"]
     assert [path.name for path in full_disk.iterdir()] == ["filler"]
