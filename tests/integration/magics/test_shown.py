@@ -5,10 +5,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+import orch_nb.panel
+
 VIEW = "application/vnd.jupyter.widget-view+json"
 RUN = "application/vnd.orch-nb.run+json"
 
 
+@pytest.mark.skipif(
+    not orch_nb.panel.is_usable(), reason="the views are not built here: make views"
+)
 def test_the_panel_shows_a_flow_to_front_ends_with_and_without_widgets(
     start: Any, saved: Any
 ) -> None:
