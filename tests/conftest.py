@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# What `make test` draws is the same each time; the soak draws anew.
+settings.register_profile("same", derandomize=True)
+if not os.environ.get("ORCH_NB_SOAK"):
+    settings.load_profile("same")
 
 
 @pytest.fixture(autouse=True)

@@ -164,8 +164,12 @@ class Bench:
         weight: Callable[[int], float | None] = lambda number: HEAVY,
         workers: int = 4,
         cells: str = "all",
+        threads: int = 1,
     ) -> Seen:
-        """Run the cells, with the probe behind them, in an empty folder."""
+        """Run the cells, with the probe behind them, in an empty folder.
+
+        As `verify` has it, libraries get one thread: sums depend on how many there are.
+        """
         self.runs += 1
         text = "\n".join(sources)
         seeded = {name for name in ("random", "numpy") if re.search(_SEEDS[name], text)}
@@ -180,7 +184,7 @@ class Bench:
             folder.mkdir()
         for name, text in self._files.items():
             (self._stage / name).write_text(text)
-        seen = _Session(self._template, prepared, self._stage, self._results).run()
+        seen = _Session(self._template, prepared, self._stage, self._results, threads).run()
         if seen.failed is None and seen.state is not StateName.COMPLETED:
             raise RuntimeError(f"the run itself ended badly: {seen.state} {seen.message}")
         return seen
@@ -230,7 +234,9 @@ def _prepare(sources: Sequence[str], *, serial: bool, workers: int, cells: str) 
 class _Session:
     """One run of one prepared notebook, without a store."""
 
-    def __init__(self, template: Template, prepared: Prepared, folder: Path, results: Path) -> None:
+    def __init__(
+        self, template: Template, prepared: Prepared, folder: Path, results: Path, threads: int
+    ) -> None:
         self._prepared = prepared
         self._folder = folder
         plan: Plan = prepared.plan
@@ -265,7 +271,7 @@ class _Session:
             setups=setup_cells(prepared.graph),
             timeout=LONGEST,
             keep_out=prepared.names_results,
-            threads=1,  # as verify has it: sums depend on how many there are
+            threads=threads,
             collect=Collect.FINGERPRINTS,
         )
         runner = LocalRunner(_Borrowed(template))

@@ -29,7 +29,8 @@ def test_two_that_run_together_have_half_each_and_one_alone_has_all(bench: Bench
             f"time.sleep(0.3); a = 1; print({TOLD})",
             f"time.sleep(0.3); b = 1; print({TOLD})",
             f"c = a + b; print({TOLD})",
-        )
+        ),
+        threads=0,
     )
     assert seen.state == "Completed", seen.message
     assert [shown(outputs) for outputs in seen.outputs[1:4]] == [{HALF}, {HALF}, {count_cores()}]
@@ -41,7 +42,8 @@ def test_a_library_that_a_cell_loads_itself_keeps_to_the_share(bench: Bench) -> 
             "import os, threadpoolctl, time",
             f"from sklearn import linear_model; time.sleep(0.2); a = {TOLD}; print(a)",
             "time.sleep(0.3); print(os.environ.get('OMP_NUM_THREADS'))",
-        )
+        ),
+        threads=0,
     )
     assert shown(seen.outputs[1]) == {HALF}
     assert seen.outputs[2] == ("stdout: None\n",)  # as in a serial run
@@ -57,6 +59,7 @@ def test_what_the_notebook_asks_for_is_kept(bench: Bench) -> None:
             f"print({TOLD}, a, b)",
         ),
         weight=lambda number: LIGHT if number == 2 else HEAVY,
+        threads=0,
     )
     assert seen.outputs[4] == ("stdout: {1} {1} {1}\n",)
 
