@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 import orch_nb
 from orch_nb.app.viewing import RunView, first_view
@@ -13,8 +13,9 @@ from orch_nb.engine.events import Event, Notice, RunStarted
 from orch_nb.magics.display import Ending, outputs_html
 from orch_nb.states import StateName
 
-if TYPE_CHECKING:
-    from orch_nb.panel import OnAsk, Panel
+# As `orch_nb.panel` has them: one face does not import another.
+OnAsk = Callable[[str, Any], Any]
+Panel = Any
 
 _PATIENCE = 3.0  # seconds with a free kernel after which no page is taken to have the widget
 _STILL = 1.0  # seconds between the pictures that are shown then

@@ -34,7 +34,8 @@ def test_a_wanted_name_comes_first_and_is_kept_before_the_number() -> None:
     assert all(re.fullmatch(r"nightly run-\d+", name) for name in wanted[1:])
 
 
-def test_ids_grow_and_tell_their_time() -> None:
+def test_ids_grow_and_tell_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orch_nb.store.ids._last", 0)  # another test may have moved the clock
     before = datetime.now(UTC) - timedelta(seconds=1)
     ids = [f() for _ in range(2000) for f in (new_flow_run_id, new_task_run_id)]
     assert ids == sorted(set(ids))
