@@ -5,13 +5,13 @@ SECONDS ?= 300
 VENV := .venv
 BIN := $(VENV)/bin
 
-# These take minutes: kernels and clusters of their own, real notebooks that are downloaded, every
-# hard notebook once more without forks.
+# These take minutes: kernels, daemons and clusters of their own, real notebooks that are
+# downloaded, every hard notebook once more without forks.
 LONG_TESTS := \
   $(addprefix tests/integration/magics/test_,flows.py going_back.py robustness.py) \
   tests/integration/execution/test_shell_equals_kernel.py \
   tests/integration/runners/test_dask.py \
-  tests/integration/service/test_many.py \
+  $(addprefix tests/integration/service/test_,daemon.py many.py) \
   tests/guarantee/test_real_notebooks.py \
   tests/guarantee/test_without_forks.py
 
