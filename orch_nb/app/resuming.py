@@ -11,6 +11,7 @@ from orch_nb.app.abandoned import settle_run
 from orch_nb.app.destination import lasting_path
 from orch_nb.app.driving import ClaimedRun, drive_run, wishes_of
 from orch_nb.app.earlier import decide_soundly, read_made
+from orch_nb.app.finding import find_task
 from orch_nb.app.housekeeping import results_cap, tidy_quietly
 from orch_nb.app.preparing import Prepared, check_folder, merge_options, prepare
 from orch_nb.app.recipes import source_hash
@@ -19,7 +20,7 @@ from orch_nb.app.reusing import Decision, Made, Use
 from orch_nb.app.running import kernel_of, task_runs
 from orch_nb.app.sessions import Session
 from orch_nb.engine.events import Listener, Notice
-from orch_nb.errors import InputError, NotFoundError
+from orch_nb.errors import InputError
 from orch_nb.model import FlowRun, TaskRun
 from orch_nb.notebook.binding import (
     BoundParameters,
@@ -33,8 +34,7 @@ from orch_nb.notebook.output_file import check_writable
 from orch_nb.notebook.reader import read_notebook
 from orch_nb.notebook.syntax import check_syntax
 from orch_nb.options import FlowOptions
-from orch_nb.places import find_places
-from orch_nb.results.location import Location, open_location
+from orch_nb.results.location import Location, open_results
 from orch_nb.runners.base import Collect
 from orch_nb.runners.kernelspecs import KernelChoice, KernelMode
 from orch_nb.states import StateName, StateType
@@ -226,8 +226,7 @@ def _study(
     old = store.task_runs(run.id)
     tasks, added, removed = _match(old, prepared, run)
     made = read_made(store, run, tasks, prepared)
-    places = find_places()
-    location = open_location(places.results, places.home / "cache")
+    location = open_results()
     wishes = wishes_of(plain, _asked(prepared, tasks, run, request))
     decisions, notices = decide_soundly(prepared, made, wishes, folder, store.keyring(), location)
     taken_back = _take_back(made, decisions)
@@ -344,23 +343,14 @@ def _asked(
     prepared: Prepared, tasks: Mapping[int, TaskRun], run: FlowRun, request: ResumeRequest
 ) -> dict[int, str]:
     """The cells that are asked to run, each with the reason."""
-    asked = {_number(called, tasks, run): "asked for" for called in request.tasks}
+    own = tuple(tasks.values())
+    asked = {find_task(own, run, called).cell_number: "asked for" for called in request.tasks}
     if request.onward is not None:
-        start = _number(request.onward, tasks, run)
+        start = find_task(own, run, request.onward).cell_number
         nodes = [node for node in prepared.graph.nodes if prepared.plan.runs(node)]
         later = [node.cell.number for node in nodes]
         asked |= dict.fromkeys(later[later.index(start) :], f"from {tasks[start].name} on")
     return asked
-
-
-def _number(called: str, tasks: Mapping[int, TaskRun], run: FlowRun) -> int:
-    for number, task in tasks.items():
-        if called in (task.name, str(number)):
-            return number
-    raise NotFoundError(
-        f"run {run.name} has no task '{called}'",
-        hint=f"its tasks are {', '.join([task.name for task in tasks.values()][:20])}",
-    )
 
 
 def _reopen(transaction: Transaction, case: _Case) -> FlowRun:
@@ -383,6 +373,7 @@ def _reopen(transaction: Transaction, case: _Case) -> FlowRun:
     transaction.set_flow_state(record, expected=run.state_name, by="resume")
     back = [case.tasks[number].id for number in case.taken_back]
     transaction.void_results(back, "it was to run again")
+    transaction.touch_results(_used(case))
     cells = {cell.number: cell for cell in case.prepared.notebook.cells}
     transaction.put_sources({source_hash(cell): cell.source for cell in cells.values()})
     added = {task.id for task in case.added}
@@ -394,6 +385,12 @@ def _reopen(transaction: Transaction, case: _Case) -> FlowRun:
     transaction.revise_task_runs(run.id, revised, case.removed, epoch=epoch)
     transaction.add_task_runs(run.id, case.added, epoch=epoch, by="resume")
     return record
+
+
+def _used(case: _Case) -> list[str]:
+    """The digests of the kept values that this attempt begins with."""
+    outcomes = [case.made[one.cell].outcome for one in case.decisions if one.apply]
+    return [one.blob["digest"] for one in outcomes if one is not None and one.blob is not None]
 
 
 def _seconds(case: _Case, number: int) -> float | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orch_nb.errors import ResultError
+from orch_nb.places import find_places
 from orch_nb.results.blob import blob_path
 
 
@@ -58,6 +59,12 @@ def open_location(place: str, cache: Path) -> Location:
     if place.startswith("file://"):
         return Folder(Path(place.removeprefix("file://")))
     return RemoteFolder(place, cache)
+
+
+def open_results() -> Location:
+    """The location that the user's settings name (`orch_nb.places`)."""
+    places = find_places()
+    return open_location(places.results, places.home / "cache")
 
 
 @dataclass(frozen=True, slots=True)

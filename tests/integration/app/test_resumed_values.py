@@ -413,3 +413,20 @@ def test_an_edit_that_is_taken_back_leaves_the_earlier_outcome(case: Case) -> No
     assert [task.state_name for task in third.tasks] == [StateName.COMPLETED] * 2
     assert [task.error_name for task in third.tasks] == [None, None]
     assert outputs(third.document) == outputs(first.document)
+
+
+def test_values_that_a_resume_uses_count_as_used_then(case: Case) -> None:
+    cells = ["%%task made\nnumbers = [1, 2]", "%%task other\nothers = [3]", FAILS]
+    first, _, _ = case.run(*cells)
+    with open_store() as store:
+        before = store.last_uses()
+        made = {result.names: result.digest for result in store.results(first.run.id)}
+    case.write(*cells[:2], "%%task stumbling\nprint(numbers)")
+    case.resume(first)
+    with open_store() as store:
+        after = store.last_uses()
+    used, unused = made["numbers",], made["others",]
+    assert used is not None
+    assert unused is not None
+    assert after[used] > before[used]
+    assert after[unused] == before[unused]
