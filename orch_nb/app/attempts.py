@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orch_nb.app.abandoned import settle_run
+from orch_nb.app.finding import find_task
 from orch_nb.app.plain import plain_text
 from orch_nb.app.view_detail import output_words
-from orch_nb.errors import NotFoundError
 from orch_nb.execution.job import Outcome, outcome_from
 from orch_nb.model import FlowRun, TaskRun
 from orch_nb.store import ResultRecord, open_store
@@ -33,15 +33,9 @@ def attempts(called: str, task: str) -> tuple[FlowRun, TaskRun, tuple[Attempt, .
     first; those of a run's earlier attempts are among them. Raises NotFoundError."""
     with open_store() as store:
         run = settle_run(store, store.get_run(called))
-        tasks = store.task_runs(run.id)
-        for found in tasks:
-            if task in (found.name, str(found.cell_number)):
-                made = [one for one in store.results(run.id) if one.task_run_id == found.id]
-                return run, found, tuple(_attempt(one) for one in made if one.outcome is not None)
-    raise NotFoundError(
-        f"run {run.name} has no task '{task}'",
-        hint=f"its tasks are {', '.join(found.name for found in tasks[:20])}",
-    )
+        found = find_task(store.task_runs(run.id), run, task)
+        made = [one for one in store.results(run.id) if one.task_run_id == found.id]
+    return run, found, tuple(_attempt(one) for one in made if one.outcome is not None)
 
 
 def _attempt(result: ResultRecord) -> Attempt:

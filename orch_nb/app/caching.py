@@ -36,6 +36,7 @@ from orch_nb.execution.trace import restore_files
 from orch_nb.graph.model import Node
 from orch_nb.model import CellKind
 from orch_nb.results.blob import Manifest, read_blob
+from orch_nb.results.checking import signature_of
 from orch_nb.results.location import Location
 from orch_nb.results.signing import KeyRing, Signature
 from orch_nb.runners.kernelspecs import KernelChoice, KernelMode
@@ -251,10 +252,8 @@ class CacheDesk:
             for output in outcome.outputs
         )
         outcome = replace(outcome, cell=number, blob=blob, outputs=outputs, cached=True)
-        signature = None
-        if record.signature is not None and record.key_id is not None:
-            signature = Signature(record.key_id, record.signature)
-        return Hit(outcome, signature, replace(note, source=note.source or record.flow_run_id))
+        note = replace(note, source=note.source or record.flow_run_id)
+        return Hit(outcome, signature_of(record), note)
 
     def _why_miss(self, node: Node, hit: Hit) -> str:
         """Why an entry under the right key does not serve; empty if it does."""

@@ -12,8 +12,7 @@ from orch_nb.app.abandoned import settle_runs
 from orch_nb.app.housekeeping import needed_values
 from orch_nb.errors import InputError
 from orch_nb.model import FlowRun
-from orch_nb.places import find_places
-from orch_nb.results.location import Location, open_location
+from orch_nb.results.location import Location, open_results
 from orch_nb.store import Store, open_store
 from orch_nb.store.retention import delete_ended, ended_runs, only_named_by, pin_run
 
@@ -55,7 +54,6 @@ def clean(request: CleanRequest, now: datetime | None = None) -> Cleaned:
         )
     age = min(request.older_than or 0.0, _LONGEST_AGE)
     until = (now or datetime.now(UTC)) - timedelta(seconds=age)
-    places = find_places()
     with open_store() as store:
         settle_runs(store)  # a killed one has ended
         found = list(_old_runs(store, request, until))
@@ -64,7 +62,7 @@ def clean(request: CleanRequest, now: datetime | None = None) -> Cleaned:
         if request.dry_run:
             values = only_named_by(store, [run.id for run in victims])
             return Cleaned(tuple(victims), len(values), sum(values.values()), pinned)
-        location = open_location(places.results, places.home / "cache")
+        location = open_results()
         return _delete(store, location, victims, pinned)
 
 

@@ -37,8 +37,7 @@ from orch_nb.execution.shell import CellShell
 from orch_nb.model import FlowRunId
 from orch_nb.option_text import parse_mapping
 from orch_nb.options import TaskOptions
-from orch_nb.places import find_places
-from orch_nb.results.location import open_location
+from orch_nb.results.location import open_results
 from orch_nb.store import StoreWriter, open_store
 
 _LOOP = "__loop__"  # tells a call which of its names is the item's
@@ -108,7 +107,7 @@ def conduct_cells(shell: CellShell, job: Job, spec: SessionSpec) -> Iterator[Job
         stack.callback(forks.close)
         store = stack.enter_context(open_store())
         writer = stack.enter_context(StoreWriter(store))
-        location = open_location(find_places().results, find_places().home / "cache")
+        location = open_results()
         run = store.get_run(calls["run"])
         ledger = Ledger(run, store, writer, store.keyring(), location, of_cells=True)
         ledger.read_earlier()

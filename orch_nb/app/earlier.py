@@ -9,12 +9,11 @@ from dataclasses import replace
 from orch_nb.app.preparing import Prepared
 from orch_nb.app.recipes import source_hash
 from orch_nb.app.reusing import NOT_RUN, Decision, Made, Use, Wishes, decide
-from orch_nb.errors import ResultError
 from orch_nb.execution.job import outcome_from
 from orch_nb.model import FlowRun, TaskRun
-from orch_nb.results.blob import Manifest, read_blob
+from orch_nb.results.checking import check_value, signature_of
 from orch_nb.results.location import Location
-from orch_nb.results.signing import KeyRing, Signature
+from orch_nb.results.signing import KeyRing
 from orch_nb.states import StateName, StateType
 from orch_nb.store import ResultRecord, Store
 
@@ -77,15 +76,9 @@ def _find(results: list[ResultRecord], prepared: Prepared, number: int) -> Made 
         outcome = replace(outcome, cell=number)
         if result.kept:
             blob = None if result.manifest is None else dict(result.manifest)
-            return Made(replace(outcome, blob=blob), signature=_signature(result))
+            return Made(replace(outcome, blob=blob), signature=signature_of(result))
         without = without or Made(outcome, not_kept=result.reason)
     return without
-
-
-def _signature(result: ResultRecord) -> Signature | None:
-    if result.signature is None or result.key_id is None:
-        return None
-    return Signature(result.key_id, result.signature)
 
 
 def _why_run(task: TaskRun) -> str:
@@ -142,10 +135,4 @@ def unsound(made: Made, keyring: KeyRing, location: Location) -> str:
     outcome = made.outcome
     if outcome is None or outcome.blob is None:
         return "it is not kept"
-    try:
-        manifest = Manifest.from_json(outcome.blob)
-        keyring.verify(manifest, made.signature)
-        read_blob(location.fetch(manifest.digest), manifest, check_buffers=True)
-    except ResultError as error:
-        return error.message
-    return ""
+    return check_value(outcome.blob, made.signature, keyring, location)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from orch_nb.app.abandoned import settle_run
+from orch_nb.app.finding import find_task
 from orch_nb.engine.cache.compare import Comparison, compare
 from orch_nb.engine.cache.note import CacheNote
 from orch_nb.errors import NotFoundError
@@ -36,7 +36,7 @@ def explain(called: str, task_name: str) -> Explanation:
     """Explain a task of a run, by their names. Raises NotFoundError."""
     with open_store() as store:
         run = settle_run(store, store.get_run(called))
-        task = _find_task(store.task_runs(run.id), run, task_name)
+        task = find_task(store.task_runs(run.id), run, task_name)
         found = [r for r in store.results(run.id) if r.task_run_id == task.id]
         noted = next((r for r in reversed(found) if r.cache_note is not None), None)
         if noted is None:
@@ -56,14 +56,6 @@ def explain(called: str, task_name: str) -> Explanation:
             store.get_run(earlier.flow_run_id),
             earlier.created,
         )
-
-
-def _find_task(tasks: Sequence[TaskRun], run: FlowRun, name: str) -> TaskRun:
-    for task in tasks:
-        if task.name == name or (name.isdigit() and task.cell_number == int(name)):
-            return task
-    names = ", ".join(task.name for task in tasks[:20])
-    raise NotFoundError(f"run {run.name} has no task '{name}'", hint=f"its tasks are {names}")
 
 
 def _earlier(store: Store, run: FlowRun, task: TaskRun, noted: ResultRecord) -> ResultRecord | None:

@@ -31,8 +31,7 @@ from orch_nb.errors import FlowError, InputError
 from orch_nb.execution import context
 from orch_nb.model import FlowRun, FlowRunId, Json
 from orch_nb.options import FlowOptions
-from orch_nb.places import find_places
-from orch_nb.results.location import open_location
+from orch_nb.results.location import open_results
 from orch_nb.states import StateName, StateType
 from orch_nb.store import Store, StoreWriter, Transaction, new_flow_run_id, new_holder, open_store
 from orch_nb.store.limits import put_sizes
@@ -178,10 +177,9 @@ class _Conduct:
 
     def _open(self, parent: Scope | None, depth: int) -> None:
         work = self._work
-        places = find_places()
         self._store = self._stack.enter_context(open_store())
         self._writer = self._stack.enter_context(StoreWriter(self._store))
-        self._location = open_location(places.results, places.home / "cache")
+        self._location = open_results()
         self._cap = results_cap()
         if self._resume is None and parent is not None and parent.run.attempt > 1:
             self._resume = _left_child(self._store, parent, work, self._parameters)

@@ -48,8 +48,7 @@ from orch_nb.notebook.flow_line import FlowLine
 from orch_nb.notebook.injection import inject_parameters
 from orch_nb.notebook.reader import notebook_from_dict
 from orch_nb.notebook.syntax import check_syntax
-from orch_nb.places import find_places
-from orch_nb.results.location import open_location
+from orch_nb.results.location import open_results
 from orch_nb.runners.base import Collect
 from orch_nb.runners.kernelspecs import find_kernel
 from orch_nb.states import StateType
@@ -105,8 +104,7 @@ class LiveFlow:
         self.main = MainQueue()
         self._shell = shell
         self._listener = listener
-        places = find_places()
-        self._location = open_location(places.results, places.home / "cache")
+        self._location = open_results()
         self._kernel = KernelSide(shell, self._location.staging, self.cancel)
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None

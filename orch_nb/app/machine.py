@@ -15,7 +15,7 @@ from orch_nb import __version__
 from orch_nb.app.housekeeping import results_cap
 from orch_nb.errors import OrchError
 from orch_nb.places import find_places
-from orch_nb.results.location import open_location
+from orch_nb.results.location import open_results
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _store() -> Check:
 
 def _results() -> Check:
     places = find_places()
-    location = open_location(places.results, places.home / "cache")
+    location = open_results()
     taken = sum(blob.size for blob in location.list())
     cap = results_cap()
     detail = f"{places.results}, {taken / 1e6:,.0f} of at most {cap / 1e6:,.0f} MB"

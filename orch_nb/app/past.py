@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orch_nb.app.abandoned import settle_run
-from orch_nb.errors import NotFoundError, ResultError
+from orch_nb.app.finding import no_task
+from orch_nb.errors import ResultError
 from orch_nb.execution.anatomy_arrays import register_loaded
 from orch_nb.execution.job import Outcome, outcome_from
 from orch_nb.execution.values import ApplyError, unpack
@@ -15,10 +16,10 @@ from orch_nb.graph.build import build_graph
 from orch_nb.graph.model import FlowGraph
 from orch_nb.model import Cell, CellsMode, FlowRun, TaskRun
 from orch_nb.option_text import is_derived_name
-from orch_nb.places import find_places
 from orch_nb.results.blob import Manifest, read_blob
-from orch_nb.results.location import open_location
-from orch_nb.results.signing import KeyRing, Signature
+from orch_nb.results.checking import signature_of
+from orch_nb.results.location import open_results
+from orch_nb.results.signing import KeyRing
 from orch_nb.states import StateName
 from orch_nb.store import ResultRecord, Store
 
@@ -57,10 +58,7 @@ class PastRun:
         for cell in self.cells:
             if called in (cell.task.name, str(cell.task.cell_number)):
                 return cell
-        names = ", ".join([cell.task.name for cell in self.cells][:20])
-        raise NotFoundError(
-            f"run {self.run.name} has no task '{called}'", hint=f"its tasks are {names}"
-        )
+        raise no_task([cell.task for cell in self.cells], self.run, called)
 
 
 @dataclass(slots=True)
@@ -175,12 +173,8 @@ def _apply(past: PastRun, cell: CellResult, space: Namespace) -> None:
     if result is None or result.manifest is None:
         raise ResultError(f"was not kept: {cell.why_not}")
     manifest = Manifest.from_json(result.manifest)
-    signature = None
-    if result.signature is not None and result.key_id is not None:
-        signature = Signature(result.key_id, result.signature)
-    past.keyring.verify(manifest, signature)
-    places = find_places()
-    location = open_location(places.results, places.home / "cache")
+    past.keyring.verify(manifest, signature_of(result))
+    location = open_results()
     path = location.fetch(manifest.digest)
     data, buffers = read_blob(path, manifest, check_buffers=True)
     register_loaded()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orch_nb.app.abandoned import end_suspended, settle_run, settle_runs
+from orch_nb.app.finding import no_task
 from orch_nb.errors import NotFoundError
 from orch_nb.model import FlowRun, LogRecord, StateChange, TaskRun
 from orch_nb.states import StateName
@@ -92,12 +93,9 @@ def logs(
 
 
 def _task_named(store: Store, run: FlowRun, task: str) -> str:
-    names = [found.name for found in store.task_runs(run.id)]
-    if task not in names:
-        raise NotFoundError(
-            f"run {run.name} has no task '{task}'",
-            hint=f"its tasks are {', '.join(names[:20])}",
-        )
+    tasks = store.task_runs(run.id)
+    if task not in [found.name for found in tasks]:
+        raise no_task(tasks, run, task)
     return task
 
 

@@ -22,8 +22,7 @@ from orch_nb.notebook.document import Notebook
 from orch_nb.notebook.injection import inject_parameters
 from orch_nb.notebook.reader import read_notebook
 from orch_nb.notebook.syntax import check_syntax
-from orch_nb.places import find_places
-from orch_nb.results.location import open_location
+from orch_nb.results.location import open_results
 from orch_nb.runners.kernelspecs import KernelChoice, KernelMode, find_kernel, find_notebook_kernel
 from orch_nb.states import StateName
 from orch_nb.store import (
@@ -81,8 +80,7 @@ def run_notebook_document(
     kernel = kernel_of(notebook, request)
     resolve_references(bound.record.values())  # a secret that is not there is known at once
     cap = results_cap()
-    places = find_places()
-    location = open_location(places.results, places.home / "cache")
+    location = open_results()
     options = merge_options(notebook.flow.options, request.options)
     session = Session(kernel, folder)
     if not options.cache:  # else there may be nothing left to start

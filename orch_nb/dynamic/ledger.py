@@ -19,9 +19,9 @@ from orch_nb.errors import ResultError
 from orch_nb.execution.calls import CallOutcome, Kept, check_small
 from orch_nb.model import CellKind, FlowRun, LogRecord, TaskRun
 from orch_nb.results.blob import Manifest
-from orch_nb.results.checking import check_result
+from orch_nb.results.checking import check_result, signature_of
 from orch_nb.results.location import Location
-from orch_nb.results.signing import KeyRing, Signature
+from orch_nb.results.signing import KeyRing
 from orch_nb.states import StateName, StateType
 from orch_nb.store import (
     ResultRecord,
@@ -137,8 +137,7 @@ class Ledger:
         if kept.frame is None:
             return None if check_result(record, self.keyring, self.location) else kept
         try:
-            signature = Signature(record.key_id or "", record.signature or "")
-            self.keyring.verify(Manifest.from_json(kept.manifest), signature)
+            self.keyring.verify(Manifest.from_json(kept.manifest), signature_of(record))
             check_small(kept)
         except ResultError:
             return None

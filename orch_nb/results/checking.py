@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from orch_nb.errors import ResultError
 from orch_nb.results.blob import Manifest, read_blob
@@ -27,11 +28,23 @@ def check_result(
         return record.reason or "its values were not kept"
     if record.manifest is None or record.digest is None:
         return "a kept value's record is damaged"
+    if record.manifest.get("digest") != record.digest:
+        return "a kept value's record is damaged"
+    return check_value(record.manifest, signature_of(record), keyring, location, read_all=read_all)
+
+
+def check_value(
+    plain: Mapping[str, Any],
+    signature: Signature | None,
+    keyring: KeyRing,
+    location: Location,
+    *,
+    read_all: bool = True,
+) -> str:
+    """Why the value of a manifest can't be used; see ``check_result``."""
     try:
-        manifest = Manifest.from_json(record.manifest)
-        if manifest.digest != record.digest:
-            return "a kept value's record is damaged"
-        keyring.verify(manifest, _signature_of(record))
+        manifest = Manifest.from_json(plain)
+        keyring.verify(manifest, signature)
         try:
             read_blob(location.fetch(manifest.digest), manifest, check_buffers=read_all)
         except ResultError:
@@ -42,7 +55,8 @@ def check_result(
     return ""
 
 
-def _signature_of(record: ResultRecord) -> Signature | None:
+def signature_of(record: ResultRecord) -> Signature | None:
+    """The signature that a record holds, if it does."""
     if record.signature is None or record.key_id is None:
         return None
     return Signature(record.key_id, record.signature)

@@ -83,11 +83,6 @@ def decide(
     return tuple(_only_last_survives(decisions, policy))
 
 
-def is_past_deadline(tick: datetime, policy: Policy, now: datetime) -> bool:
-    """Whether a run of ``tick`` may not start any more."""
-    return bool(_too_late(tick, policy, now))
-
-
 def _kept(
     due: Sequence[datetime], missed: Sequence[datetime], policy: Policy
 ) -> Sequence[datetime]:
