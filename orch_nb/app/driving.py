@@ -172,7 +172,7 @@ class _Driving:
             recall=_recall_nothing if self._desk is None else self._desk.recall,
             asks=asks.of,
             limits=SharedLimits(self._store, self._writer, run.record),
-            questions=AskedQuestions(self._store, recording, self._why_not_suspend),
+            questions=self._questions(plan),
             calls=calls_of(run.prepared, recording.run),
         )
         runner = IdleRunner() if plan.is_settled else self._redacting(self._runner(plan))
@@ -223,19 +223,20 @@ class _Driving:
         redactor = Redactor(self._secrets)
         return RedactingRunner(runner, redactor) if redactor else runner
 
+    def _questions(self, plan: Plan) -> AskedQuestions | None:
+        """Where cells ask; nothing is looked up for a run in which none does."""
+        if all(plan.policy(node.cell.number).question is None for node in plan.graph.nodes):
+            return None
+        return AskedQuestions(self._store, self._recording, self._why_not_suspend)
+
     def _why_not_suspend(self) -> str:
         """Which value would have to be made again with effort, if the processes ended now."""
         self._recording.drain()
-        run = self._run
-        tasks = self._recording.tasks
-        made = read_made(self._store, run.record, tasks, run.prepared)
-        decisions, _ = decide_soundly(
-            run.prepared, made, self._wishes, run.folder, self._store.keyring(), run.location
-        )
+        made, decisions, _ = self._decide(self._on_record())
         for decision in decisions:
             found = made[decision.cell].outcome if decision.cell in made else None
             if decision.use is Use.AGAIN and found is not None:
-                node = run.prepared.graph.node(decision.cell)
+                node = self._run.prepared.graph.node(decision.cell)
                 if found.seconds > LIGHT_SECONDS or (found.acted and not node.imports_only):
                     return f"{node.cell.label} is {decision.reason}"
         return ""
@@ -268,29 +269,38 @@ class _Driving:
             if own is not None and own.outcome is not None:
                 self._desk.put(decision, own.outcome)
         if found:
-            both = {**made, **found}
-            decisions, notices = decide_soundly(
-                run.prepared, both, self._wishes, run.folder, self._store.keyring(), run.location
-            )
-            for notice in notices:
-                self._recording.notice(notice)
-            made = both
+            made, decisions, notices = self._decide({**made, **found})
+            self._tell(notices)
         self._desk.begin(decisions)
         return made, decisions
 
     def _look_again(self) -> tuple[Mapping[int, Made], Sequence[Decision]]:
         """What is on record by now, and what becomes of the cells."""
-        run = self._run
         self._recording.settle()
-        tasks = self._recording.tasks
-        made = read_made(self._store, run.record, tasks, run.prepared)
-        made |= {number: record for number, record in run.made.items() if record.present}
+        made, decisions, notices = self._decide(self._on_record())
+        self._tell(notices)
+        return self._with_cache(made, decisions)
+
+    def _on_record(self) -> dict[int, Made]:
+        """What this run's cells have made, and what was there before it."""
+        run = self._run
+        made = read_made(self._store, run.record, self._recording.tasks, run.prepared)
+        return made | {number: record for number, record in run.made.items() if record.present}
+
+    def _decide(
+        self, made: dict[int, Made]
+    ) -> tuple[dict[int, Made], tuple[Decision, ...], list[str]]:
+        """``made``, put right where its values don't serve, what becomes of the cells, and what
+        the user should know of it."""
+        run = self._run
         decisions, notices = decide_soundly(
             run.prepared, made, self._wishes, run.folder, self._store.keyring(), run.location
         )
+        return made, decisions, notices
+
+    def _tell(self, notices: Sequence[str]) -> None:
         for notice in notices:
             self._recording.notice(notice)
-        return self._with_cache(made, decisions)
 
     def _after_end(self) -> None:
         if not self._hooked and self._recording.run.state_type.is_terminal:
