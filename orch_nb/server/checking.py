@@ -13,6 +13,8 @@ from orch_nb.server.route import Route, Schema
 
 _DEEPEST = 100  # levels of a body
 _NO_TEXT = "the text holds NUL or half a character"
+# what Jupyter adds to any address; its front-ends also add a bare time, against caches
+_JUPYTERS = frozenset({"token", "_xsrf"})
 
 
 def read_query(route: Route, given: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -22,7 +24,7 @@ def read_query(route: Route, given: Mapping[str, list[str]]) -> dict[str, Any]:
     for name, texts in given.items():
         schema = known.get(name)
         if schema is None:
-            if name in ("token", "_xsrf"):  # Jupyter's own
+            if name in _JUPYTERS or (name.isascii() and name.isdigit() and texts == [""]):
                 continue
             hint = f"known: {', '.join(known) or 'none'}"
             raise misfit(f"there is no query parameter {name[:40]!r}", name[:40], hint)

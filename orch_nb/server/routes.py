@@ -256,6 +256,15 @@ DEPLOYMENT_ROUTES = (
     ),
     Route(
         "POST",
+        "/deployments/{deployment}/redeploy",
+        "deployments.redeploy",
+        "A new version with its files as they are now, all else as it is",
+        _DEPLOYMENTS,
+        "Deployment",
+        _EXECUTE,
+    ),
+    Route(
+        "POST",
         "/deployments/{deployment}/rollback",
         "deployments.rollback",
         "Run an earlier version",

@@ -196,7 +196,9 @@ COMPONENTS: dict[str, Schema] = {
     "Problems": gives(problems=many(ref("Problem"))),
     "Cell": gives(source=STRING, metadata=OBJECT),
     "RunPage": gives(runs=many(ref("Run")), cursor=maybe(STRING)),
-    "RunDocument": gives(run=ref("Run"), snapshot=OBJECT, questions=many(OBJECT)),
+    "RunDocument": gives(
+        run=ref("Run"), deployed=maybe(OBJECT), snapshot=OBJECT, questions=many(OBJECT)
+    ),
     "Tasks": gives(tasks=many(ref("Task"))),
     "HistoryRows": gives(changes=many(OBJECT)),
     "Logs": gives(logs=many(OBJECT), cursor=INTEGER, ended=FLAG),

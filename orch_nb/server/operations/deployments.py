@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from orch_nb.app import deploying, telling, triggering
+from orch_nb.app import deploying, redeploying, telling, triggering
 from orch_nb.app.deploying import DeployRequest
 from orch_nb.app.deployment_json import details_record, version_record
 from orch_nb.app.local_time import local_zone
@@ -178,6 +178,13 @@ def run(call: Call) -> Json:
     )
     call.desk.keeper.poke()
     return run_of(made, call.root)
+
+
+def redeploy(call: Call) -> Json:
+    """A new version with the notebook as it is now."""
+    made = redeploying.redeploy(call.deployment)
+    call.desk.keeper.poke()
+    return deployment_of(made, call.root)
 
 
 def rollback(call: Call) -> Json:

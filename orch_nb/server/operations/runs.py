@@ -12,6 +12,7 @@ from orch_nb.app.browsing import RunFilter, outputs_of, page_of_logs, page_of_ru
 from orch_nb.app.browsing import grid as grid_of
 from orch_nb.app.cleaning import keep as keep_run
 from orch_nb.app.comparing import compare_runs
+from orch_nb.app.redeploying import deployed_run
 from orch_nb.app.resuming import PlannedCell
 from orch_nb.app.started import resume_request
 from orch_nb.app.starting import ContinueRequest, StartRequest, continue_run, start_run
@@ -21,11 +22,12 @@ from orch_nb.app.viewing import snapshot
 from orch_nb.app.why import why as why_of
 from orch_nb.errors import NotFoundError
 from orch_nb.model import CellKind, Json, TaskRun
+from orch_nb.schedules.deployment import DeployedRun
 from orch_nb.schedules.parsing import parse_moment
 from orch_nb.server.call import Call
 from orch_nb.server.operations.records import run_of
 from orch_nb.states import StateName, StateType
-from orch_nb.wire import change_record, log_record, task_record
+from orch_nb.wire import change_record, format_time, log_record, task_record
 
 _PATIENCE = 2.0  # seconds that cancelling waits for the run's end
 
@@ -91,6 +93,7 @@ def show(call: Call) -> Json:
     found = app.show(view.run["id"]).run
     return {
         "run": run_of(found, call.root),
+        "deployed": _deployed(deployed_run(found.id)),
         "snapshot": snapshot(view, 0, time.time()),
         "questions": [
             {
@@ -102,6 +105,17 @@ def show(call: Call) -> Json:
             }
             for one in app.open_questions(found.id)
         ],
+    }
+
+
+def _deployed(given: DeployedRun | None) -> Json:
+    if given is None:
+        return None
+    return {
+        "deployment": given.deployment,
+        "version": given.version,
+        "origin": str(given.origin),
+        "due": format_time(given.due),
     }
 
 

@@ -67,6 +67,37 @@ async def test_a_deployment_from_its_beginning_to_its_end(ask: Ask, save: Save) 
     await ask("GET", one, status=404)
 
 
+async def test_a_changed_notebook_is_deployed_anew_with_all_else_as_it_was(
+    ask: Ask, save: Save
+) -> None:
+    path = save("monthly.ipynb", notebook("n = 1", "print(n)", tags={1: ["parameters"]}))
+    (path.parent / "rules.txt").write_text("a")
+    body = {
+        "name": "monthly",
+        "path": "monthly.ipynb",
+        "schedules": [WEEKDAYS, {"every": "90m", "zone": "UTC"}],
+        "policy": {"catch_up": "all", "max_catch_up": 3},
+        "texts": {"n": "7"},
+        "tags": ["nightly"],
+        "options": {"max_workers": 2},
+        "include": ["rules.txt"],
+        "retain": "30d",
+        "notify": [{"target": "json://127.0.0.1:1/", "states": "failed"}],
+        "triggers": [{"flow": "other"}],
+    }
+    made = await ask("POST", "/deployments", body, status=201)
+    save("monthly.ipynb", notebook("n = 2", "print(n + 1)", tags={1: ["parameters"]}))
+    one = f"/deployments/{made['id']}"
+    before = await ask("GET", one)
+    assert before["changed"]
+    again = await ask("POST", f"{one}/redeploy")
+    after = await ask("GET", one)
+    assert (again["version"], again["changed"]) == (2, False)
+    moved = {"version", "changed", "updated", "files", "snapshot"}
+    same = {key: value for key, value in before.items() if key not in moved}
+    assert {key: after[key] for key in same} == same
+
+
 async def test_schedules_in_words_before_they_are_made(ask: Ask) -> None:
     found = await ask("POST", "/schedules/preview", {"schedules": [WEEKDAYS], "count": 2})
     assert found["schedules"][0]["sentence"] == "At 06:00, Monday to Friday"

@@ -96,3 +96,11 @@ async def test_a_line_is_edited_in_place(ask: Ask) -> None:
         "POST", "/cells/tag", {**plain, "kind": "task", "options": {"retrys": 2}}, status=400
     )
     assert "retries" in wrong["hint"]
+
+
+async def test_a_time_against_caches_is_no_parameter(ask: Ask) -> None:
+    # what JupyterLab's requests put behind the question mark
+    assert (await ask("GET", "/health", **{"1732000000000": ""}))["ok"]
+    refused = await ask("GET", "/health", **{"1732000000000": "1"}, status=400)
+    assert "1732000000000" in refused["message"]
+    await ask("GET", "/health", colour="", status=400)
