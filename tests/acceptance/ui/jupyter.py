@@ -96,6 +96,17 @@ class JupyterServer:
         self._process.wait(20)
         self._log.close()
 
+    def has_kernel(self, name: str) -> bool:
+        """Whether a notebook's kernel has nothing to do, and a page is connected to it."""
+        with urllib.request.urlopen(f"{self.url}/api/sessions?token={self._token}") as reply:
+            sessions = json.load(reply)
+        return any(
+            session["path"] == name
+            and session["kernel"]["execution_state"] == "idle"
+            and session["kernel"]["connections"] > 0
+            for session in sessions
+        )
+
     def address(self, name: str) -> str:
         """Where a notebook in the root folder is opened."""
         # a workspace of its own, or Lab would open what other tests had open as well
@@ -112,6 +123,7 @@ class NotebookPage:
         self.server = server
         self.outside: list[str] = []
         self.errors: list[str] = []
+        self._name = ""
         page.route("**/*", self._guard)
         page.on("pageerror", self._failed)
         page.on("dialog", self._spoken_to)
@@ -119,6 +131,7 @@ class NotebookPage:
     def open(self, name: str, cells: Sequence[str]) -> None:
         """Write a notebook with these cells, and open it with a kernel."""
         self.write(name, cells)
+        self._name = name
         self.page.goto(self.server.address(name))
         self.wait_until_idle()
 
@@ -136,8 +149,12 @@ class NotebookPage:
         (self.server.root / name).write_text(nbformat.v4.writes(document), encoding="utf-8")
 
     def wait_until_idle(self) -> None:
-        """Until the kernel is there."""
+        """Until the kernel is there, and the page knows it: it looks idle before."""
         idle = self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first
+        deadline = time.monotonic() + _PATIENCE / 1000
+        while not self.server.has_kernel(self._name):
+            assert time.monotonic() < deadline, f"{self._name} got no kernel"
+            self.page.wait_for_timeout(100)
         expect(idle).to_be_attached(timeout=_PATIENCE)
 
     def cell(self, number: int) -> Locator:

@@ -20,20 +20,21 @@ LAST = "%%task shown\nshown = sorted(months)"
 
 
 def run_all(notebook: NotebookPage) -> None:
-    """Run > Run All Cells, again where the kernel was not there yet and Jupyter asked for one."""
+    """Run > Run All Cells, again where it was lost: the page was not ready for it yet."""
     page = notebook.page
-    prompt = notebook.cell(0).locator(".jp-InputPrompt")
+    begun = notebook.cell(0).locator(".jp-InputPrompt").filter(has_text=re.compile(r"\[[\d*]+\]:"))
     asked = page.get_by_role("button", name="Select Kernel")
-    for _ in range(4):
+    for _ in range(6):
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        expect(asked.or_(prompt.filter(has_text=re.compile(r"\[[\d*]+\]:"))).first).to_be_visible(
-            timeout=SLOW
-        )
+        try:
+            expect(asked.or_(begun).first).to_be_visible(timeout=6000)
+        except AssertionError:
+            continue
         if not asked.is_visible():
             return
         asked.click()
-        page.wait_for_timeout(4000)  # it looks idle before it has a kernel
+        notebook.wait_until_idle()
     raise AssertionError("the notebook did not run")
 
 
