@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, overload
 
-from orch_nb.app.function_flows import FlowWork, Scope, current_scope, run_flow, run_flow_async
+from orch_nb.app.function_flows import run_flow, run_flow_async
+from orch_nb.app.function_runs import FlowWork
+from orch_nb.app.function_scopes import Scope, current_scope
 from orch_nb.dynamic.arguments import replace_futures
 from orch_nb.dynamic.calls import TaskWork
 from orch_nb.dynamic.functions import digest_code, pickle_function, where_from

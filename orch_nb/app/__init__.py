@@ -3,7 +3,7 @@
 from orch_nb.app.answering import OpenQuestion, answer, is_suspended, open_questions
 from orch_nb.app.attempts import Attempt, attempts
 from orch_nb.app.explaining import Explanation, explain
-from orch_nb.app.function_flows import is_function_flow, resume_functions
+from orch_nb.app.function_resume import is_function_flow, resume_functions
 from orch_nb.app.machine import Check, doctor, where
 from orch_nb.app.records import RunDetails, cancel, logs, runs, show
 from orch_nb.app.requests import Control, RunRequest, RunResult

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from orch_nb.app.called_cells import EACH, END, call_id
-from orch_nb.app.function_flows import Scope, enter_scope
+from orch_nb.app.function_scopes import Scope, enter_scope
 from orch_nb.dynamic.arguments import replace_futures
 from orch_nb.dynamic.calls import MappedCalls, TaskWork
 from orch_nb.dynamic.cell_processes import fork_server

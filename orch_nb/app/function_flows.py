@@ -1,99 +1,37 @@
-"""Run a flow of functions: its run in the store, its engine, its end; and go on with one."""
+"""Run a flow of functions: its run in the store, its engine, its end."""
 
 from __future__ import annotations
 
 import contextlib
-import contextvars
-import importlib
-import importlib.util
-import json
 import os
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from orch_nb.app.abandoned import settle_run
-from orch_nb.app.destination import lasting_path
+from orch_nb.app.function_executors import make_executor
+from orch_nb.app.function_runs import FlowWork, create_run, find_left_child, reopen_run
+from orch_nb.app.function_scopes import (
+    Scope,
+    begin_scope,
+    current_scope,
+    depth_within,
+    end_scope,
+)
 from orch_nb.app.housekeeping import results_cap, tidy_quietly
 from orch_nb.durations import format_duration
 from orch_nb.dynamic.arguments import replace_futures
-from orch_nb.dynamic.calls import TaskWork
 from orch_nb.dynamic.engine import Engine
-from orch_nb.dynamic.executors import Executor, Setting
-from orch_nb.dynamic.functions import IMPORTED_MAIN
+from orch_nb.dynamic.executors import Setting
 from orch_nb.dynamic.ledger import Ledger, run_context
-from orch_nb.errors import FlowError, InputError
-from orch_nb.execution import context
-from orch_nb.model import FlowRun, FlowRunId, Json
-from orch_nb.options import FlowOptions
+from orch_nb.errors import FlowError
+from orch_nb.model import FlowRun
 from orch_nb.results.location import open_results
-from orch_nb.states import StateName, StateType
-from orch_nb.store import Store, StoreWriter, Transaction, new_flow_run_id, new_holder, open_store
-from orch_nb.store.limits import put_sizes
-
-DEEPEST = 50  # flows within flows
-FUNCTION = "function"  # what a run's request tells of a flow that is no notebook
-_BY = "driver"
-
-# Where calls of a flow may run, by the name of the runner; each is made with its slots.
-EXECUTORS: dict[str, str] = {
-    "local": "orch_nb.dynamic.processes:ProcessExecutor",
-    "inline": "orch_nb.dynamic.executors:ThreadExecutor",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class FlowWork:
-    """A flow of functions: what it does and where it is found."""
-
-    name: str
-    function: Callable[..., Any]
-    options: FlowOptions
-    tags: tuple[str, ...]
-    module: str
-    qualname: str
-    file: str
-
-
-class Part(Protocol):
-    """What a flow started, and ends with it."""
-
-    def cancel(self, reason: str, state: StateName) -> None:
-        """End it."""
-
-
-@dataclass(slots=True, eq=False)
-class Scope:
-    """A flow that runs: what tasks that are called in its body belong to."""
-
-    run: FlowRun
-    engine: Engine
-    depth: int
-    parent: Scope | None
-    names: frozenset[str] = frozenset()  # that a notebook's cells above have bound
-    works: dict[int, TaskWork] = field(default_factory=dict)
-    children: list[Part] = field(default_factory=list)
-    taken: set[FlowRunId] = field(default_factory=set)  # child runs that were gone on with
-
-    def cancel(self, reason: str, state: StateName) -> None:
-        """End the flow, and those that it started."""
-        for child in list(self.children):
-            child.cancel(reason, state)
-        self.engine.cancel(reason, state)
-
-
-_current: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("scope", default=None)
-
-
-def current_scope() -> Scope | None:
-    """The flow whose body this is called from."""
-    scope = _current.get()
-    return scope if scope is not None and scope.engine.owner == os.getpid() else None
+from orch_nb.states import StateName
+from orch_nb.store import StoreWriter, open_store
 
 
 def run_flow(
@@ -143,11 +81,6 @@ async def run_flow_async(
             conduct.again()
 
 
-def enter_scope(scope: Scope | None) -> None:
-    """Let tasks that are called in this context, from now on, belong to a flow; or to none."""
-    _current.set(scope)
-
-
 class _Conduct:
     """One flow run from its record to its end."""
 
@@ -162,12 +95,7 @@ class _Conduct:
 
     def __enter__(self) -> _Conduct:
         parent = current_scope()
-        depth = 1 if parent is None else parent.depth + 1
-        if depth > DEEPEST:
-            raise FlowError(
-                f"flow '{self._work.name}' is {depth} flows deep, and {DEEPEST} is the limit",
-                hint="does it call itself without an end?",
-            )
+        depth = depth_within(parent, self._work.name)
         try:
             self._open(parent, depth)
         except BaseException:
@@ -182,7 +110,7 @@ class _Conduct:
         self._location = open_results()
         self._cap = results_cap()
         if self._resume is None and parent is not None and parent.run.attempt > 1:
-            self._resume = _left_child(self._store, parent, work, self._parameters)
+            self._resume = find_left_child(self._store, parent, work, self._parameters)
         run = self._claim(parent)
         self._ledger = Ledger(run, self._store, self._writer, self._store.keyring(), self._location)
         if run.attempt > 1 or self._resume is not None:
@@ -209,9 +137,7 @@ class _Conduct:
         )
         self._ledger.failed = engine.store_failed
         self._scope = Scope(run, engine, self._depth, self._parent)
-        if self._parent is not None:
-            self._parent.children.append(self._scope)
-        self._token = _current.set(self._scope)
+        self._token = begin_scope(self._scope)
         if options.timeout is not None:
             words = f"the run took longer than {format_duration(options.timeout)}"
             why = (words, StateName.TIMED_OUT)
@@ -220,37 +146,9 @@ class _Conduct:
             self._timer.start()
 
     def _claim(self, parent: Scope | None) -> FlowRun:
-        work = self._work
         if self._resume is not None:
-            return _reopen(self._store, self._resume, work, self._parameters)
-        plain = _as_json(self._parameters)
-        above = parent.run.id if parent is not None else context.current.id
-        run = FlowRun(
-            id=new_flow_run_id(),
-            name="",
-            flow=work.name,
-            notebook=lasting_path(work.file) if work.file else work.module,
-            state_name=StateName.PENDING,
-            parameters={name: _shown(value) for name, value in self._parameters.items()},
-            parameter_sources=dict.fromkeys(self._parameters, "call"),
-            tags=work.tags,
-            options=work.options,
-            request={
-                "kind": FUNCTION,
-                "module": work.module,
-                "name": work.qualname,
-                "arguments": plain,
-                "cwd": str(Path.cwd()),
-            },
-            scheduled_time=datetime.now(UTC),
-            parent_run=FlowRunId(above) if above else None,
-        )
-
-        def create(transaction: Transaction) -> FlowRun:
-            put_sizes(transaction, dict(work.options.limit))
-            return transaction.create_flow_run(run, [], holder=new_holder(), by=_BY)
-
-        return self._writer.submit(create).result()
+            return reopen_run(self._store, self._resume, self._work, self._parameters)
+        return create_run(self._store, self._work, self._parameters, parent)
 
     def finish(self, value: Any) -> Any:
         """The body has returned: wait for what it submitted, and end the run well."""
@@ -317,164 +215,13 @@ class _Conduct:
     def _close_engine(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        with contextlib.suppress(ValueError):  # another context's, for a generator
-            _current.reset(self._token)
-        if self._parent is not None:
-            self._parent.children.remove(self._scope)
+        end_scope(self._scope, self._token)
         self._scope.engine.close()
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if not self._ended:
             self._end(StateName.CRASHED, f"{type(error).__name__}: {error}")
         self._stack.close()
-
-
-def make_executor(runner: str, workers: int) -> Executor:
-    """The executor of a runner's name."""
-    if runner not in EXECUTORS:
-        known = ", ".join(EXECUTORS)
-        raise InputError(f"a flow of functions can't run on '{runner}'", hint=f"choose of {known}")
-    module, _, name = EXECUTORS[runner].partition(":")
-    made: Executor = getattr(importlib.import_module(module), name)(workers)
-    return made
-
-
-def is_function_flow(called: str) -> bool:
-    """Whether the run of that name or id is one of a flow of functions, and of no notebook."""
-    with open_store() as store:
-        return bool(store.get_run(called).request.get("kind") == FUNCTION)
-
-
-def resume_functions(called: str) -> FlowRun:
-    """Go on with a recorded flow of functions, whose module is imported for it; the run as it has
-    ended. What its body raises is told in the run's state.
-
-    Raises InputError where that can't be done from outside of the program that it is part of.
-    """
-    with open_store() as store:
-        run = settle_run(store, store.get_run(called))
-    check_ended(run)
-    begin = run.attempt
-    try:
-        _call_again(run)
-    except Exception:
-        with open_store() as store:
-            ended = store.get_run(run.id)
-        if ended.attempt == begin:
-            raise  # it never began
-        return ended
-    with open_store() as store:
-        return store.get_run(run.id)
-
-
-def check_ended(run: FlowRun) -> None:
-    """Raise InputError for a run that can't be gone on with."""
-    if not run.state_type.is_terminal:
-        hint = f"orch-nb cancel {run.name}  ends it"
-        raise InputError(f"run {run.name} is {run.state_name}: it has not ended", hint=hint)
-    if run.state_type is StateType.COMPLETED and run.parent_run is None:
-        raise InputError(f"run {run.name} is {run.state_name}: nothing is left to run")
-
-
-def _call_again(run: FlowRun) -> Any:
-    request = run.request
-    arguments = request.get("arguments")
-    hint = f"in Python:  {request.get('name')}.resume({run.name!r}, …)  with its arguments"
-    if arguments is None:
-        raise InputError(f"the arguments of run {run.name} are no plain values", hint=hint)
-    found: Any = _import(run, hint)
-    for part in str(request["name"]).split("."):
-        found = getattr(found, part, None)
-    if not hasattr(found, "resume"):
-        words = f"{request['module']} has no flow {request['name']!r} any more"
-        raise InputError(words, where=run.notebook, hint=hint)
-    return found.resume(run.name, **arguments)
-
-
-def _import(run: FlowRun, hint: str) -> Any:
-    module, path = str(run.request["module"]), Path(run.notebook)
-    cwd = str(run.request.get("cwd") or "")
-    for folder in (cwd, str(path.parent) if path.suffix == ".py" else ""):
-        if folder and folder not in sys.path:
-            sys.path.insert(0, folder)
-    if cwd and Path(cwd).is_dir():
-        os.chdir(cwd)
-    if module != "__main__":
-        try:
-            return importlib.import_module(module)
-        except ImportError as error:
-            raise InputError(f"{module} can't be imported: {error}", hint=hint) from None
-    if path.suffix != ".py" or not path.is_file():
-        raise InputError(f"run {run.name} was started in no file that is there now", hint=hint)
-    import cloudpickle
-
-    spec = importlib.util.spec_from_file_location(IMPORTED_MAIN, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{path} can't be imported", hint=hint)
-    made = importlib.util.module_from_spec(spec)
-    sys.modules[IMPORTED_MAIN] = made
-    cloudpickle.register_pickle_by_value(made)  # a worker can't import it by that name
-    spec.loader.exec_module(made)
-    return made
-
-
-def _reopen(store: Store, called: str, work: FlowWork, parameters: Mapping[str, Any]) -> FlowRun:
-    run = settle_run(store, store.get_run(called))
-    if run.request.get("kind") != FUNCTION or run.flow != work.name:
-        raise InputError(f"run {run.name} is one of flow '{run.flow}', not of '{work.name}'")
-    check_ended(run)
-
-    def reopen(transaction: Transaction) -> FlowRun:
-        epoch = transaction.claim(run.id, new_holder())
-        record = replace(
-            run,
-            state_name=StateName.RESUMING,
-            state_message="",
-            attempt=run.attempt + 1,
-            parameters={name: _shown(value) for name, value in parameters.items()},
-            options=work.options,
-            start_time=None,
-            end_time=None,
-            epoch=epoch,
-        )
-        transaction.set_flow_state(record, expected=run.state_name, by="resume")
-        return record
-
-    return store.write(reopen)
-
-
-def _left_child(
-    store: Store, parent: Scope, work: FlowWork, parameters: Mapping[str, Any]
-) -> str | None:
-    """The run of the same subflow in an earlier attempt of its parent."""
-    shown = {name: _shown(value) for name, value in parameters.items()}
-    for run in store.child_runs(parent.run.id):
-        fits = run.flow == work.name and dict(run.parameters) == shown
-        if fits and run.id not in parent.taken:
-            parent.taken.add(run.id)
-            if settle_run(store, run).state_type.is_terminal:
-                return run.name
-    return None
-
-
-def _as_json(parameters: Mapping[str, Any]) -> Json:
-    """The arguments as plain values; None when they are not."""
-    try:
-        plain = json.loads(json.dumps(dict(parameters), allow_nan=False))
-    except (TypeError, ValueError, RecursionError):
-        return None
-    same = plain == dict(parameters) and repr(plain) == repr(dict(parameters))
-    return plain if same else None
-
-
-def _shown(value: Any) -> Json:
-    """A value as a run's record shows it."""
-    try:
-        plain: Json = json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError, RecursionError):
-        text = repr(value)
-        return text if len(text) <= 200 else f"{text[:199]}…"
-    return plain
 
 
 def _search_path(work: FlowWork) -> tuple[str, ...]:

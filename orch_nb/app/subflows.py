@@ -10,7 +10,7 @@ from typing import Any
 
 from orch_nb.app.abandoned import settle_run
 from orch_nb.app.destination import lasting_path
-from orch_nb.app.function_flows import current_scope
+from orch_nb.app.function_scopes import current_scope
 from orch_nb.app.requests import Control
 from orch_nb.errors import FlowError
 from orch_nb.execution import context
