@@ -128,9 +128,9 @@ class _Driving:
         try:
             while True:
                 driver = self._pass(made, decisions)
-                if driver.replan is not None:
-                    self._wish(driver.replan)
-                elif not self._goes_on(driver):
+                for replan in driver.replans:
+                    self._wish(replan)
+                if not driver.replans and not self._goes_on(driver):
                     return self._finish(driver)
                 made, decisions = self._look_again()
         except BaseException as error:

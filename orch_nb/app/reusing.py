@@ -239,18 +239,22 @@ def with_known(
 ) -> tuple[Plan, dict[int, Outcome]]:
     """``plan`` with the outcomes that serve, and those outcomes by cell number."""
     known: dict[int, Facts] = {}
+    foreseen: dict[int, Facts] = {}
     outcomes: dict[int, Outcome] = {}
     trusted: set[int] = set()
     for decision in decisions:
         if decision.same or decision.use is not Use.RUN:
             trusted.add(decision.cell)
-        if decision.use is not Use.REUSE:
+        if decision.use is Use.RUN:
             continue
         record = made[decision.cell]
         if record.outcome is None:
             raise ValueError(f"cell {decision.cell} has no outcome to reuse")
-        outcomes[decision.cell] = replace(record.outcome, cached=record.cached)
         facts = _facts(plan, plan.graph.node(decision.cell), record.outcome, folder)
+        if decision.use is Use.AGAIN:
+            foreseen[decision.cell] = facts
+            continue
+        outcomes[decision.cell] = replace(record.outcome, cached=record.cached)
         known[decision.cell] = replace(
             facts,
             shipped=decision.apply and facts.shipped,
@@ -258,7 +262,8 @@ def with_known(
             present=record.present,
             why=decision.reason if record.present else "",
         )
-    return replace(plan, known=known, trusted=frozenset(trusted)), outcomes
+    plan = replace(plan, known=known, trusted=frozenset(trusted), foreseen=foreseen)
+    return plan, outcomes
 
 
 def _facts(plan: Plan, node: Node, outcome: Outcome, folder: str) -> Facts:

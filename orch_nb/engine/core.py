@@ -67,6 +67,7 @@ class Core:
         self._begun = False
         self._over = False
         self._passed = 0  # cells passed over so far
+        self._refuted: set[int] = set()  # known cells of which a new plan must know more
         self._cancel: CancelAsked | None = None
         self._commands: list[Command] = []
 
@@ -155,7 +156,7 @@ class Core:
                 self._note(slot, StateName.CACHED if facts.cached else StateName.COMPLETED)
                 for later in list(self.buffer.started()):
                     if later.position > slot.position and later.phase in STARTED:
-                        self._compare(slot, later)
+                        self._compare(slot, later, slot.facts)
             elif self._may_retry(slot):
                 self._delay(slot)
             else:
@@ -248,23 +249,26 @@ class Core:
         self._again(slot, f"runs again: it reads '{name}'")
 
     def _drop_if_stale(self, slot: Slot) -> None:
-        """Earlier cells that ended after this one had started, without being seen by it."""
+        """Earlier cells that ended after this one had started, without being seen by it; and
+        those that will end as they once did: nothing may be recorded that doesn't fit them."""
         for earlier in self.buffer.slots[slot.base : slot.position]:
             if earlier.phase in (Phase.ENDED, Phase.RETIRED):
-                self._compare(earlier, slot)
-                if slot.phase not in STARTED:
-                    return
+                self._compare(earlier, slot, earlier.facts)
+            elif earlier.phase not in FINAL and earlier.number in self.plan.foreseen:
+                self._compare(earlier, slot, self.plan.foreseen[earlier.number])
+            if slot.phase not in STARTED:
+                return
 
-    def _compare(self, earlier: Slot, later: Slot) -> None:
+    def _compare(self, earlier: Slot, later: Slot, did: Facts) -> None:
         if earlier.position < later.base or earlier.number in later.view or later.at_home:
             return
-        if earlier.facts.present:
+        if did.present:
             return
         between = self.buffer.between(earlier, later)
         rebound = frozenset[str]().union(
             *(slot.node.binds for slot in between if slot.number in later.view)
         )
-        stale = why_stale(earlier.node, earlier.facts, later.node, later.facts, rebound)
+        stale = why_stale(earlier.node, did, later.node, later.facts, rebound)
         if stale is None:
             return
         names, reason = stale
@@ -509,12 +513,15 @@ class Core:
             self._finish(state, f"{failed.label}: {failed.facts.error}")
 
     def _replan(self, slot: Slot, reason: str, *, apply: bool = False) -> None:
-        """Home was not given what the cell would need to run: start over, knowing this."""
-        if self._over:
+        """Home was not given what the cell would need to run: start over, knowing this. One event
+        may say it of several cells: the next plan has to know of each."""
+        if slot.number in self._refuted:
             return
+        self._refuted.add(slot.number)
+        if not self._over:
+            for other in self.buffer.running():
+                self._note(other, StateName.SCHEDULED, "planned anew")
         self._over = True
-        for other in self.buffer.running():
-            self._note(other, StateName.SCHEDULED, "planned anew")
         self._commands.append(Replan(slot.number, reason, apply))
 
     def _finish(self, state: StateName, message: str = "") -> None:

@@ -166,7 +166,7 @@ class Driver:
         self._finish: Finish | None = None
         self._broken: Exception | None = None
         self.values: FinalValues | None = None
-        self.replan: Replan | None = None  # the run is not over: it is to be planned anew
+        self.replans: list[Replan] = []  # if any, the run is not over: it is to be planned anew
 
     def bind_loop(self) -> None:
         """Take the running loop, in which ``drive`` will be awaited; ``cancel`` works from now."""
@@ -345,7 +345,7 @@ class Driver:
             case Replan(cell, _reason, apply):
                 if not apply:
                     self._recording.take_back(cell)
-                self.replan = command
+                self.replans.append(command)
                 self._over.set()
             case Finish():
                 self._finish = command

@@ -58,8 +58,9 @@ class Plan:
     need the home process, each with the reason in words. ``known`` are cells whose outcome is
     there already, each with what it was seen to do; their changes are applied to home where the
     facts say ``shipped``, and home is never asked for the others'. The known outcomes stand for
-    what all of the ``trusted`` cells do in this run, too. ``cacheable`` are cells whose changes
-    are wanted as a blob wherever they run, ``watched`` those that are to be observed.
+    what all of the ``trusted`` cells do in this run, too. ``foreseen`` are facts of trusted cells
+    that run once more, for their values: what was seen the last time. ``cacheable`` are cells
+    whose changes are wanted as a blob wherever they run, ``watched`` those to be observed.
     """
 
     graph: FlowGraph
@@ -73,6 +74,7 @@ class Plan:
     resources: Mapping[str, float] = field(default_factory=dict)  # that this machine has
     known: Mapping[int, Facts] = field(default_factory=dict)
     trusted: frozenset[int] = frozenset()
+    foreseen: Mapping[int, Facts] = field(default_factory=dict)
     cacheable: frozenset[int] = frozenset()
     watched: frozenset[int] = frozenset()
 

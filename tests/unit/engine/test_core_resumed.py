@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from orch_nb.app.reusing import Made, Use, Wishes, decide, with_known
 from orch_nb.engine.core import Core
-from orch_nb.engine.messages import Begin, Command, Ended, Event, Finish, Note, Replan, Retired
+from orch_nb.engine.messages import (
+    Begin,
+    Command,
+    Ended,
+    Event,
+    Finish,
+    Fork,
+    Note,
+    Replan,
+    Retire,
+    Retired,
+)
 from orch_nb.engine.plan import Facts, Plan
 from orch_nb.execution.job import Outcome
 from orch_nb.graph.model import FlowGraph
@@ -36,7 +47,7 @@ class Lasting(World):
     """A world whose outcomes go on record, and that may be cut at an event."""
 
     record: Record = field(default_factory=Record)
-    replan: Replan | None = None
+    replans: list[Replan] = field(default_factory=list)
     cut_after: int | None = None
 
     def begin(self) -> None:
@@ -47,7 +58,7 @@ class Lasting(World):
         self.begin()
         self.feed(Begin())
         steps = 0
-        while self.finish is None and self.replan is None:
+        while self.finish is None and not self.replans:
             steps += 1
             assert steps < 5000, "the run does not end"
             if steps == self.cut_after:
@@ -70,7 +81,7 @@ class Lasting(World):
     def do(self, command: Command) -> None:
         match command:
             case Replan():
-                self.replan = command
+                self.replans.append(command)
                 if not command.apply:
                     self.record.made.pop(command.cell, None)
             case Note(cell, state):
@@ -119,14 +130,12 @@ def resumed(
         world = Lasting(truths, Core(plan), rng, record=record)
         world.cut_after = left.pop(0) if left else None
         cut = world.go()
-        if world.replan is not None:
+        if world.replans:
             well = {n for n, state in record.states.items() if state in _WELL}
             runs = {n: why for n, why in wishes.run.items() if n not in well}
-            if world.replan.apply:
-                values = wishes.values | {world.replan.cell}
-                wishes = replace(wishes, run=runs, values=values)
-            else:
-                wishes = replace(wishes, run=runs | {world.replan.cell: world.replan.reason})
+            runs |= {replan.cell: replan.reason for replan in world.replans if not replan.apply}
+            values = {replan.cell for replan in world.replans if replan.apply}
+            wishes = replace(wishes, run=runs, values=wishes.values | values)
         elif cut:
             wishes = Wishes()  # another process knows nothing of them
         else:
@@ -204,6 +213,31 @@ def test_a_name_that_home_was_not_given_is_applied_in_a_new_plan() -> None:
     core.handle(Begin())
     commands = core.handle(Ended(2, 1, Facts(ok=False, missing="a", error="NameError: a")))
     assert commands[-1] == Replan(1, "cell 2 reads 'a'", apply=True)
+
+
+def test_all_that_one_event_proves_wrong_is_named_to_the_next_plan() -> None:
+    truths = [Truth(frozenset(), frozenset("a"), missed=frozenset("a"))]
+    truths += [Truth(frozenset("a"), frozenset(name)) for name in "bc"]
+    facts = {n: Facts(writes=truths[n - 1].writes) for n in (2, 3)}
+    core = Core(Plan(graph(truths), 1, known=facts, trusted=frozenset(facts)))
+    core.handle(Begin())
+    commands = core.handle(Ended(1, 1, Facts(writes=frozenset("a"))))
+    assert [c.cell for c in commands if isinstance(c, Replan)] == [2, 3]
+
+
+def test_what_runs_beside_a_cell_whose_end_is_foreseen_is_not_recorded_against_it() -> None:
+    truths = [Truth(frozenset(), frozenset("a"), missed=frozenset("a"))]
+    truths += [Truth(frozenset("a"), frozenset("b"))]
+    facts = Facts(writes=frozenset("a"))
+    core = Core(Plan(graph(truths), 2, trusted=frozenset({1}), foreseen={1: facts}))
+    begun = core.handle(Begin())
+    assert {c.cell for c in begun if isinstance(c, Fork)} == {1, 2}
+    ended = core.handle(Ended(2, 1, Facts(shipped=True, writes=frozenset("b"))))
+    states = [c.state for c in ended if isinstance(c, Note)]
+    assert states == [StateName.COMPLETED, StateName.RESUMING]
+    again = core.handle(Ended(1, 1, replace(facts, shipped=True)))
+    assert not [c for c in again if isinstance(c, Fork)], "its turn comes when home has caught up"
+    assert [c.cell for c in again if isinstance(c, Retire)] == [1]
 
 
 def test_a_kept_result_that_cant_be_applied_runs_again_in_a_new_plan() -> None:
