@@ -8,41 +8,7 @@ from typing import Any
 from orch_nb.errors import OptionError
 from orch_nb.options import FlowOptions
 from orch_nb.runners.kernelspecs import KernelChoice, KernelMode
-
-
-class SpareTemplate:
-    """A template for the next run of this process, started before it is known which that is.
-
-    It serves a run in this interpreter whose environment is what it was then.
-    """
-
-    def __init__(self) -> None:
-        self._template: Any = None
-        self._environment: dict[str, str] = {}
-
-    def start(self) -> None:
-        """Have it come up, without waiting for it."""
-        from orch_nb.runners.local import Template
-
-        self._environment = dict(os.environ)
-        self._template = Template()
-
-    def take(self, kernel: KernelChoice) -> Any:
-        """The template, if there is one and it serves that kernel; else None."""
-        fits = kernel.mode is KernelMode.OURS and not kernel.env
-        if self._template is None or not fits or dict(os.environ) != self._environment:
-            return None
-        template, self._template = self._template, None
-        return None if template.ended else template
-
-    def close(self) -> None:
-        """End it if nobody took it."""
-        if self._template is not None:
-            self._template.close()
-            self._template = None
-
-
-spare = SpareTemplate()
+from orch_nb.runners.template import Template, spare
 
 
 class Session:
@@ -58,9 +24,8 @@ class Session:
     def start(self) -> None:
         """Have the processes come up, without waiting for them."""
         if self._ready is None and self.kernel.mode is not KernelMode.FOREIGN:
-            from orch_nb.runners.local import Template
-
-            self._ready = spare.take(self.kernel)
+            plain = self.kernel.mode is KernelMode.OURS and not self.kernel.env
+            self._ready = spare.take() if plain else None
             if self._ready is None:
                 self._ready = Template(self.kernel.python, self._folder, self.kernel.env)
             self._started.append(self._ready)

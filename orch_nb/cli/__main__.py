@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import click
-
-from orch_nb import __version__
-from orch_nb.cli.commands import COMMANDS, LazyGroup
-from orch_nb.cli.failure import report
+if TYPE_CHECKING:
+    import click
 
 HELP = """Run notebooks as flows: parallel, recorded, with the result of Restart & Run All.
 
@@ -18,26 +16,24 @@ Exit codes: 0 done, 1 the run failed, 2 bad input, 130 cancelled.
 """
 
 
-def build_group() -> click.Group:
-    """The `orch-nb` command with its subcommands still unloaded."""
-    group = LazyGroup(
-        COMMANDS,
-        name="orch-nb",
-        help=HELP,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    return click.version_option(__version__, prog_name="orch-nb", message="%(prog)s %(version)s")(
-        group
-    )
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    sys.exit(run_command(arguments))
+    from orch_nb.warm.early import begin_session, end_session
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    begin_session(given)
+    try:
+        code = run_command(given)
+    finally:
+        end_session()
+    sys.exit(code)
 
 
 def run_command(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
+    # here, because a command that a warm process runs needs none of it
+    from orch_nb.cli.failure import report
+
     for stream in (sys.stdout, sys.stderr):
         # what the stream can't encode is shown as an escape, never an error
         if hasattr(stream, "reconfigure"):
@@ -55,6 +51,24 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:
         return report(error)
     return code if isinstance(code, int) else 0
+
+
+def build_group() -> click.Group:
+    """The `orch-nb` command with its subcommands still unloaded."""
+    import click
+
+    from orch_nb import __version__
+    from orch_nb.cli.commands import COMMANDS, LazyGroup
+
+    group = LazyGroup(
+        COMMANDS,
+        name="orch-nb",
+        help=HELP,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    return click.version_option(__version__, prog_name="orch-nb", message="%(prog)s %(version)s")(
+        group
+    )
 
 
 if __name__ == "__main__":

@@ -71,10 +71,10 @@ def find_kernel(name: str | None, language: str) -> KernelChoice:
 def find_notebook_kernel(name: str | None, language: str) -> KernelChoice:
     """As ``find_kernel``; but a Python notebook whose kernel is not installed here, as those of
     others often say, runs in this Python, and a notice says so."""
-    if language.lower() in _PYTHON_LANGUAGES and name:
+    if language.lower() in _PYTHON_LANGUAGES and name not in (None, "", _NATIVE):
         from jupyter_client.kernelspec import KernelSpecManager
 
-        if name != _NATIVE and name.lower() not in KernelSpecManager().find_kernel_specs():
+        if name.lower() not in KernelSpecManager().find_kernel_specs():
             notice = f"kernel '{name}' is not installed; running with {_NATIVE}"
             return replace(find_kernel(None, language), notice=notice)
     return find_kernel(name, language)

@@ -7,12 +7,9 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from orch_nb.errors import SessionError
@@ -32,67 +29,13 @@ from orch_nb.runners.base import (
     Said,
     Showed,
 )
+from orch_nb.runners.template import Template
 from orch_nb.runners.wire import Wire
+
+__all__ = ["LocalRunner", "Template"]
 
 _REAP_SECONDS = 2.0  # until a home process that is gone must be collected by its parent
 _INTERRUPT_GRACE = 3.0  # seconds that a cell in the home process has to end when interrupted
-
-
-class Template:
-    """The template process of one interpreter, exec'd and never forked from this process.
-
-    ``environment`` is added to this process's; it counts from the interpreter's first moment.
-    """
-
-    def __init__(
-        self,
-        python: str | None = None,
-        folder: str | Path | None = None,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
-        ours, theirs = socket.socketpair()
-        self.sock = ours
-        self._process = subprocess.Popen(
-            [
-                python or sys.executable,
-                "-P",  # a module of the notebook's folder must not shadow the library's
-                "-m",
-                "orch_nb.execution.template",
-                str(theirs.fileno()),
-            ],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            cwd=folder,
-            env={**os.environ, **(environment or {})},
-            start_new_session=True,  # a Ctrl-C in the terminal is the driver's to handle
-        )
-        theirs.close()
-
-    def last_words(self) -> str:
-        """The end of what the process wrote to stderr, once it has ended."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
-        stream = self._process.stderr
-        text = stream.read().decode(errors="replace") if stream and self.ended else ""
-        return text.strip().rpartition("\n")[2]
-
-    @property
-    def ended(self) -> bool:
-        """Whether the process is no more."""
-        return self._process.poll() is not None
-
-    def close(self) -> None:
-        """End the process and the sessions it started."""
-        self.sock.close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            processes.kill_tree(self._process.pid)
-            self._process.wait()
-        if self._process.stderr:
-            self._process.stderr.close()
 
 
 @dataclass(slots=True)

@@ -13,9 +13,9 @@ from types import FrameType
 
 from orch_nb.app.deployed import run_deployed, warm_up
 from orch_nb.app.requests import Control
-from orch_nb.app.sessions import spare
 from orch_nb.errors import OrchError
 from orch_nb.model import FlowRunId
+from orch_nb.runners.template import spare
 from orch_nb.states import StateType
 
 

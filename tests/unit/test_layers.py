@@ -36,6 +36,7 @@ LAYERS = {
     "orch_nb.store": 3,
     "orch_nb.runners": 4,
     "orch_nb.dynamic": 4,
+    "orch_nb.warm": 4,
     "orch_nb.engine.driver": 4,
     "orch_nb.papermill": 5,
     "orch_nb.app": 5,

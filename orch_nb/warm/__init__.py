@@ -1,0 +1,1 @@
+"""Commands and sessions that start at once: processes kept ready between runs, by a daemon."""
