@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from orch_nb.dynamic.arguments import Arguments
+from orch_nb.dynamic.arguments import Arguments, digest_arguments, pickle_arguments, take_out
 from orch_nb.dynamic.futures import TaskFuture
 from orch_nb.dynamic.ledger import CallName, Entry
 from orch_nb.options import TaskOptions
@@ -61,8 +61,8 @@ class Call:
     entry: Entry | None = None
     failures: int = 0
     here: bool = False  # it runs in a thread of this process
+    begun: bool = False  # an attempt runs, and its record says so
     value: Any = None  # of a call that ran here, where it can't be kept
-    deadline: float | None = None
     places: tuple[Any, ...] = field(default=())  # in limits that runs share
 
 
@@ -74,3 +74,30 @@ class MappedCalls:
     futures: Iterator[tuple[int, TaskFuture]]
     arguments: Callable[[int], tuple[tuple[Any, ...], dict[str, Any]]]
     wait_for: tuple[TaskFuture, ...] = ()
+
+
+def make_call(
+    number: int,
+    work: TaskWork,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    future: TaskFuture,
+    *,
+    index: int | None = None,
+    wait_for: tuple[TaskFuture, ...] = (),
+) -> Call:
+    """A call with its arguments as they are now: what its caller changes later is not seen."""
+    arguments = take_out(args, kwargs)
+    digest, whole = digest_arguments(arguments)
+    if work.salt is not None:
+        digest += work.salt(frozenset(kwargs))
+    call = Call(number, work, arguments, future, index, wait_for, digest, partial=not whole)
+    try:
+        call.shipped = pickle_arguments(arguments)
+        work.blob()
+    except Exception as error:  # the values' own code runs here
+        call.unshippable = f"{type(error).__name__}: {error}"[:200]
+    else:
+        if not arguments.futures:
+            call.arguments = Arguments((), {})  # what is shipped is enough
+    return call

@@ -30,7 +30,23 @@ class Logged:
     time: float
 
 
-Heard = Ended | Logged
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A call that had waited for its turn with the executor runs now; ``where`` is told in its
+    record."""
+
+    call: int
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The executor can run nothing more: what it was given is lost."""
+
+    reason: str
+
+
+Heard = Ended | Logged | Began | Gone
 Hear = Callable[[Heard], None]
 
 
@@ -48,19 +64,26 @@ class Setting:
 class Executor(Protocol):
     """Runs calls that were pickled: processes here, or a cluster elsewhere.
 
-    ``slots`` run at once; up to ``window`` may be given to it, if the calls are short. Methods
-    are called in the engine's thread; ``hear`` may be called in any.
+    ``slots`` run at once; up to ``window`` may be given to it, if the calls are short, or if it
+    is ``remote``: then calls may wait for their turn with it, it tells when they begin (Began;
+    not of short ones), and it ends those that take longer than their ``timeout``. Methods are
+    called in the engine's thread; ``hear`` may be called in any.
     """
 
     slots: int
     window: int
+    remote: bool
     where: str  # what a record says of calls that ran here
 
     def open(self, setting: Setting, hear: Hear) -> None:
         """Take calls from now on. Raises SessionError when none can be run."""
 
     def start(self, call: int, spec: CallSpec) -> None:
-        """Run a call; answered by Ended, once."""
+        """Run a call, from the next ``flush`` on; answered by Ended, once."""
+
+    def flush(self, *, short: bool) -> None:
+        """Send what was started; called whenever something was heard. ``short`` calls take so
+        little that many may go together."""
 
     def drop(self, call: int) -> None:
         """End a call at once, with the processes it started; nothing more is heard of it."""
@@ -74,6 +97,7 @@ class ThreadExecutor:
     be shipped. A call that is dropped is forgotten, but not ended."""
 
     where = "thread"
+    remote = False
 
     def __init__(self, slots: int) -> None:
         self.slots = self.window = slots
@@ -96,6 +120,9 @@ class ThreadExecutor:
             self._threads.append(thread)
             thread.start()
         self._calls.put((call, work))
+
+    def flush(self, *, short: bool) -> None:
+        """What was started runs already."""
 
     def drop(self, call: int) -> None:
         self._dropped.add(call)

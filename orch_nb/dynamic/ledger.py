@@ -22,7 +22,7 @@ from orch_nb.results.blob import Manifest
 from orch_nb.results.checking import check_result, signature_of
 from orch_nb.results.location import Location
 from orch_nb.results.signing import KeyRing
-from orch_nb.states import StateName, StateType
+from orch_nb.states import TYPE_OF, StateName, StateType
 from orch_nb.store import (
     ResultRecord,
     Store,
@@ -77,7 +77,6 @@ class Ledger:
     _states: list[tuple[TaskRun, StateName]] = field(default_factory=list)
     _results: list[ResultRecord] = field(default_factory=list)
     _logs: list[LogRecord] = field(default_factory=list)
-    _used: list[str] = field(default_factory=list)
 
     def read_earlier(self) -> None:
         """Find what earlier attempts of the run have done, and what they left."""
@@ -212,6 +211,11 @@ class Ledger:
         with self._lock:
             self._logs.append(LogRecord(self.run.id, name, moment, level, logger, text, attempt))
 
+    @property
+    def has_news(self) -> bool:
+        """Whether something has gathered that is not with the store yet."""
+        return bool(self._dirty or self._states or self._results or self._logs)
+
     def flush(self) -> None:
         """Hand what has gathered to the store, in one operation."""
         with self._lock:
@@ -262,14 +266,14 @@ class Ledger:
     # -- inside
 
     def _set(self, entry: Entry, state: StateName, message: str, **fields: Any) -> None:
-        now = datetime.now(UTC)
-        old = entry.task
-        task = replace(old, state_name=state, state_message=message, **fields)
-        if task.state_type is StateType.RUNNING:
-            task = replace(task, start_time=now, end_time=None, error_name=None, error_value=None)
-        elif task.state_type.is_terminal:
-            task = replace(task, end_time=now)
-        entry.task = task
+        now, kind = datetime.now(UTC), TYPE_OF[state]
+        fields |= {"state_name": state, "state_message": message}
+        if kind is StateType.RUNNING:
+            fields |= {"start_time": now, "end_time": None}
+            fields |= {"error_name": None, "error_value": None}
+        elif kind.is_terminal:
+            fields["end_time"] = now
+        task = entry.task = replace(entry.task, **fields)
         if entry.written is not None:  # else the row is added as it will be by then
             self._states.append((task, entry.written))
             entry.written = state

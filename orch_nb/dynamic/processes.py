@@ -104,6 +104,7 @@ class _Worker:
         self.pid: int | None = None
         self.calls: OrderedDict[int, CallSpec] = OrderedDict()
         self.sent: set[str] = set()
+        self.unsent: list[bytes] = []  # messages for the next flush
         self.gone = False
 
 
@@ -111,6 +112,7 @@ class ProcessExecutor:
     """See `orch_nb.dynamic.executors.Executor`. Workers are started when there is work for them."""
 
     where = "process"
+    remote = False
 
     def __init__(self, slots: int, forks: Forks | None = None) -> None:
         self.slots = slots
@@ -142,6 +144,15 @@ class ProcessExecutor:
                 raise SessionError("no process can be had for a call")
             self._send(worker, call, spec)
 
+    def flush(self, *, short: bool = True) -> None:
+        with self._lock:
+            ready = [(worker, b"".join(worker.unsent)) for worker in self._workers if worker.unsent]
+            for worker, _ in ready:
+                worker.unsent.clear()
+        for worker, messages in ready:  # without the lock: the reader must go on meanwhile
+            with contextlib.suppress(OSError):  # the reader hears of it
+                worker.sock.sendall(messages)
+
     def drop(self, call: int) -> None:
         with self._lock:
             worker = self._of.pop(call, None)
@@ -150,8 +161,10 @@ class ProcessExecutor:
             worker.calls.pop(call, None)
             self._end(worker)
             self._place_again(worker)
+        self.flush()
 
     def close(self) -> None:
+        self.flush()
         with self._lock:
             self._closing = True
             for worker in list(self._workers):
@@ -177,7 +190,7 @@ class ProcessExecutor:
             "environment": dict(setting.environment),
             "run": dict(setting.run),
         }
-        worker.sock.sendall(pack(opened))
+        worker.unsent.append(pack(opened))
         self._selector.register(worker.sock, selectors.EVENT_READ, worker)
         self._wake.send(b"n")
         return worker
@@ -202,11 +215,9 @@ class ProcessExecutor:
             "task": spec.task,
             "inputs": [[kept.manifest, kept.frame is not None] for kept in spec.inputs],
         }
-        message = pack(header, frames)
+        worker.unsent.append(pack(header, frames))
         worker.calls[call] = spec
         self._of[call] = worker
-        with contextlib.suppress(OSError):  # the reader hears of it
-            worker.sock.sendall(message)
 
     def _end(self, worker: _Worker) -> None:
         worker.gone = True
@@ -289,7 +300,7 @@ class ProcessExecutor:
                 worker.calls.pop(call)
                 self._of.pop(call, None)
             with contextlib.suppress(SessionError):
-                self._place_again(worker)
+                self._place_again(worker)  # they are sent when the engine hears of the lost one
         if call is not None and not self._closing:
             words = "its process ended without a word (killed, or out of memory?)"
             error = CallError("Crashed", words, ("Crashed",))

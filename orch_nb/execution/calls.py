@@ -79,7 +79,9 @@ class CallSpec:
     inputs: Sequence[Kept] = ()
     staging: str = ""
     task: str = ""
-    run: Mapping[str, Any] = field(default_factory=dict)
+    timeout: float | None = None  # seconds
+    priority: int = 0  # where calls of many flows wait for one cluster: the higher, the sooner
+    resources: Mapping[str, float] = field(default_factory=dict)  # that a worker must offer
 
 
 def run_call(spec: CallSpec, load: Callable[[bytes], Any] = pickle.loads) -> CallOutcome:
