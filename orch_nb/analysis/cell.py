@@ -105,14 +105,18 @@ def _finished(
     changes = _changed_names(state, lookup)
     binds = NONE if may_fail or state.dead else frozenset(state.bound & effects.binds)
     soft = {name for name in effects.soft if name == "*" or lookup.value(name) is not None}
-    removed = _removed(tree) & effects.binds - binds
+    # Walking a tree costs as much as all else: the words must be there first.
+    removed = _removed(tree) if "del" in source or "except" in source else NONE
+    removed &= effects.binds - binds
     last = tree.body[-1] if tree.body else None
     displays = isinstance(last, ast.Expr) and not _DISPLAYED.search(source.rstrip())
     imports_only = not effects.barrier and all(_is_import(part) for part in tree.body)
     barrier = effects.barrier
     if (effects.extends or effects.switches) and not imports_only:
         barrier = barrier or "a magic in it sets up IPython"
-    switches = effects.switches or any(_is_matplotlib(part) for part in tree.body)
+    switches = effects.switches or (
+        "matplotlib" in source and any(_is_matplotlib(part) for part in tree.body)
+    )
     found = _facts_after(state, lookup, "defaultdict" in source or "__missing__" in source)
     return CellEffects(
         reads=frozenset(effects.reads | removed | changes.keys()),
@@ -139,7 +143,7 @@ def _finished(
     )
 
 
-def _removed(tree: ast.AST) -> set[str]:
+def _removed(tree: ast.AST) -> frozenset[str]:
     """Names that are deleted somewhere: whether one is gone depends on whether it was there."""
     found = set()
     for node in ast.walk(tree):
@@ -147,7 +151,7 @@ def _removed(tree: ast.AST) -> set[str]:
             found.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del):
             found.add(node.id)
-    return found
+    return frozenset(found)
 
 
 def _known(facts: Mapping[str, object]) -> frozenset[str]:
