@@ -43,6 +43,8 @@ export interface Row {
   kind?: string;
   task?: boolean;
   item?: number;
+  calls?: number[];
+  group?: boolean;
   message?: string;
   attempt?: number;
   of?: number;

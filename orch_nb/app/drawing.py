@@ -20,9 +20,9 @@ NO_PICTURE: GraphPicture = {
 
 
 def draw(
-    graph: FlowGraph, names: Mapping[int, str], rows: Mapping[tuple[int, int | None], int]
+    graph: FlowGraph, names: Mapping[int, str], rows: Mapping[tuple[int, str | None], int]
 ) -> GraphPicture:
-    """The picture of a graph. ``names`` and ``rows`` (a row's index) are by cell number."""
+    """The picture of a graph. ``names`` are by cell number, ``rows`` has the rows' places."""
     layout = lay_out(graph)
     nodes: list[GraphNode] = []
     for number in sorted(layout.places):
@@ -49,3 +49,11 @@ def draw(
             shown.append(f"and {len(why) - _MOST_REASONS} more")
         edges.append({"source": source, "target": target, "why": shown})
     return {"nodes": nodes, "edges": edges}
+
+
+def with_rows(picture: GraphPicture, rows: Mapping[tuple[int, str | None], int]) -> GraphPicture:
+    """The picture, with the places that rows have now."""
+    nodes: list[GraphNode] = [
+        {**node, "row": rows.get((node["cell"], None), -1)} for node in picture["nodes"]
+    ]
+    return {**picture, "nodes": nodes}

@@ -6,6 +6,7 @@ threads and processes of its own.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -14,9 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from orch_nb.app.called_cells import find_calls
 from orch_nb.app.destination import lasting_path
 from orch_nb.app.driving import ClaimedRun, drive_run
 from orch_nb.app.limits import check_limits
+from orch_nb.app.live_calls import telling_calls
 from orch_nb.app.live_cells import Asking, LiveCells, find_cells
 from orch_nb.app.live_kernel import Bound, KernelShell, KernelSide
 from orch_nb.app.live_parameters import with_kernel_values
@@ -230,7 +233,8 @@ class LiveFlow:
         if line.fresh:
             standings = {n.cell.number: Standing(n.cell.number, why="--fresh") for n in nodes}
         else:
-            standings = self._judge(prepared, nodes, given=bool(bound.given))
+            texts = {cell.number: cell.source for cell in injected.cells}
+            standings = self._judge(prepared, nodes, texts, given=bool(bound.given))
         running = [node for node in nodes if standings[node.cell.number].why]
         names = set[str]().union(*(node.reads | node.changes for node in running))
         if any(node.barrier for node in running):
@@ -256,7 +260,9 @@ class LiveFlow:
             started_with=before,
         )
 
-    def _judge(self, prepared: Prepared, nodes: list[Node], *, given: bool) -> dict[int, Standing]:
+    def _judge(
+        self, prepared: Prepared, nodes: list[Node], texts: Mapping[int, str], *, given: bool
+    ) -> dict[int, Standing]:
         line = self.request.line
         names = set[str]().union(*(node.reads | node.writes | node.changes for node in nodes))
         files = {path for node in nodes for path in node.files_read}
@@ -266,6 +272,7 @@ class LiveFlow:
             changed_files=_changed(files),
             refresh=line.options.refresh,
             given=given,
+            texts={number: texts[number] for number in prepared.calls},
         )
         return judge(prepared.graph, nodes, state)
 
@@ -312,10 +319,15 @@ class LiveFlow:
                 use = session or LiveSession(
                     find_kernel("python3", "python"), ".", self._kernel, self.main, in_place=False
                 )
-                return drive_run(claimed, store, writer, use, listener, self.control)
+                with self._telling(planned.run_id, bool(prepared.calls)):
+                    return drive_run(claimed, store, writer, use, listener, self.control)
             finally:
                 if session is not None:
                     session.close()
+
+    def _telling(self, run: FlowRunId, calls: bool) -> contextlib.AbstractContextManager[None]:
+        """Have the calls of a run's cells told, if some cells are called."""
+        return telling_calls(run, self._listener) if calls else contextlib.nullcontext()
 
     def _sent_home(self, planned: _Planned, session: LiveSession | None) -> Prepared:
         """The plan, with the cells that need what can't leave the kernel marked to run there."""
@@ -337,14 +349,16 @@ class LiveFlow:
         notebook, notices = cells_to_resume(request.asking, past)
         for notice in notices:
             self._listener(Notice(notice))
-        return resume(
-            ResumeRequest(past.run.id, tasks=request.tasks, notebook=notebook),
-            self._listener,
-            self.control,
-            sessions=lambda kernel, folder: LiveSession(
-                kernel, folder, self._kernel, self.main, in_place=False
-            ),
-        )
+        calls = find_calls(notebook, CellsMode(past.run.options.cells)).calls
+        with self._telling(past.run.id, bool(calls)):
+            return resume(
+                ResumeRequest(past.run.id, tasks=request.tasks, notebook=notebook),
+                self._listener,
+                self.control,
+                sessions=lambda kernel, folder: LiveSession(
+                    kernel, folder, self._kernel, self.main, in_place=False
+                ),
+            )
 
 
 def _as_decisions(

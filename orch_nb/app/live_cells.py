@@ -13,6 +13,7 @@ from typing import Any
 from orch_nb.errors import NotebookError
 from orch_nb.execution.by_hand import HandRun
 from orch_nb.first_line import find_first_line
+from orch_nb.model import CellKind
 from orch_nb.notebook.document import Notebook
 from orch_nb.notebook.reader import notebook_from_dict, read_notebook
 
@@ -108,7 +109,7 @@ def _from_file(path: Path, asking: Asking, *, whole: bool) -> LiveCells | None:
         document = {**notebook.raw, "cells": cells[: position + 1]}
         notebook = notebook_from_dict(document, path=path)
     origin = f"cells of {path.name}, as saved at {_clock(saved)}"
-    return LiveCells(_without_flow_notice(notebook), origin, saved=True)
+    return LiveCells(_only_last_flow(notebook), origin, saved=True)
 
 
 def _position(cells: list[dict[str, Any]], asking: Asking) -> int | None:
@@ -173,6 +174,9 @@ def _from_runs(asking: Asking, path: Path | None) -> LiveCells:
     for run in asking.runs:
         if _NO_CELL.fullmatch(run.source) or not run.source.strip():
             continue
+        said = find_first_line(run.source.split("\n"))
+        if said is not None and said.word == "flow":
+            continue
         key = run.cell_id or task_name(run.source) or run.source.strip()
         if run.ok or run.task or run.deferred:
             last.pop(key, None)
@@ -190,7 +194,7 @@ def _from_runs(asking: Asking, path: Path | None) -> LiveCells:
         "nbformat_minor": 4,
     }
     name = str(path or Path.cwd() / "kernel.ipynb")
-    notebook = _without_flow_notice(notebook_from_dict(document, path=name))
+    notebook = _only_last_flow(notebook_from_dict(document, path=name))
     return LiveCells(notebook, "the cells run in this kernel, in that order", saved=False)
 
 
@@ -204,10 +208,15 @@ def _cell(source: str) -> dict[str, Any]:
     }
 
 
-def _without_flow_notice(notebook: Notebook) -> Notebook:
-    """Several flows in one notebook are usual here: the one that is run counts."""
+def _only_last_flow(notebook: Notebook) -> Notebook:
+    """Several flows in one notebook are usual here: the one that is run counts, and the bodies of
+    the others are none of it."""
     kept = tuple(text for text in notebook.notices if "cells declare a flow" not in text)
-    return replace(notebook, notices=kept)
+    flows = [cell.number for cell in notebook.cells if cell.kind is CellKind.FLOW]
+    cells = tuple(
+        replace(cell, source="") if cell.number in flows[:-1] else cell for cell in notebook.cells
+    )
+    return replace(notebook, notices=kept, cells=cells)
 
 
 def _clock(moment: datetime) -> str:

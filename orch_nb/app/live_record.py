@@ -9,6 +9,7 @@ from typing import Any
 from orch_nb.app.live_state import TO_BE_MADE, Standing
 from orch_nb.app.requests import RunResult
 from orch_nb.execution.by_hand import HandRun, fingerprints
+from orch_nb.first_line import find_first_line
 from orch_nb.graph.model import FlowGraph
 from orch_nb.states import StateName
 
@@ -51,7 +52,10 @@ def hand_runs_of(
 
     found = []
     for node in ran:
-        task, cell = tasks[node.cell.number], node.cell
+        task, cell, raw = tasks[node.cell.number], node.cell, code[node.cell.number - 1]
+        said = find_first_line(raw["source"].split("\n"))
+        if said is not None and said.word == "flow":
+            continue  # a flow's body runs whenever its cell does
         inputs = {
             name: version(name, int(seen.removeprefix(TO_BE_MADE)))
             if seen.startswith(TO_BE_MADE)
@@ -59,7 +63,6 @@ def hand_runs_of(
             for name, seen in standings[cell.number].inputs.items()
         }
         bound = {name for name in made.get(cell.number, ()) if name in namespace}
-        raw = code[cell.number - 1]
         found.append(
             HandRun(
                 number=0,

@@ -98,10 +98,13 @@ class LiveRunner(LocalRunner):
     # -- what is done
 
     def run_at_home(self, job: Job) -> None:
-        why = self._kernel.why_here(job.reads)
-        if self._in_place and self._only_there.isdisjoint(job.reads):
+        called = {cell["name"] for cell in job.calls.get("cells", ())}
+        why = self._kernel.why_here(set(job.reads) - called)
+        if self._in_place and not job.calls and self._only_there.isdisjoint(job.reads):
             self._running = job
             self._start(self._run_here(job))
+        elif why and job.calls:
+            self._refuse(job, f"{why}; the cells that it calls run in processes of their own")
         elif why:
             self._refuse(job, f"{why}; run the flow without --background or --fresh")
         else:
@@ -181,7 +184,8 @@ class LiveRunner(LocalRunner):
             elif told["unshippable"] and not told["refused"]:
                 # Its values can be had in the kernel only if it runs there. What has acted on
                 # the outside is not done twice: its process takes over as home.
-                again = self._in_place and not told["acted"]
+                calls = job is not None and job.cell == told["cell"] and bool(job.calls)
+                again = self._in_place and not told["acted"] and not calls
                 message = {**message, "outcome": {**told, "refused": again}}
                 if not again:
                     self._only_there |= {*told["bound"], *told["changed"]}

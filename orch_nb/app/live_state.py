@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from orch_nb.app.live_cells import task_name
@@ -30,13 +30,15 @@ _PARAMETERS = (CellKind.PARAMETERS, CellKind.INJECTED)
 class KernelState:
     """What the kernel holds: fingerprints by name of what the cells may read or write (names that
     are not bound are left out), the runs by hand, when files were last changed, by path, and
-    the parameter names whose kernel's value counts."""
+    the texts of cells that are planned with another, as they stand in the notebook, by number.
+    """
 
     prints: Mapping[str, str]
     runs: Sequence[HandRun]
     changed_files: Mapping[str, datetime] = field(default_factory=dict)
     refresh: bool = False
     given: bool = False  # values of parameters that the kernel does not hold yet
+    texts: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,11 @@ class _Judge:
         self._graph = graph
         self._nodes = list(cells)
         self._state = state
-        self._runs = match_runs([node.cell for node in self._nodes], state.runs)
+        written = [
+            replace(node.cell, source=state.texts.get(node.cell.number, node.cell.source))
+            for node in self._nodes
+        ]
+        self._runs = match_runs(written, state.runs)
         self._sources: dict[int, list[int]] = {}  # whose work each cell needs
         for edge in graph.edges:
             if edge.kind is not EdgeKind.ORDER:

@@ -77,6 +77,8 @@ def read_past(store: Store, called: str) -> PastRun:
     results: dict[str, list[ResultRecord]] = {}
     for result in store.results(run.id):
         results.setdefault(result.task_run_id, []).append(result)
+    # what was called has no place of its own among the cells, and is kept as values of calls
+    tasks = tuple(task for task in tasks if not task.is_call)
     cells = tuple(
         _cell_result(task, sources.get(task.source_hash, ""), results.get(task.id, ()))
         for task in sorted(tasks, key=lambda task: task.cell_number)
@@ -91,8 +93,8 @@ def _cell_result(task: TaskRun, source: str, results: Sequence[ResultRecord]) ->
     if task.state_name is StateName.CACHED:
         why_not = f"it was up to date then ({task.state_message})"
     for result in reversed(results):
-        if result.outcome is None:
-            continue
+        if result.outcome is None or "outputs" not in result.outcome:
+            continue  # as above: of a flow of functions
         told = outcome_from(result.outcome)
         outcome = outcome or told
         if result.kept:

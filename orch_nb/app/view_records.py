@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Self
 
 from orch_nb.app.abandoned import settle_run
 from orch_nb.app.drawing import NO_PICTURE, draw
-from orch_nb.app.view_rows import Actions, make_header, make_row, names_of, row_index
+from orch_nb.app.view_calls import Rows, row_key
+from orch_nb.app.view_rows import Actions, make_header, make_row, names_of
 from orch_nb.app.view_schema import GraphPicture
 from orch_nb.app.viewing import MOST_LOGS, RunView, estimate_seconds, with_logs
 from orch_nb.errors import OrchError
@@ -76,7 +78,7 @@ class RecordedRun:
         view = view_of(
             run, tasks, history, self._graph, expected=self._expected, actions=self._actions
         )
-        if before is not None and len(before.rows) == len(view.rows):
+        if before is not None:
             view = _same_objects(before, view)
         return self._with_new_logs(view)
 
@@ -109,6 +111,7 @@ def view_of(
     tries = _earlier_tries(run, history)
     counted = _counted(tasks, graph)
     waits = _waits(graph)
+    own = [task for task in tasks if row_key(task)[1] is None]
     rows = tuple(
         make_row(
             task,
@@ -118,16 +121,21 @@ def view_of(
             expected=seconds.get(task.cell_number),
             tries=tries.get(task.id, ()),
         )
-        for task in tasks
+        for task in own
     )
     header = make_header(run, actions)
     header["tasks"] = len(counted)
-    header["cells"] = len(tasks) if graph is None else len(graph.nodes)
+    header["cells"] = len(own) if graph is None else len(graph.nodes)
     cells = [task.cell_number for task in tasks]
     header["expected"] = estimate_seconds(cells, seconds, waits, header["workers"])
-    index = row_index(rows)
-    picture: GraphPicture = NO_PICTURE if graph is None else draw(graph, names_of(rows), index)
-    return RunView(header, rows, index, picture)
+    shown = Rows(rows, {row_key(task): position for position, task in enumerate(own)})
+    for task in sorted(tasks, key=lambda task: task.id):  # the order in which they were called
+        if row_key(task)[1] is not None:
+            shown.put(task, header["began"])
+    picture: GraphPicture = NO_PICTURE
+    if graph is not None:
+        picture = draw(graph, names_of(rows), shown.index)
+    return RunView(header, tuple(shown.rows), shown.index, picture)
 
 
 def find_graph(run: FlowRun, tasks: Sequence[TaskRun]) -> FlowGraph | None:
@@ -150,10 +158,13 @@ def find_graph(run: FlowRun, tasks: Sequence[TaskRun]) -> FlowGraph | None:
 def _same_objects(before: RunView, view: RunView) -> RunView:
     """The view with rows, header and picture that are equal replaced by those of ``before``."""
     rows = tuple(
-        old if old == new else new for old, new in zip(before.rows, view.rows, strict=True)
+        old if old == new else new
+        for old, new in itertools.zip_longest(before.rows, view.rows)
+        if new is not None
     )
     header = before.run if before.run == view.run else view.run
-    return RunView(header, rows, before.index, before.graph, before.logs, before.first_log)
+    graph = before.graph if before.graph == view.graph else view.graph
+    return RunView(header, rows, view.index, graph, before.logs, before.first_log)
 
 
 def _counted(tasks: Sequence[TaskRun], graph: FlowGraph | None) -> frozenset[int]:

@@ -92,11 +92,6 @@ def changed_row(old: Row, task: TaskRun, began: float | None) -> Row:
     return row
 
 
-def row_index(rows: tuple[Row, ...]) -> dict[tuple[int, int | None], int]:
-    """Where each row stands, by its cell number and item."""
-    return {(row["cell"], row.get("item")): position for position, row in enumerate(rows)}
-
-
 def names_of(rows: tuple[Row, ...]) -> dict[int, str]:
     """What the rows call their cells, by cell number."""
     return {row["cell"]: row["name"] for row in rows}

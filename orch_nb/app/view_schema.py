@@ -60,7 +60,9 @@ class Row(TypedDict):
 
     ``task`` is False for cells that run but don't count as tasks. ``tries`` are the attempts
     before this one, as [start, end]; ``waits`` are [name, cell number] pairs; ``item`` is the
-    index of a mapped task's item; ``home`` says that it ran in the flow's own process.
+    number of a call of the cell. A cell that is called has ``calls``: how many of them have
+    completed, run, wait, have failed, and were not run; ``group`` says that it ran as it was
+    called, and not by itself.
     """
 
     cell: int
@@ -69,6 +71,8 @@ class Row(TypedDict):
     kind: NotRequired[str]
     task: NotRequired[bool]
     item: NotRequired[int]
+    calls: NotRequired[list[int]]
+    group: NotRequired[bool]
     message: NotRequired[str]
     attempt: NotRequired[int]
     of: NotRequired[int]

@@ -11,17 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from orch_nb.app.drawing import NO_PICTURE, draw
+from orch_nb.app.drawing import NO_PICTURE, draw, with_rows
 from orch_nb.app.plain import plain_line, plain_text
 from orch_nb.app.progress import read_progress
+from orch_nb.app.view_calls import Index, Rows, row_key
 from orch_nb.app.view_rows import (
     Actions,
-    changed_row,
     make_header,
     make_row,
     names_of,
-    new_row,
-    row_index,
 )
 from orch_nb.app.view_schema import (
     Delta,
@@ -52,12 +50,12 @@ MOST_FILES = 50
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """All that a view shows of one run. ``rows`` stand in document order; ``index`` finds a
-    row by its key (cell number, item or None). Rows and header are never changed in place."""
+    """All that a view shows of one run. ``rows`` stand in document order, calls of cells below
+    them; ``index`` finds a row by its key. Rows and header are never changed in place."""
 
     run: RunHeader
     rows: tuple[Row, ...] = ()
-    index: Mapping[tuple[int, int | None], int] = field(default_factory=dict)
+    index: Index = field(default_factory=dict)
     graph: GraphPicture = field(default_factory=lambda: NO_PICTURE)
     logs: tuple[LogLine, ...] = ()
     first_log: int = 0
@@ -67,9 +65,9 @@ class RunView:
         """Whether the run has ended."""
         return self.run["seconds"] is not None
 
-    def row_of(self, cell: int, item: int | None = None) -> Row | None:
-        """The row of a cell, or of one item of a mapped task."""
-        position = self.index.get((cell, item))
+    def row_of(self, cell: int) -> Row | None:
+        """The row of a cell."""
+        position = self.index.get((cell, None))
         return None if position is None else self.rows[position]
 
 
@@ -91,7 +89,7 @@ def first_view(event: RunStarted, actions: Actions | None = None) -> RunView:
         )
         for task in event.tasks
     )
-    index = row_index(rows)
+    index = {row_key(task): position for position, task in enumerate(event.tasks)}
     picture = NO_PICTURE if event.graph is None else draw(event.graph, names_of(rows), index)
     return RunView(header, rows, index, picture)
 
@@ -124,14 +122,14 @@ def advance(view: RunView, event: Event) -> RunView:
 
 def with_task(view: RunView, task: TaskRun) -> RunView:
     """The view with a task run as it is now; one that has no row yet gets the last."""
-    key = (task.cell_number, task.map_index)
-    began = view.run["began"]
-    position = view.index.get(key)
-    if position is None:
-        rows = (*view.rows, new_row(task, began))
-        return replace(view, rows=rows, index={**view.index, key: len(rows) - 1})
-    row = changed_row(view.rows[position], task, began)
-    return _with_row(view, position, row)
+    found = Rows(view.rows, view.index)
+    found.put(task, view.run["began"])
+    rows = view.rows if found.rows == list(view.rows) else tuple(found.rows)
+    if len(rows) == len(view.rows):
+        return view if rows is view.rows else replace(view, rows=rows)
+    cells = any(call is None for _, call in found.index.keys() - view.index.keys())
+    graph = with_rows(view.graph, found.index) if cells else view.graph
+    return replace(view, rows=rows, index=found.index, graph=graph)
 
 
 def with_logs(view: RunView, records: list[LogRecord]) -> RunView:

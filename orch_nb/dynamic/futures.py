@@ -96,6 +96,10 @@ class TaskFuture:
         return AttributeFuture(self, (name,))
 
     def __reduce__(self) -> Any:
+        if self._ended and self._error is None:
+            return _ended_future, (self.label, self._state, self._given(True), self.digest)
+        if self._ended:
+            return _failed_future, (self.label, self._state, self.why())
         raise TypeError(
             f"the future of {self.label} is hidden in an object: give it to a task as an argument, "
             "or inside a list, tuple, dict or set"
@@ -158,6 +162,18 @@ class TaskFuture:
             self._value = self._load()
             self._load = None
         return self._value
+
+
+def _ended_future(label: str, state: StateName, value: Any, digest: str) -> TaskFuture:
+    future = TaskFuture(label)
+    future.give(lambda: value, digest, state)
+    return future
+
+
+def _failed_future(label: str, state: StateName, error: BaseException) -> TaskFuture:
+    future = TaskFuture(label)
+    future.fail(lambda: error, state)
+    return future
 
 
 class AttributeFuture:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+_OWN = "orch_nb "  # threads that run a cell's calls of other cells: they end after the cell
 _GRACE = 0.1  # seconds that a thread which is about to end has to do so
 
 
@@ -45,7 +46,8 @@ class Leftovers:
         return tuple(sorted(task.get_name() for task in new))
 
     def _new_threads(self) -> Iterable[threading.Thread]:
-        return set(threading.enumerate()) - self._threads
+        new = set(threading.enumerate()) - self._threads
+        return {thread for thread in new if not thread.name.startswith(_OWN)}
 
 
 def end_script_loop(magics: Any) -> None:

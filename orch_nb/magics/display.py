@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orch_nb.app.view_calls import shown_counts, shown_name
+from orch_nb.app.view_schema import Row
 from orch_nb.app.viewing import RunView, advance, first_view
 from orch_nb.durations import show_duration
 from orch_nb.engine.events import Event, RunStarted
@@ -143,7 +145,7 @@ def as_text(view: RunView, now: float, ending: Ending | None = None) -> str:
         if _is_shown(row):
             mark, _ = _MARKS[StateName(row["state"])]
             words = _words(row, view, now)
-            lines.append(f"{mark} {row['name']}  cell {row['cell']}  {words}".rstrip())
+            lines.append(f"{mark} {shown_name(row)}  cell {row['cell']}  {words}".rstrip())
     lines += run["notices"][-6:]
     return "\n".join([*lines, *(ending.lines if ending is not None else ())])
 
@@ -154,15 +156,15 @@ def _is_shown(row: Mapping[str, Any]) -> bool:
     return row.get("task", True) or StateName(row["state"]) not in quiet
 
 
-def _row(row: Mapping[str, Any], view: RunView, now: float) -> str:
+def _row(row: Row, view: RunView, now: float) -> str:
     return (
-        f"<tr><td>{_mark(row['state'])} <span class=onb-name>{_e(row['name'])}</span></td>"
+        f"<tr><td>{_mark(row['state'])} <span class=onb-name>{_e(shown_name(row))}</span></td>"
         f"<td class=onb-dim>cell {int(row['cell'])}</td>"
         f"<td>{_e(row['state'])}</td><td>{_e(_words(row, view, now))}</td></tr>"
     )
 
 
-def _words(row: Mapping[str, Any], view: RunView, now: float) -> str:
+def _words(row: Row, view: RunView, now: float) -> str:
     began = view.run["began"]
     words = []
     start, end = row.get("start"), row.get("end")
@@ -171,6 +173,8 @@ def _words(row: Mapping[str, Any], view: RunView, now: float) -> str:
         words.append(show_duration(max(0.0, until - start)))
     if row.get("of", 1) > 1:
         words.append(f"attempt {row.get('attempt', 1)} of {row['of']}")
+    if counts := shown_counts(row):
+        words.append(counts)
     error = row.get("error")
     if error:
         line = f"line {error['line']}: " if error.get("line") else ""

@@ -43,11 +43,11 @@ def each(text: str, body: str) -> None:
 
 
 def refuse_body(text: str) -> None:
-    """In a kernel, a %%flow cell holds nothing else. Raises OptionError."""
+    """A flow with a body that is run by other code, and is no cell. Raises OptionError."""
     raise OptionError(
-        "a %%flow cell with a body of its own does not run in a kernel",
+        "%%flow with a body is a cell of its own",
         where=where_now(current_session(), text),
-        hint="save the notebook, and run it with  orch-nb run  or  orch_nb.run_notebook(path)",
+        hint="make %%flow the first line of a cell, and run that cell",
     )
 
 

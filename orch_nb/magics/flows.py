@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import orch_nb
 from orch_nb.app.live import LiveFlow, LiveOutcome, LiveRequest
 from orch_nb.app.live_cells import Asking
 from orch_nb.errors import FlowError, InputError, OptionError
+from orch_nb.first_line import find_first_line
 from orch_nb.magics.buttons import Buttons
 from orch_nb.magics.display import Ending, LiveTable
 from orch_nb.magics.live_panel import LivePanel
@@ -82,6 +84,7 @@ class AttendedFlow:
         self._settled = False
         self.flow = LiveFlow(request, ShellCells(session.shell), self._shown.hear)
         self.in_background = request.line.background
+        self.resumes = request.resume is not None
         # A cell that runs in the kernel blocks it: what is new is shown before.
         self.flow.main.before = lambda: self._shown.refresh(at_once=True)
 
@@ -121,7 +124,10 @@ class AttendedFlow:
         outcome = self.flow.finish()
         self._session.runs_by_hand.extend(outcome.recorded)
         failed = _first_failed(outcome)
-        self._shown.refresh(Ending(tuple(_lines(outcome)), _outputs(outcome)))
+        own = None if self.resumes else _own_cell(outcome)
+        self._shown.refresh(Ending(tuple(_lines(outcome)), _outputs(outcome, own)))
+        if own is not None and not self.in_background:
+            _show_again(own["outputs"])
         run = outcome.result.run
         if self._interrupts or run.state_type is StateType.CANCELLED:
             if not self.in_background:
@@ -260,14 +266,41 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + more
 
 
-def _outputs(outcome: LiveOutcome) -> tuple[tuple[str, tuple[Any, ...]], ...]:
-    code = [cell for cell in outcome.result.document["cells"] if cell["cell_type"] == "code"]
+def _outputs(
+    outcome: LiveOutcome, but: Mapping[str, Any] | None
+) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    code = _code_cells(outcome)
     found = []
     for task in outcome.result.tasks:
-        outputs = code[task.cell_number - 1]["outputs"]
-        if outputs:
-            found.append((f"{task.name}, cell {task.cell_number}", tuple(outputs)))
+        if task.is_call:
+            continue
+        cell = code[task.cell_number - 1]
+        if cell["outputs"] and cell is not but:
+            found.append((f"{task.name}, cell {task.cell_number}", tuple(cell["outputs"])))
     return tuple(found)
+
+
+def _code_cells(outcome: LiveOutcome) -> list[Mapping[str, Any]]:
+    return [cell for cell in outcome.result.document["cells"] if cell["cell_type"] == "code"]
+
+
+def _own_cell(outcome: LiveOutcome) -> Mapping[str, Any] | None:
+    """The cell that asked for the flow, if its body has shown something: the last one."""
+    cell = _code_cells(outcome)[-1]
+    said = find_first_line(cell["source"].split("\n"))
+    return cell if said is not None and said.word == "flow" and cell["outputs"] else None
+
+
+def _show_again(outputs: Iterable[Mapping[str, Any]]) -> None:
+    """Show in this cell what the flow's body has shown."""
+    from IPython.display import publish_display_data
+
+    for output in outputs:
+        if output["output_type"] == "stream":
+            stream = sys.stderr if output["name"] == "stderr" else sys.stdout
+            stream.write("".join(output["text"]))
+        elif output["output_type"] in ("display_data", "execute_result"):
+            publish_display_data(output["data"], output.get("metadata") or {})
 
 
 def _first_failed(outcome: LiveOutcome) -> TaskRun | None:

@@ -1,6 +1,7 @@
 """Takes `%%task` off a cell, so that its body runs as any cell does, and makes `%%flow` awaited.
 
-IPython's own cell magics can't await, and are refused when nothing stands below them.
+A flow's own body is no code of this kernel's: it runs where the tasks run that it calls. IPython's
+own cell magics can't await, and are refused when nothing stands below them.
 """
 
 from __future__ import annotations
@@ -45,11 +46,6 @@ class CellTransformer:
         return lines if said.form is Form.COMMENT else _without_line(lines, said)
 
     def _flow(self, said: FirstLine, lines: list[str]) -> list[str]:
-        if said.form is Form.COMMENT:
-            return lines
-        body = "".join(lines[said.index + 1 :]).strip()
-        if body:
-            return [f"{_ENTRY}.refuse_body({said.text!r})\n"]
         if said.subcommand and said.subcommand not in AWAITED:
             return lines
         if not getattr(self._session.shell, "autoawait", True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+from orch_nb.app.view_calls import shown_counts, shown_name
 from orch_nb.app.view_detail import format_size
 from orch_nb.app.view_schema import Row, RunHeader
 from orch_nb.app.viewing import RunView
@@ -62,7 +63,7 @@ def static_text(view: RunView) -> str:
     lines = [f"{run['flow']} / {run['name']}: {look_of(run['state']).word}{_took(run)}"]
     for row in shown_rows(view)[:20]:
         look = look_of(row["state"])
-        parts = [look.sign, look.word, row["name"], f"cell {row['cell']}", _note(row, view)]
+        parts = [look.sign, look.word, shown_name(row), f"cell {row['cell']}", _note(row, view)]
         lines.append("  " + "  ".join(part for part in parts if part))
     lines += run["notices"][-_MOST_NOTICES:]
     return "\n".join(lines)
@@ -100,10 +101,9 @@ def _row(row: Row, total: float, view: RunView) -> str:
     look = look_of(row["state"])
     start, end = row.get("start"), row.get("end")
     took = "" if start is None or end is None else show_duration(end - start)
-    name = row["name"] if "item" not in row else f"{row['name']} #{row['item']}"
     return (
         f'<tr class="onb-still-{look.phase}">{_TD}{_sign(look.sign, look.role)}&nbsp;'
-        f"{escape(look.word)}</td>{_TD}<code><bdi>{escape(name)}</bdi></code></td>"
+        f"{escape(look.word)}</td>{_TD}<code><bdi>{escape(shown_name(row))}</bdi></code></td>"
         f"{_TD}{row['cell']}</td>{_TD}{escape(took)}</td>"
         f'<td class="onb-still-track" style="width:35%">{_bar(row, total)}</td>'
         f"{_TD}<bdi>{escape(_note(row, view))}</bdi></td></tr>"
@@ -133,6 +133,7 @@ def _note(row: Row, view: RunView) -> str:
         parts.append(f"attempt {row['attempt']} of {max(row['attempt'], row.get('of', 1))}")
     error = row.get("error")
     phase = look_of(row["state"]).phase
+    parts.append(shown_counts(row))
     if error is not None:
         line = "" if error["line"] is None else f"line {error['line']}: "
         value = f": {error['value']}" if error["value"] else ""

@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orch_nb.app.view_calls import shown_counts, shown_name
 from orch_nb.app.viewing import RunView, advance, delta, first_view, snapshot
-from orch_nb.engine.events import Event, Logged, Notice, TaskProgress
-from orch_nb.model import LogRecord
+from orch_nb.engine.events import Event, Logged, Notice, TaskChanged, TaskProgress
+from orch_nb.model import CALL, LogRecord, TaskRunId
 from orch_nb.states import StateName
+from tests.sample_runs import tasks_of
 from tests.unit.panel.samples import (
     BEGAN,
     HOSTILE,
@@ -128,6 +130,42 @@ def test_what_says_nothing_new_leaves_the_view_as_it_is() -> None:
     assert delta(view, view, 1, 0.0) is None
 
 
+def call(number: int, state: StateName, at: float, item: int | None = None) -> TaskChanged:
+    """A call of cell 9, as the process that runs it records it."""
+    (task,) = tasks_of(started().run, 1)
+    over = state in (StateName.COMPLETED, StateName.FAILED)
+    return TaskChanged(
+        replace(
+            task,
+            id=TaskRunId(f"call-{number}"),
+            name="score",
+            cell_number=9,
+            cell_id=f"{CALL}1",
+            map_index=item,
+            state_name=state,
+            start_time=later(at),
+            end_time=later(at + 1) if over else None,
+            seconds=1.0 if over else None,
+        )
+    )
+
+
+def test_calls_are_counted_in_one_row() -> None:
+    view = view_after(started(1), call(1, StateName.RUNNING, 1, 7), call(2, StateName.FAILED, 2))
+    group = {"cell": 9, "name": "score", "group": True}
+    assert view.rows[1] == {**group, "state": "Running", "start": 1.0, "calls": [0, 1, 0, 1, 0]}
+    assert [(row["item"], row["task"], row["state"]) for row in view.rows[2:]] == [
+        (7, False, "Running"),
+        (1, False, "Failed"),
+    ]
+    assert (shown_name(view.rows[1]), shown_name(view.rows[2])) == ("score ×2", "score #7")
+    assert shown_counts(view.rows[1]) == "1 running, 1 failed"
+    view = advance(view, call(1, StateName.COMPLETED, 1, 7))
+    ended = {"state": "Failed", "start": 1.0, "end": 2.0, "calls": [1, 0, 0, 1, 0]}
+    assert view.rows[1] == {**group, **ended}
+    assert view.row_of(9) is view.rows[1]
+
+
 def test_rows_that_did_not_change_stay_the_same_object() -> None:
     event = started(3)
     view = first_view(event)
@@ -189,6 +227,8 @@ def events(draw: st.DrawFn, start: float | None = None) -> Event:
     return Notice(draw(texts))
 
 
+# a busy machine is slow to draw them
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(events(), max_size=4), max_size=8))
 def test_deltas_lead_a_browser_to_the_same_picture(batches: list[list[Event]]) -> None:
     view = first_view(started(4))
@@ -203,6 +243,7 @@ def test_deltas_lead_a_browser_to_the_same_picture(batches: list[list[Event]]) -
     assert shown == flat(view)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(events(LATE), max_size=12))
 def test_a_change_of_state_stays_small_on_the_wire(after_starts: list[Event]) -> None:
     event = started(4)
