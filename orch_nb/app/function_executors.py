@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import importlib
+import os
+from pathlib import Path
 
-from orch_nb.dynamic.executors import Executor
+from orch_nb.app.function_runs import FlowWork
+from orch_nb.dynamic.executors import Executor, ThreadExecutor
+from orch_nb.dynamic.processes import ProcessExecutor
 from orch_nb.errors import InputError
 
-# Each is made with its slots.
-EXECUTORS: dict[str, str] = {
-    "local": "orch_nb.dynamic.processes:ProcessExecutor",
-    "inline": "orch_nb.dynamic.executors:ThreadExecutor",
-}
 
+def make_executor(work: FlowWork) -> Executor:
+    """What runs the flow's calls. Raises InputError for a runner that is not known, SessionError
+    where it needs what is not installed."""
+    runner, most = work.options.runner, work.options.max_workers
+    workers = most or os.cpu_count() or 1
+    if runner == "local":
+        return ProcessExecutor(workers)
+    if runner == "inline":
+        return ThreadExecutor(workers)
+    name, _, place = runner.partition("=")
+    if name != "dask":
+        raise InputError(
+            f"a flow of functions can't run on '{runner}'", hint="choose of local, inline, dask"
+        )
+    from orch_nb.runners.dask_calls import DaskExecutor
+    from orch_nb.runners.dask_cluster import borrow_cluster
 
-def make_executor(runner: str, workers: int) -> Executor:
-    """The executor of a runner's name."""
-    if runner not in EXECUTORS:
-        known = ", ".join(EXECUTORS)
-        raise InputError(f"a flow of functions can't run on '{runner}'", hint=f"choose of {known}")
-    module, _, name = EXECUTORS[runner].partition(":")
-    made: Executor = getattr(importlib.import_module(module), name)(workers)
-    return made
+    folder = str(Path(work.file).parent) if work.file else str(Path.cwd())
+    cluster = borrow_cluster(place, workers, folder)
+    return DaskExecutor(most if place else None, cluster, work.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import functools
 import sys
 import threading
 import time
@@ -22,6 +22,7 @@ from orch_nb.app.function_scopes import (
     end_scope,
 )
 from orch_nb.app.housekeeping import results_cap, tidy_quietly
+from orch_nb.app.sibling_modules import find_modules
 from orch_nb.durations import format_duration
 from orch_nb.dynamic.arguments import replace_futures
 from orch_nb.dynamic.engine import Engine
@@ -122,15 +123,15 @@ class _Conduct:
 
     def _begin(self) -> None:
         run, options = self._ledger.run, self._work.options
-        workers = options.max_workers or os.cpu_count() or 1
         engine = Engine(
             self._ledger,
-            make_executor(options.runner, workers),
+            make_executor(self._work),
             Setting(
                 str(Path.cwd()),
                 _search_path(self._work),
                 str(self._location.staging),
                 run_context(run),
+                modules=functools.partial(_own_modules, self._work),
             ),
             cancel_requested=lambda: self._store.cancel_requested(run.id),
             fail_fast=options.fail_fast,
@@ -228,3 +229,16 @@ def _search_path(work: FlowWork) -> tuple[str, ...]:
     own = str(Path(work.file).parent) if work.file else ""
     path = [entry or str(Path.cwd()) for entry in sys.path]
     return tuple(path if not own or own in path else [*path, own])
+
+
+def _own_modules(work: FlowWork) -> Mapping[str, str]:
+    """The modules that lie where the flow's own does, and that it uses: path → source."""
+    file = Path(work.file)
+    if not file.is_file():
+        return {}
+    inside = 0 if work.module == "__main__" else work.module.count(".")
+    inside += file.name == "__init__.py"
+    root = file.parents[min(inside, len(file.parents) - 1)]
+    name = work.module.partition(".")[0]
+    sources = [file.read_text(encoding="utf-8", errors="replace")]
+    return find_modules([*sources, f"import {name}"], root)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from orch_nb.app.preparing import Prepared
 from orch_nb.app.sessions import Session
+from orch_nb.app.sibling_modules import find_modules, imported_by
 from orch_nb.runners.dask_runner import Sending
 from orch_nb.runners.kernelspecs import KernelMode
 
@@ -23,7 +23,7 @@ def sending_of(
     """``notice`` takes what the user should know of the cluster."""
     sources = [cell.source for cell in prepared.notebook.cells]
     kernel = session.kernel
-    imported = set[str]().union(*map(_imported, sources))
+    imported = set[str]().union(*map(imported_by, sources))
     return Sending(
         flow=prepared.notebook.flow.name,
         names=prepared.names,
@@ -32,48 +32,3 @@ def sending_of(
         preload=tuple(sorted(imported & _SAFE_TO_FORK)),
         notice=notice,
     )
-
-
-def find_modules(sources: Iterable[str], folder: Path) -> dict[str, str]:
-    """The modules beside the notebook that these cells import, and those that they import:
-    path in ``folder`` → source. What can't be read or parsed is left out."""
-    found: dict[str, str] = {}
-    texts = list(sources)
-    while texts:
-        for name in sorted(_imported(texts.pop())):
-            for path in _files_of(folder, name):
-                inside = path.relative_to(folder).as_posix()
-                if inside not in found:
-                    try:
-                        found[inside] = path.read_text(encoding="utf-8")
-                    except (OSError, UnicodeDecodeError):
-                        continue
-                    texts.append(found[inside])
-    return found
-
-
-def _imported(source: str) -> set[str]:
-    """The first part of each module's name that is imported."""
-    magics = ("%", "!")
-    lines = ["" if line.lstrip().startswith(magics) else line for line in source.splitlines()]
-    try:
-        tree = ast.parse("\n".join(lines))
-    except (SyntaxError, ValueError):
-        return set()
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.partition(".")[0])
-    return names
-
-
-def _files_of(folder: Path, name: str) -> list[Path]:
-    module = folder / f"{name}.py"
-    if module.is_file():
-        return [module]
-    package = folder / name
-    if (package / "__init__.py").is_file():
-        return sorted(package.rglob("*.py"))
-    return []

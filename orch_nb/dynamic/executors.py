@@ -59,6 +59,7 @@ class Setting:
     staging: str
     run: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    modules: Callable[[], Mapping[str, str]] = dict  # the flow's own: path → source
 
 
 class Executor(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import hashlib
 import os
 import selectors
 import socket
@@ -17,8 +16,14 @@ from typing import Any
 from orch_nb.dynamic.executors import Ended, Hear, Logged, Setting
 from orch_nb.errors import SessionError
 from orch_nb.execution import processes
-from orch_nb.execution.calls import CallError, CallOutcome, CallSpec, Kept
-from orch_nb.execution.frames import FrameReader, pack
+from orch_nb.execution.call_messages import (
+    call_message,
+    crashed_outcome,
+    open_message,
+    outcome_from,
+)
+from orch_nb.execution.calls import CallSpec
+from orch_nb.execution.frames import FrameReader
 
 _AHEAD = 8  # calls that wait in a worker, where they are short
 
@@ -52,7 +57,7 @@ def _ask_for_worker(sock: socket.socket) -> socket.socket:
     return ours
 
 
-class _Template:
+class CallTemplate:
     """One process, kept for all flows of this one: to start it costs more than a small flow."""
 
     def __init__(self) -> None:
@@ -83,15 +88,16 @@ class _Template:
                 self._process.wait(5)
 
 
-_template: _Template | None = None
+_template: CallTemplate | None = None
 _template_lock = threading.Lock()
 
 
-def _get_template() -> _Template:
+def get_template() -> CallTemplate:
+    """This process's template; it is started when it is first asked for."""
     global _template
     with _template_lock:
         if _template is None or not _template.lives:
-            _template = _Template()
+            _template = CallTemplate()
         return _template
 
 
@@ -120,14 +126,13 @@ class ProcessExecutor:
         self.window = slots if forks else slots * (1 + _AHEAD)
         self._workers: list[_Worker] = []
         self._of: dict[int, _Worker] = {}
-        self._digests: dict[bytes, str] = {}  # of functions
         self._lock = threading.RLock()
         self._closing = False
 
     def open(self, setting: Setting, hear: Hear) -> None:
         self._setting = setting
         self._hear = hear
-        self._template = self._forks or _get_template()
+        self._template = self._forks or get_template()
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
         self._selector.register(self._woken, selectors.EVENT_READ, None)
@@ -183,39 +188,15 @@ class ProcessExecutor:
         worker = _Worker(self._template.fork())
         self._workers.append(worker)
         setting = self._setting
-        opened = {
-            "op": "open",
-            "folder": setting.folder,
-            "path": list(setting.path),
-            "environment": dict(setting.environment),
-            "run": dict(setting.run),
-        }
-        worker.unsent.append(pack(opened))
+        worker.unsent.append(
+            open_message(setting.folder, setting.path, setting.environment, setting.run)
+        )
         self._selector.register(worker.sock, selectors.EVENT_READ, worker)
         self._wake.send(b"n")
         return worker
 
     def _send(self, worker: _Worker, call: int, spec: CallSpec) -> None:
-        digest = self._digests.get(spec.function)
-        if digest is None:
-            digest = hashlib.sha256(spec.function).hexdigest()[:32]
-            self._digests[spec.function] = digest
-        frames = [spec.arguments]
-        new = digest not in worker.sent
-        if new:
-            worker.sent.add(digest)
-            frames.insert(0, spec.function)
-        frames += [kept.frame for kept in spec.inputs if kept.frame is not None]
-        header = {
-            "op": "call",
-            "call": call,
-            "function": digest,
-            "new": new,
-            "staging": spec.staging,
-            "task": spec.task,
-            "inputs": [[kept.manifest, kept.frame is not None] for kept in spec.inputs],
-        }
-        worker.unsent.append(pack(header, frames))
+        worker.unsent.append(call_message(call, spec, worker.sent))
         worker.calls[call] = spec
         self._of[call] = worker
 
@@ -288,7 +269,7 @@ class ProcessExecutor:
             worker.calls.pop(call)
             if self._forks:
                 self._retire(worker)
-        self._hear(Ended(call, _outcome(header, frames)))
+        self._hear(Ended(call, outcome_from(header, frames)))
 
     def _lost(self, worker: _Worker) -> None:
         with self._lock:
@@ -303,17 +284,4 @@ class ProcessExecutor:
                 self._place_again(worker)  # they are sent when the engine hears of the lost one
         if call is not None and not self._closing:
             words = "its process ended without a word (killed, or out of memory?)"
-            error = CallError("Crashed", words, ("Crashed",))
-            self._hear(Ended(call, CallOutcome(error=error, crashed=True)))
-
-
-def _outcome(header: dict[str, Any], frames: list[bytes]) -> CallOutcome:
-    kept = None
-    frames = list(frames)
-    if header["manifest"] is not None:
-        kept = Kept(header["manifest"], frames.pop(0) if header["small"] else None)
-    error = None
-    if header["error"] is not None:
-        name, value, types, trace, line = header["error"]
-        error = CallError(name, value, tuple(types), trace, line, frames.pop(0))
-    return CallOutcome(kept, error, header["unshippable"], header["seconds"])
+            self._hear(Ended(call, crashed_outcome(words)))

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from orch_nb.execution import context, processes
-from orch_nb.execution.calls import CallOutcome, CallSpec, Kept, run_call
+from orch_nb.execution.call_messages import outcome_message, spec_from
+from orch_nb.execution.calls import CallOutcome, run_call
 from orch_nb.execution.frames import Framed, FrameReader, pack, receive
 from orch_nb.execution.logs import capture_logs
 
@@ -89,15 +90,7 @@ def work(
             if enter:
                 _enter(header)
             continue
-        if header["new"]:
-            functions[header["function"]] = frames.pop(0)
-        spec = CallSpec(
-            functions[header["function"]],
-            frames.pop(0),
-            [Kept(m, frames.pop(0) if small else None) for m, small in header["inputs"]],
-            header["staging"],
-            header["task"],
-        )
+        spec = spec_from(header, frames, functions)
         context.set_task(spec.task)
         told = _Told(sock, header["call"])
         sys.stdout, sys.stderr = _Printed(told, "stdout"), _Printed(told, "stderr")
@@ -135,8 +128,7 @@ class _Told:
         self.log(_INFO, name, text, time.time())
 
     def outcome(self, outcome: CallOutcome) -> None:
-        header, frames = outcome_message(outcome)
-        self._sock.sendall(pack({**header, "op": "outcome", "call": self._call}, frames))
+        self._sock.sendall(outcome_message(self._call, outcome))
 
 
 class _Printed:
@@ -170,25 +162,6 @@ class _Printed:
 
     def fileno(self) -> int:
         return 1 if self._name == "stdout" else 2
-
-
-def outcome_message(outcome: CallOutcome) -> tuple[dict[str, Any], list[bytes]]:
-    """An outcome as a header and frames."""
-    kept, error = outcome.kept, outcome.error
-    header: dict[str, Any] = {
-        "seconds": outcome.seconds,
-        "unshippable": outcome.unshippable,
-        "manifest": None if kept is None else kept.manifest,
-        "small": kept is not None and kept.frame is not None,
-        "error": None,
-    }
-    frames = []
-    if kept is not None and kept.frame is not None:
-        frames.append(kept.frame)
-    if error is not None:
-        header["error"] = [error.name, error.value, error.types, error.trace, error.line]
-        frames.append(error.pickled)
-    return header, frames
 
 
 if __name__ == "__main__":

@@ -96,7 +96,10 @@ class DaskCluster:
         client = None
         try:
             client = await Client(**options, asynchronous=True, timeout=_CONNECT_SECONDS)
-            await client.wait_for_workers(1, timeout=_WORKER_SECONDS)
+            if not client.scheduler_info(n_workers=1)["workers"]:
+                # One that adapts starts a worker when there is something to do.
+                async with asyncio.timeout(_WORKER_SECONDS):
+                    await client.submit(int, pure=False)
             if not self.is_own:
                 await _check(client, self._told)
         except BaseException as error:
@@ -140,6 +143,46 @@ class DaskCluster:
             with contextlib.suppress(TimeoutError, OSError):
                 self._made.close()
             self._made = None
+
+
+_borrowed: dict[tuple[str, str], tuple[DaskCluster, int]] = {}  # with how many use it
+_borrowing = threading.Lock()
+
+
+def borrow_cluster(place: str, workers: int, folder: str) -> DaskCluster:
+    """The cluster of that place, which flows within flows of one process share; to be given back
+    to ``return_cluster``."""
+    with _borrowing:
+        cluster, users = _borrowed.get((place, folder), (None, 0))
+        if cluster is None:
+            cluster = DaskCluster(place, workers, folder)
+        _borrowed[place, folder] = cluster, users + 1
+        return cluster
+
+
+def return_cluster(cluster: DaskCluster) -> None:
+    """Give a borrowed cluster back; the last one closes it."""
+    with _borrowing:
+        key = next((key for key, (one, _) in _borrowed.items() if one is cluster), None)
+        if key is None:
+            return
+        users = _borrowed[key][1] - 1
+        if users:
+            _borrowed[key] = cluster, users
+            return
+        del _borrowed[key]
+    cluster.close()
+
+
+def forget_topic(topic: str) -> Any:
+    """What makes a scheduler forget a run's events: a function of no module, since a scheduler
+    may not have this one."""
+
+    def forget(dask_scheduler: Any = None) -> None:
+        dask_scheduler.task_metadata.pop(topic, None)
+        dask_scheduler._broker._topics.pop(topic, None)
+
+    return forget
 
 
 def _is_factory(place: str) -> bool:

@@ -21,8 +21,8 @@ from orch_nb.errors import SessionError
 from orch_nb.execution.job import Gate, Job, Message, SessionSpec, outcome_from, to_message
 from orch_nb.results.blob import blob_path
 from orch_nb.runners.base import Done, Listener, Lost
-from orch_nb.runners.dask_cluster import DaskCluster
-from orch_nb.runners.dask_slot import CellReply, CellRequest, Probe, run_cell
+from orch_nb.runners.dask_cluster import DaskCluster, forget_topic
+from orch_nb.runners.dask_slot import CellReply, CellRequest, Probe, put_blob, run_cell
 from orch_nb.runners.local import LocalRunner, Template, _Child
 from orch_nb.runners.wire import Wire
 
@@ -126,7 +126,7 @@ class DaskRunner(LocalRunner):
                     async with asyncio.timeout(_GOODBYE_SECONDS):
                         await asyncio.gather(*self._tidying, return_exceptions=True)
                         self._client.unsubscribe_topic(self._topic)
-                        await self._client.run_on_scheduler(_forgetting(self._topic))
+                        await self._client.run_on_scheduler(forget_topic(self._topic))
                 await self._client.close(timeout=_GOODBYE_SECONDS)
         finally:
             if self._probe is not None:
@@ -211,11 +211,7 @@ class DaskRunner(LocalRunner):
         if reply.lost or reply.carry:
             return Lost(*key, reply.lost or "the worker sees none of the flow's files")
         for digest, data in (reply.blobs or {}).items():
-            path = blob_path(Path(self._spec.results), digest)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial_path = path.with_name(f".{digest[:16]}-{secrets.token_hex(8)}.part")
-            partial_path.write_bytes(data)
-            partial_path.rename(path)
+            put_blob(Path(self._spec.results), digest, data)
         outcome = outcome_from(json.loads(reply.outcome))
         error = outcome.error
         if error is not None and error.name == "ModuleNotFoundError" and not outcome.acted:
@@ -250,14 +246,3 @@ class DaskRunner(LocalRunner):
         if not self._closing:
             self.kill()
             self._lose_home("the Dask scheduler is gone")
-
-
-def _forgetting(topic: str) -> Any:
-    """What makes a scheduler forget a run's events: a function of no module, since a scheduler
-    may not have this one."""
-
-    def forget(dask_scheduler: Any = None) -> None:
-        dask_scheduler.task_metadata.pop(topic, None)
-        dask_scheduler._broker._topics.pop(topic, None)
-
-    return forget

@@ -8,6 +8,7 @@ started with subprocess, that forks a session for each cell and ends with the wo
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 import socket
 import tempfile
@@ -97,6 +98,22 @@ def run_cell(request: CellRequest, carried: Sequence[tuple[str, bytes]] | None) 
         shutil.rmtree(place, ignore_errors=True)
 
 
+def put_blob(results: Path, digest: str, data: bytes) -> None:
+    """Write a blob that came from another machine; it appears whole, or not at all."""
+    path = blob_path(results, digest)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{digest[:16]}-{secrets.token_hex(8)}.part")
+    partial.write_bytes(data)
+    partial.rename(path)
+
+
+def is_wanted(worker: Any, task: str) -> bool:
+    """Whether somebody waits for a task that runs. Dask can't end it, but its worker knows that
+    it was cancelled, also when that was because the driver is gone."""
+    found = worker.state.tasks.get(task)
+    return found is not None and found.state != "cancelled"
+
+
 def _run_apart(
     worker: Any,
     task: str,
@@ -108,9 +125,7 @@ def _run_apart(
     folder, results = place / "folder", place / "results"
     folder.mkdir()
     for digest, data in carried:
-        path = blob_path(results, digest)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        put_blob(results, digest, data)
     for name, source in (request.modules or {}).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -282,10 +297,7 @@ class _Attempt:
         if now - self._looked < _LOOK:
             return True
         self._looked = now
-        # Dask can't end a task that runs, but its worker knows that it was cancelled, also
-        # when it was because the driver is gone.
-        state = self._worker.state.tasks.get(self._task)
-        return state is not None and state.state != "cancelled"
+        return is_wanted(self._worker, self._task)
 
     def _tell(self, message: Message) -> None:
         text = json.dumps(message)

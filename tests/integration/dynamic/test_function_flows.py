@@ -506,7 +506,7 @@ def test_a_map_never_has_more_with_the_executor_than_its_window() -> None:
 
     made: list[Counting] = []
     vars(function_flows)["make_executor"], before = (
-        lambda runner, workers: Counting(workers),
+        lambda work: Counting(work.options.max_workers or 1),
         function_flows.make_executor,
     )
     try:

@@ -20,7 +20,7 @@ import pytest
 
 from orch_nb.app.requests import Control, RunRequest, RunResult
 from orch_nb.app.running import run
-from orch_nb.app.sending import find_modules
+from orch_nb.app.sibling_modules import find_modules
 from orch_nb.errors import OrchError, SessionError
 from orch_nb.execution.job import SessionSpec
 from orch_nb.runners.base import Listener
