@@ -15,7 +15,7 @@ LONG_TESTS := \
   tests/guarantee/test_real_notebooks.py \
   tests/guarantee/test_without_forks.py
 
-BENCHMARKS := bench_runs shapes large_values observing analysis store resume live schedule mapping
+BENCHMARKS := bench_runs shapes large_values observing analysis store resume live schedule mapping dask_map
 
 NPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
