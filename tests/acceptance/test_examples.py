@@ -21,9 +21,10 @@ NAMES = (
     "exploration",
     "parallel_and_equal",
     "scheduled_report",
+    "decade",
 )
 
-# Lessons that run another notebook, with words that their outputs must hold.
+# Lessons that run another notebook, or need our words: what their outputs must hold.
 LESSONS = {
     "messy_to_flow": (
         "reads 'spots', set only below, in cell 3",
@@ -42,8 +43,13 @@ LESSONS = {
         "{'load': 'Cached', 'search': 'Completed', 'show': 'Completed'}",
         "changed  input longest",
     ),
+    "many_items": ("jan: +1.8 °C in a century (+0.9 to +2.7)", "sep 20.6 °C, mar 26.2 °C"),
+    "flow_that_decides": ("11.00 years, after 5 rounds of 7",),
+    "flow_of_notebooks": ("1960s: 0.77 ppm a year", "1990s: 1.52 ppm a year"),
+    "dask": ("ppm a year", "Completed\nTrue\nCompleted\nTrue\n"),
+    "model_selection": ("3 neighbours", "accuracy=0.9865", "of the images it has never seen"),
 }
-PATIENTS = ("messy", "fragile", "costly")
+PATIENTS = ("messy", "fragile", "costly", "digits")
 
 # All that may differ between two runs of these notebooks.
 MASKS = (
