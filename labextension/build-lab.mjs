@@ -17,7 +17,7 @@ await build({
   jsxFragment: 'Fragment',
   inject: ['src/jsx.ts'],
   // what JupyterLab itself has, and shares
-  external: ['@jupyterlab/*', '@lumino/*'],
+  external: ['@jupyterlab/*', '@lumino/*', '@codemirror/state', '@codemirror/view'],
   legalComments: 'none',
   logLevel: 'warning',
 });

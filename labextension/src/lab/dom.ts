@@ -1,4 +1,4 @@
-/** Makes elements in one expression, and the widgets' style once. */
+/** Makes elements in one expression, and the extension's style once. */
 
 import css from './style.css';
 import viewsCss from '../style.css';
@@ -21,9 +21,19 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return node;
 }
 
-export function button(words: string, work: () => void, label = words): HTMLButtonElement {
-  const node = make('button', { type: 'button', class: 'onb-lab-button', onclick: work }, words);
-  node.setAttribute('aria-label', label);
+/** A row of a form: its words, then its parts. */
+export function field(words: string, ...parts: (Node | string)[]): HTMLElement {
+  return make('div', { class: 'onb-lab-field' }, make('span', {}, words), ...parts);
+}
+
+/** A choice among values, each with its words. */
+export function choice(
+  name: string,
+  label: string,
+  choices: readonly (readonly [string, string])[],
+): HTMLSelectElement {
+  const node = make('select', { name, 'aria-label': label });
+  for (const [value, words] of choices) node.append(make('option', { value }, words));
   return node;
 }
 

@@ -1,53 +1,47 @@
 /** A form made from a JSON schema; what is left empty is not in its values. */
 
 import { make } from './dom';
-import type { OptionSchema } from './api';
+import type { FieldSchema, OptionSchema } from './records';
 
 type Values = Record<string, unknown>;
+type Field = HTMLInputElement | HTMLSelectElement;
 
 export interface Form {
   readonly node: HTMLElement;
   values(): Values;
 }
 
-export function makeForm(schema: OptionSchema, first: readonly string[], given: Values): Form {
+export function makeForm(
+  schema: OptionSchema,
+  first: readonly string[],
+  given: Values,
+  more: string,
+): Form {
   const reads = new Map<string, () => unknown>();
   const node = make('div', { class: 'onb-lab-form' });
   const rest = make('div', { class: 'onb-lab-form' });
-  for (const name of [
-    ...first,
-    ...Object.keys(schema.properties).filter((other) => !first.includes(other)),
-  ]) {
+  const names = Object.keys(schema.properties);
+  for (const name of [...first, ...names.filter((other) => !first.includes(other))]) {
     const field = schema.properties[name];
     if (field === undefined) continue;
-    const value = given[name];
-    let input: HTMLInputElement | HTMLSelectElement;
-    if (field.enum) {
-      input = make('select', {}, make('option', { value: '' }));
-      for (const choice of field.enum) input.append(make('option', { value: choice }, choice));
-      input.value = typeof value === 'string' ? value : '';
-      reads.set(name, () => input.value || undefined);
-    } else if (field.type === 'boolean') {
-      const box = make('input', { type: 'checkbox' });
-      box.checked = value === true;
-      input = box;
-      reads.set(name, () => box.checked || undefined);
-    } else {
-      input = make('input', { type: 'text', placeholder: show(field.default) });
-      input.value = show(value);
-      reads.set(name, () => readText(field.type, input.value.trim()));
-    }
+    const [input, read] = makeField(field, given[name]);
     input.name = name;
+    reads.set(name, read);
+    const words = make('span', {}, field.title);
     const row = make(
       'label',
       { class: 'onb-lab-field', title: field.description ?? '' },
-      make('span', {}, field.title),
+      words,
       input,
     );
     (first.includes(name) ? node : rest).append(row);
   }
-  if (rest.children.length > 0)
-    node.append(make('details', {}, make('summary', {}, 'More options'), rest));
+  if (rest.children.length > 0) {
+    const details = make('details', {}, make('summary', {}, more), rest);
+    // what is set must be seen
+    details.open = names.some((name) => !first.includes(name) && given[name] !== undefined);
+    node.append(details);
+  }
   return {
     node,
     values: () =>
@@ -55,6 +49,27 @@ export function makeForm(schema: OptionSchema, first: readonly string[], given: 
         [...reads].map(([name, read]) => [name, read()]).filter(([, value]) => value !== undefined),
       ) as Values,
   };
+}
+
+function makeField(field: FieldSchema, value: unknown): [Field, () => unknown] {
+  if (field.enum) {
+    const select = make('select', {}, make('option', { value: '' }));
+    for (const choice of field.enum) select.append(make('option', { value: choice }, choice));
+    select.value = typeof value === 'string' ? value : '';
+    return [select, () => select.value || undefined];
+  }
+  if (field.type === 'boolean') {
+    const box = make('input', { type: 'checkbox' });
+    box.checked = value === true;
+    return [box, () => box.checked || undefined];
+  }
+  const isNumber = field.type === 'integer' || field.type === 'number';
+  const input = make('input', { type: isNumber ? 'number' : 'text' });
+  if (field.minimum !== undefined) input.min = String(field.minimum);
+  if (field.type === 'number') input.step = 'any';
+  input.placeholder = show(field.default);
+  input.value = show(value);
+  return [input, () => readText(field.type, input.value.trim())];
 }
 
 function show(value: unknown): string {

@@ -1,45 +1,57 @@
-/** The JupyterLab extension: commands, toolbars, the side panel, and runs as documents. */
+/** The JupyterLab extension: joins the parts, and keeps what is open over a reload. */
 
 import {
   ILayoutRestorer,
+  IRouter,
   type JupyterFrontEnd,
   type JupyterFrontEndPlugin,
 } from '@jupyterlab/application';
-import {
-  ICommandPalette,
-  Notification,
-  WidgetTracker,
-  type MainAreaWidget,
-} from '@jupyterlab/apputils';
+import { ICommandPalette, WidgetTracker } from '@jupyterlab/apputils';
 import { IDocumentManager } from '@jupyterlab/docmanager';
 import { ILauncher } from '@jupyterlab/launcher';
-import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
+import { INotebookTools, INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
-import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import { editIcon, runIcon } from '@jupyterlab/ui-components';
-import { Widget } from '@lumino/widgets';
+import { signal } from '@preact/signals';
 
-import { Stream, type Snapshot } from './api';
+import { addCommands, addToPlaces, type Opened, type Places } from './commands';
+import { addDataflowBar } from './dataflow-bar';
+import type { Doors } from './doors';
 import { addStyle } from './dom';
-import { PromptMarks } from './prompts';
-import { RunView, runDocument, type Doors } from './run-view';
-import { scheduleNotebook } from './scheduling';
+import { Flows } from './flows';
+import { TaskTool } from './inspector';
+import { LINKED, readLink } from './links';
+import { addRenderer } from './mime';
+import { OutputBringer } from './outputs';
+import { addPromptMarks } from './prompts';
 import { SidePanel } from './side';
-import { runAsFlow } from './starting';
-import { tagCell } from './tagging';
+import { Stream } from './stream';
+import { addUnderlines } from './underlines';
 
 const ID = 'orch-nb:plugin';
-const MIME = 'application/vnd.orch-nb.run+json';
-const CATEGORY = 'Flows';
+
+interface Chosen {
+  showMarks: boolean;
+  showProblems: boolean;
+  showDataflow: boolean;
+  graphPause: number;
+}
 
 const plugin: JupyterFrontEndPlugin<void> = {
   id: ID,
   description: 'Notebooks as flows: tasks, runs and schedules.',
   autoStart: true,
   requires: [INotebookTracker, IDocumentManager, IRenderMimeRegistry],
-  optional: [ISettingRegistry, ITranslator, ICommandPalette, ILauncher, ILayoutRestorer],
+  optional: [
+    ISettingRegistry,
+    ITranslator,
+    ICommandPalette,
+    ILauncher,
+    ILayoutRestorer,
+    INotebookTools,
+    IRouter,
+  ],
   activate: (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
@@ -50,136 +62,107 @@ const plugin: JupyterFrontEndPlugin<void> = {
     palette: ICommandPalette | null,
     launcher: ILauncher | null,
     restorer: ILayoutRestorer | null,
+    tools: INotebookTools | null,
+    router: IRouter | null,
   ) => {
-    const trans = (translator ?? nullTranslator).load('orch_nb');
-    const stream = new Stream();
-    const opened = new WidgetTracker<MainAreaWidget<RunView>>({ namespace: 'orch-nb-runs' });
-    let chosen = { showMarks: true, graphPause: 150 };
-    const marks = new Map<NotebookPanel, PromptMarks>();
     addStyle();
-
+    const marks = signal(true);
+    const shown = { problems: true, dataflow: true, pause: 100 };
+    const stream = new Stream();
+    const flows = new Flows(tracker, stream, () => shown.pause);
     const doors: Doors = {
       stream,
-      openRun: (run) => void app.commands.execute('orch-nb:open-run', { run }),
+      flows,
+      trans: (translator ?? nullTranslator).load('orch_nb'),
+      outputs: new OutputBringer(stream, (path) => flows.at(path)?.flow.panel),
+      openRun: (run, row) =>
+        void app.commands.execute('orch-nb:open-run', row === undefined ? { run } : { run, row }),
+      openGraph: (path) => void app.commands.execute('orch-nb:open-graph', { path }),
+      openGrid: (wish) => void app.commands.execute('orch-nb:open-grid', { ...wish }),
       openFile: (path) => void documents.openOrReveal(path),
-      goTo: (path, cell) => {
+      openNotebook: async (path) => {
         const panel = documents.openOrReveal(path) as unknown as NotebookPanel | undefined;
-        void panel?.context.ready.then(() => {
-          const codes = panel.content.widgets.filter((one) => one.model.type === 'code');
-          const found = codes[cell - 1];
-          if (found) panel.content.activeCellIndex = panel.content.widgets.indexOf(found);
-        });
+        await panel?.context.ready;
+        return panel;
       },
     };
-
-    const onNotebook = (work: (panel: NotebookPanel) => Promise<unknown>) => async () => {
-      const panel = tracker.currentWidget;
-      if (panel === null) return;
-      try {
-        await work(panel);
-      } catch (error) {
-        Notification.error((error as Error).message);
-      }
+    const opened: Opened = {
+      runs: new WidgetTracker({ namespace: 'orch-nb-runs' }),
+      graphs: new WidgetTracker({ namespace: 'orch-nb-graphs' }),
+      grids: new WidgetTracker({ namespace: 'orch-nb-grids' }),
     };
-    const isEnabled = () => tracker.currentWidget !== null;
-    app.commands.addCommand('orch-nb:tag-cell', {
-      label: trans.__('Tag Cell as Task…'),
-      caption: trans.__('Make this cell a task of the flow'),
-      icon: editIcon,
-      isEnabled,
-      execute: onNotebook((panel) => tagCell(panel, trans)),
-    });
-    app.commands.addCommand('orch-nb:run-flow', {
-      label: trans.__('Run as Flow…'),
-      caption: trans.__('Run this notebook as a flow'),
-      isEnabled,
-      execute: onNotebook((panel) => runAsFlow(panel, doors, trans)),
-    });
-    app.commands.addCommand('orch-nb:schedule', {
-      label: trans.__('Schedule…'),
-      caption: trans.__('Run this notebook at set times'),
-      isEnabled,
-      execute: onNotebook((panel) => scheduleNotebook(panel, trans)),
-    });
-    app.commands.addCommand('orch-nb:open-run', {
-      label: trans.__('Open Run'),
-      execute: (args) => {
-        const run = args.run as string;
-        const old = opened.find((one) => one.id === `orch-nb-run-${run}`);
-        const widget = old ?? runDocument(run, doors);
-        if (!old) {
-          void opened.add(widget);
-          app.shell.add(widget, 'main');
-        }
-        app.shell.activateById(widget.id);
-      },
-    });
-    const side = new SidePanel(tracker, doors, trans, () => chosen.graphPause);
+    const side = new SidePanel(doors);
     app.shell.add(side, 'left', { rank: 550 });
-    app.commands.addCommand('orch-nb:show', {
-      label: trans.__('Flows and Schedules'),
-      icon: runIcon,
-      execute: () => {
-        app.shell.activateById(side.id);
-      },
-    });
-    for (const command of ['tag-cell', 'run-flow', 'schedule', 'show'])
-      palette?.addItem({ command: `orch-nb:${command}`, category: trans.__(CATEGORY) });
-    launcher?.add({ command: 'orch-nb:show', category: trans.__('Other') });
-    restorer?.add(side, 'orch-nb-side');
-    if (restorer)
-      void restorer.restore(opened, {
-        command: 'orch-nb:open-run',
-        args: (widget) => ({ run: widget.id.replace('orch-nb-run-', '') }),
-        name: (widget) => widget.id,
-      });
+    const places: Places = { app, tracker, doors, opened, side };
+    addCommands(places);
+    addToPlaces(places, palette, launcher);
+    addRenderer(rendermime, doors);
+    if (restorer) restore(restorer, places);
 
-    tracker.widgetAdded.connect((_, panel) => {
-      void panel.revealed.then(() => {
-        marks.set(panel, new PromptMarks(panel, stream, () => chosen.showMarks));
+    flows.each((open) => {
+      void open.flow.panel.revealed.then(() => {
+        addPromptMarks(open, doors, marks);
+        if (shown.dataflow) addDataflowBar(open, doors);
+        if (shown.problems) addUnderlines(open);
       });
-      panel.disposed.connect(() => marks.delete(panel));
     });
+    if (tools !== null) {
+      const label = doors.trans.__('Task of the flow');
+      tools.addSection({ sectionName: 'orch-nb', label, rank: 1 });
+      tools.addItem({ tool: new TaskTool(doors), section: 'orch-nb' });
+    }
+    if (router !== null) followLinks(router, places);
     void settings?.load(ID).then((loaded) => {
       const read = () => {
-        chosen = { ...chosen, ...(loaded.composite as Partial<typeof chosen>) };
-        for (const one of marks.values()) one.later();
+        const chosen = loaded.composite as unknown as Chosen;
+        marks.value = chosen.showMarks;
+        shown.problems = chosen.showProblems;
+        shown.dataflow = chosen.showDataflow;
+        shown.pause = chosen.graphPause;
       };
       loaded.changed.connect(read);
       read();
     });
-
-    // ahead of the widget, so that a run is there after a reload and while the kernel is busy
-    rendermime.addFactory(
-      {
-        safe: true,
-        mimeTypes: [MIME],
-        createRenderer: () => new MimeView(doors),
-      },
-      0,
-    );
   },
 };
 
-/** A renderer that learns from its data which run to show. */
-class MimeView extends Widget implements IRenderMime.IRenderer {
-  private shown = '';
+/** What was open is open again after a reload. */
+function restore(restorer: ILayoutRestorer, { opened, side }: Places): void {
+  restorer.add(side, side.id);
+  void restorer.restore(opened.runs, {
+    command: 'orch-nb:open-run',
+    args: (widget) => ({ run: widget.content.view.called }),
+    name: (widget) => widget.id,
+  });
+  void restorer.restore(opened.graphs, {
+    command: 'orch-nb:open-graph',
+    args: (widget) => ({ path: widget.id.replace('orch-nb-graph-', '') }),
+    name: (widget) => widget.id,
+  });
+  void restorer.restore(opened.grids, {
+    command: 'orch-nb:open-grid',
+    args: (widget) => wishOf(widget.id),
+    name: (widget) => widget.id,
+  });
+}
 
-  constructor(private readonly ways: Doors) {
-    super();
-  }
+function wishOf(id: string): Record<string, string> {
+  const [kind, ...rest] = id.replace('orch-nb-grid-', '').split(':');
+  const value = rest.join(':');
+  return kind === 'path' || kind === 'flow' ? { [kind]: value } : {};
+}
 
-  renderModel(model: IRenderMime.IMimeModel): Promise<void> {
-    const data = model.data[MIME] as unknown as { id: string; snapshot?: Snapshot };
-    if (data.id === this.shown) return Promise.resolve();
-    this.shown = data.id;
-    const view = new RunView(data.id, this.ways, data.snapshot);
-    this.node.replaceChildren(view.node);
-    this.disposed.connect(() => {
-      view.dispose();
-    });
-    return Promise.resolve();
-  }
+/** An address that names a run opens it. */
+function followLinks(router: IRouter, { app }: Places): void {
+  app.commands.addCommand('orch-nb:follow-link', {
+    execute: async (args) => {
+      const { run, rest } = readLink(args.path as string, args.search as string);
+      await app.restored;
+      router.navigate(rest, { skipRouting: true });
+      await app.commands.execute('orch-nb:open-run', { run });
+    },
+  });
+  router.register({ command: 'orch-nb:follow-link', pattern: LINKED, rank: 10 });
 }
 
 export default plugin;

@@ -1,14 +1,7 @@
-/** Open notebooks: their unsaved content, their cells by id, and their graphs from the server. */
+/** Open notebooks: their unsaved content, their cells by id, and ways to them. */
 
 import type { Cell } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
-
-import { call, type GraphAnswer } from './api';
-
-export interface Tagged {
-  readonly kind: string;
-  readonly options: Record<string, unknown>;
-}
 
 export function cellById(panel: NotebookPanel, id: string): Cell | undefined {
   return panel.content.widgets.find((cell) => cell.model.id === id);
@@ -16,17 +9,23 @@ export function cellById(panel: NotebookPanel, id: string): Cell | undefined {
 
 /** The notebook as it is in the page; outputs are left out, the graph does not need them. */
 export function contentOf(panel: NotebookPanel): Record<string, unknown> {
-  const whole = panel.context.model.toJSON() as unknown as {
-    cells: Record<string, unknown>[];
-  } & Record<string, unknown>;
+  const { model } = panel.context;
+  const shared = model.sharedModel;
   return {
-    ...whole,
-    cells: whole.cells.map((cell) => ('outputs' in cell ? { ...cell, outputs: [] } : cell)),
+    metadata: shared.getMetadata(),
+    nbformat: model.nbformat,
+    nbformat_minor: model.nbformatMinor,
+    // the widgets' order, which toJSON has too, but with megabytes of outputs
+    cells: shared.cells.map((cell) => {
+      const common = {
+        cell_type: cell.cell_type,
+        id: cell.getId(),
+        metadata: cell.getMetadata(),
+        source: cell.getSource(),
+      };
+      return cell.cell_type === 'code' ? { ...common, outputs: [], execution_count: null } : common;
+    }),
   };
-}
-
-export function readGraph(panel: NotebookPanel): Promise<GraphAnswer> {
-  return call('POST', '/graph', { path: panel.context.path, content: contentOf(panel) });
 }
 
 /** Brings a cell into view and makes it the active one. */
@@ -35,4 +34,11 @@ export function jumpTo(panel: NotebookPanel, id: string): void {
   if (place < 0) return;
   panel.content.activeCellIndex = place;
   void panel.content.scrollToItem(place, 'smart');
+}
+
+/** The same for the code cell of this number. */
+export function jumpToNumber(panel: NotebookPanel, number: number): void {
+  const codes = panel.content.widgets.filter((cell) => cell.model.type === 'code');
+  const found = codes[number - 1];
+  if (found !== undefined) jumpTo(panel, found.model.id);
 }

@@ -1,63 +1,41 @@
-/** Run as flow: asks for parameters, starts the run, and puts its outputs into the cells. */
+/** Run as flow: asks for parameters and the runner, and starts the run. */
 
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
-import type { ICodeCellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
-import type { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { call, type CellOutputs, type OptionSchema, type RunRecord } from './api';
+import { call, optionSchemas } from './api';
+import type { Doors } from './doors';
 import { make } from './dom';
 import { makeForm } from './form';
-import { cellById, contentOf, readGraph } from './notebooks';
-import type { Doors } from './run-view';
+import { contentOf } from './notebooks';
+import { parameterForm } from './parameters';
+import type { GraphAnswer, RunRecord } from './records';
 
-/** A text field for each parameter: the server reads the texts by the parameters' types. */
-export function parameterForm(parameters: readonly Record<string, unknown>[]) {
-  const inputs = new Map<string, HTMLInputElement>();
-  const node = make('div', { class: 'onb-lab-form' });
-  for (const parameter of parameters) {
-    const name = String(parameter.name);
-    const type = typeof parameter.type === 'string' ? parameter.type : '';
-    const input = make('input', {
-      type: 'text',
-      name,
-      // the text as it stands in the notebook
-      placeholder: typeof parameter.default === 'string' ? parameter.default : '',
-    });
-    inputs.set(name, input);
-    node.append(
-      make('label', { class: 'onb-lab-field' }, make('span', {}, `${name} ${type}`.trim()), input),
-    );
-  }
-  const texts = () =>
-    Object.fromEntries(
-      [...inputs].map(([name, input]) => [name, input.value] as const).filter(([, text]) => text),
-    );
-  return { node, texts };
+const RUNNER = ['runner', 'max_workers'];
+
+/** The graph of the notebook as it is in the page; throws where there is none to run. */
+export async function graphNow(panel: NotebookPanel, doors: Doors): Promise<GraphAnswer> {
+  const open = doors.flows.of(panel);
+  if (open === undefined) throw new Error(doors.trans.__('the notebook is not open any more'));
+  return open.flow.now();
 }
 
-export async function runAsFlow(
-  panel: NotebookPanel,
-  doors: Doors,
-  trans: TranslationBundle,
-): Promise<void> {
-  const [{ flow }, graph] = await Promise.all([
-    call<{ flow: OptionSchema }>('GET', '/options/schema'),
-    readGraph(panel),
-  ]);
-  const errors = graph.problems.filter((problem) => problem.severity === 'error');
+export async function runAsFlow(panel: NotebookPanel, doors: Doors): Promise<void> {
+  const { trans } = doors;
+  const [{ flow }, graph] = await Promise.all([optionSchemas(), graphNow(panel, doors)]);
   const parameters = parameterForm(graph.parameters);
-  const runner = Object.fromEntries(
-    Object.entries(flow.properties).filter(([name]) => ['runner', 'workers'].includes(name)),
-  );
-  const options = makeForm({ properties: runner }, ['runner', 'workers'], {});
+  const fields = Object.entries(flow.properties).filter(([name]) => RUNNER.includes(name));
+  const options = makeForm({ properties: Object.fromEntries(fields) }, RUNNER, {}, '');
   const tasks = graph.words.filter((words) => words.task).length;
+  const errors = graph.problems.filter((problem) => problem.severity === 'error');
   const node = make(
     'div',
     { class: 'onb-lab-dialog' },
     make('p', {}, trans.__('%1 tasks of %2 cells', tasks, graph.words.length)),
-    ...errors.map((problem) => make('p', { class: 'onb-lab-problem' }, problem.message)),
+    ...errors.map((problem) =>
+      make('p', { class: 'onb-lab-problem' }, `${problem.where}: ${problem.message}`),
+    ),
     parameters.node,
     options.node,
   );
@@ -67,12 +45,14 @@ export async function runAsFlow(
     buttons: [Dialog.cancelButton(), Dialog.okButton({ label: trans.__('Run') })],
   });
   if (!button.accept) return;
+  const path = panel.context.localPath;
   const run = await call<RunRecord>('POST', '/runs', {
-    path: panel.context.path,
+    path,
     content: contentOf(panel),
     texts: parameters.texts(),
     options: options.values(),
   });
+  doors.outputs.follow(run.id, path);
   Notification.info(trans.__('%1 is running', run.name), {
     autoClose: 5000,
     actions: [
@@ -84,28 +64,4 @@ export async function runAsFlow(
       },
     ],
   });
-  const leave = doors.stream.listen((told) => {
-    if (told.type !== 'change' || told.run !== run.id || told.task !== null) return;
-    if (!ENDS.has(told.new)) return;
-    leave();
-    void bringOutputs(panel, run.id).catch((error: unknown) => {
-      Notification.error((error as Error).message);
-    });
-  });
-}
-
-const ENDS = new Set(['Completed', 'Failed', 'TimedOut', 'Crashed', 'Cancelled']);
-
-/** As Run All would have left the cells; cells that did not run keep what they had. */
-async function bringOutputs(panel: NotebookPanel, run: string): Promise<void> {
-  const { cells } = await call<{ cells: CellOutputs[] }>('GET', `/runs/${run}/outputs`);
-  if (panel.isDisposed) return;
-  for (const one of cells) {
-    if (one.execution_count === null) continue;
-    const model = cellById(panel, one.cell_id)?.model;
-    if (model?.type !== 'code') continue;
-    const code = model as ICodeCellModel;
-    code.outputs.fromJSON(one.outputs as never);
-    code.executionCount = one.execution_count;
-  }
 }

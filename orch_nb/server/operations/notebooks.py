@@ -22,8 +22,13 @@ def graph(call: Call) -> Json:
     """The graph with all that views show of it; without cells where the problems say why."""
     found = _look(call)
     flow = None
+    drawn = _drawn(found.graph)
     if found.notebook is not None:
         own = found.notebook.flow
+        for words in drawn["words"]:
+            if words["number"] == own.cell:
+                given = own.name if own.name != found.notebook.name else None
+                words["options"] = to_mapping(given, own.options)
         flow = {
             "name": own.name,
             "cell": own.cell,
@@ -32,7 +37,7 @@ def graph(call: Call) -> Json:
             "notices": list(found.notebook.notices),
         }
     return {
-        **_drawn(found.graph),
+        **drawn,
         "parameters": [asdict(one) for one in found.parameters],
         "flow": flow,
         "problems": [_problem(one) for one in found.problems],
@@ -95,7 +100,7 @@ def _words(node: Node, name: str) -> dict[str, Any]:
         "position": node.cell.position,
         "name": name,
         "task": node.task,
-        "options": to_mapping(None, node.cell.options),
+        "options": to_mapping(node.cell.name if node.cell.named else None, node.cell.options),
         "reads": sorted(node.reads),
         "sets": sorted(node.bound),
         "changes": sorted(node.changes),

@@ -98,6 +98,18 @@ async def test_a_line_is_edited_in_place(ask: Ask) -> None:
     assert "retries" in wrong["hint"]
 
 
+async def test_the_options_of_a_cell_are_those_that_a_form_gives_back(ask: Ask) -> None:
+    content = notebook(
+        "%%task load --retries 3\nx = 1", "#| task\ny = x", "%%flow sales --max-workers 2"
+    )
+    words = (await ask("POST", "/graph", {"content": content, "path": "a.ipynb"}))["words"]
+    given = [{"name": "load", "retries": 3}, {}, {"name": "sales", "max_workers": 2}]
+    assert [one["options"] for one in words] == given
+    for cell, options, kind in zip(content["cells"], given, ("task", "task", "flow"), strict=True):
+        body = {"source": cell["source"], "metadata": {}, "kind": kind, "options": options}
+        assert (await ask("POST", "/cells/tag", body))["source"] == cell["source"]
+
+
 async def test_a_time_against_caches_is_no_parameter(ask: Ask) -> None:
     # what JupyterLab's requests put behind the question mark
     assert (await ask("GET", "/health", **{"1732000000000": ""}))["ok"]
