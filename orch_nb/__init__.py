@@ -5,9 +5,12 @@
 In a notebook, ``%load_ext orch_nb`` brings the magics.
 """
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+TYPE_CHECKING = False  # as type checkers take it: a warm command waits for no import of typing
 if TYPE_CHECKING:
+    from typing import Any
+
     from orch_nb.app.calling import run_notebook
     from orch_nb.decorators import flow, task, unmapped
     from orch_nb.execution.reporting import report

@@ -40,6 +40,7 @@ class Bench:
         self.environ = {
             **os.environ,
             "ORCH_NB_HOME": str(home),
+            "ORCH_NB_WARM": "0",
             "TMPDIR": str(self.temporary),
             "LC_ALL": "C.UTF-8",
             "PYTHONWARNINGS": "default",

@@ -19,6 +19,7 @@ def orch_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """An empty ORCH_NB_HOME: no test reads or writes the user's own store."""
     home = tmp_path_factory.mktemp("orch_home")
     monkeypatch.setenv("ORCH_NB_HOME", str(home))
+    monkeypatch.setenv("ORCH_NB_WARM", "0")  # no daemon outlives a test, and none helps it
     for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "COLORFGBG", "ORCH_NB_DEBUG"):
         monkeypatch.delenv(name, raising=False)
     return home

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from orch_nb.analysis.imports import imports_of
 from orch_nb.app.destination import lasting_path, output_path
 from orch_nb.app.driving import ClaimedRun, drive_run
 from orch_nb.app.housekeeping import results_cap, tidy_quietly
@@ -82,7 +83,7 @@ def run_notebook_document(
     cap = results_cap()
     location = open_results()
     options = merge_options(notebook.flow.options, request.options)
-    session = Session(kernel, folder)
+    session = Session(kernel, folder, imports_of(cell.source for cell in notebook.cells))
     if not options.cache:  # else there may be nothing left to start
         session.start()
     try:

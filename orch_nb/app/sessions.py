@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from orch_nb.errors import OptionError
 from orch_nb.options import FlowOptions
 from orch_nb.runners.kernelspecs import KernelChoice, KernelMode
 from orch_nb.runners.template import Template, spare
+from orch_nb.warm.borrowing import borrow
 
 
 class Session:
-    """The processes for one run; nothing is started before ``start`` or ``runner``."""
+    """The processes for one run; nothing is started before ``start`` or ``runner``.
 
-    def __init__(self, kernel: KernelChoice, folder: str) -> None:
+    ``imports`` are the libraries that every run of the notebook loads, as `imports_of` tells."""
+
+    def __init__(self, kernel: KernelChoice, folder: str, imports: Sequence[str] = ()) -> None:
         self.kernel = kernel
         self._folder = folder
+        self._imports = imports
         self._ready: Any = None  # a template that no runner has yet
         self._started: list[Any] = []
         self._cluster: Any = None
@@ -24,8 +29,8 @@ class Session:
     def start(self) -> None:
         """Have the processes come up, without waiting for them."""
         if self._ready is None and self.kernel.mode is not KernelMode.FOREIGN:
-            plain = self.kernel.mode is KernelMode.OURS and not self.kernel.env
-            self._ready = spare.take() if plain else None
+            if self.kernel.mode is KernelMode.OURS and not self.kernel.env:
+                self._ready = spare.take() or borrow(self._imports, self._folder)
             if self._ready is None:
                 self._ready = Template(self.kernel.python, self._folder, self.kernel.env)
             self._started.append(self._ready)

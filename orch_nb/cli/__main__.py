@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as type checkers take it: a warm command waits for no import of typing
 if TYPE_CHECKING:
     import click
 
@@ -18,15 +18,24 @@ Exit codes: 0 done, 1 the run failed, 2 bad input, 130 cancelled.
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    from orch_nb.warm.early import begin_session, end_session
+    from orch_nb.warm.client import ask
 
     given = list(sys.argv[1:] if arguments is None else arguments)
-    begin_session(given)
+    ask(given)
+    sys.exit(run_cold(given))
+
+
+def run_cold(arguments: Sequence[str]) -> int:
+    """Run the command line in this process, and have the next one be a warm one; the exit code."""
+    from orch_nb.warm.early import begin_session, end_session, prepare_next
+
+    begin_session(arguments)
     try:
-        code = run_command(given)
+        code = run_command(arguments)
     finally:
         end_session()
-    sys.exit(code)
+    prepare_next(arguments)
+    return code
 
 
 def run_command(arguments: Sequence[str] | None = None) -> int:

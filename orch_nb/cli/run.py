@@ -61,6 +61,7 @@ _MANY: dict[str, Any] = {"type": str, "multiple": True}
 @click.option("--ascii", "ascii_only", is_flag=True, help="marks in ASCII")
 @click.option("-q", "--quiet", is_flag=True, help="print only what went wrong")
 @click.option("--json", "as_json", is_flag=True, help="print the run as JSON when it has ended")
+@click.option("--no-warm", is_flag=True, help="start from cold, and keep nothing warm for the next")
 def run(**values: Any) -> None:
     """Run NOTEBOOK as a flow; its outputs go to OUTPUT.
 

@@ -153,7 +153,8 @@ class CellShell:
         )
 
     def preload(self, modules: Iterable[str]) -> tuple[str, ...]:
-        """Import ``modules`` as a cell would, and leave no other trace; return those that failed.
+        """Import ``modules`` as a cell would, and leave no other trace; return those that failed,
+        or showed something, which a cell that imports them later would not show again.
 
         Some libraries look, when imported, for names that IPython offers only to a running cell.
         """
@@ -161,7 +162,8 @@ class CellShell:
         for module in modules:
             known = set(self.user_ns)
             source = f"__import__('importlib').import_module({module!r})"
-            if self.run(source, count=self._host.shell.execution_count, silent=True).error:
+            result = self.run(source, count=self._host.shell.execution_count, silent=True)
+            if result.error or result.outputs:
                 failed.append(module)
             for name in set(self.user_ns) - known:
                 del self.user_ns[name]

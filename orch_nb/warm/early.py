@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from orch_nb.warm.client import COLD
+from orch_nb.warm.identity import switch_off
+
 _SUFFIXES = (".ipynb", ".py", ".md")
 
 
 def begin_session(arguments: Sequence[str]) -> None:
     """Start the process if the command line is that of a run, without waiting for it."""
+    if COLD in arguments:
+        switch_off()
     if runs_a_notebook(arguments):
         from orch_nb.runners.template import spare
 
@@ -26,6 +31,15 @@ def end_session() -> None:
         from orch_nb.runners.template import spare
 
         spare.close()
+
+
+def prepare_next(arguments: Sequence[str]) -> None:
+    """A notebook was run from cold: have the warm daemon come up for the next one."""
+    if runs_a_notebook(arguments) and COLD not in arguments:
+        from orch_nb.warm.borrowing import seen
+        from orch_nb.warm.starting import start_daemon
+
+        start_daemon(seen)
 
 
 def runs_a_notebook(arguments: Sequence[str]) -> bool:

@@ -1,0 +1,181 @@
+"""A command that asks the daemon to be run at once, before it has imported anything of its own.
+
+Whatever is odd (no daemon, another one, a slow one) is no error: the command then runs as if
+there were no daemons. Once the daemon has begun, this process only passes signals on, and ends as
+the command does.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+
+from orch_nb.warm import identity
+from orch_nb.warm.messages import MOST_DESCRIPTORS, Line, peer_user
+
+TYPE_CHECKING = False  # as type checkers take it: a warm command waits for no import of typing
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
+
+    from orch_nb.warm.messages import Message
+
+# Commands that come to an end by themselves, and change nothing of the terminal.
+_WORK = {"run", "sweep", "verify", "resume", "retry", "cancel", "graph", "check"}
+_LOOK = {"runs", "show", "logs", "explain", "diff", "pull", "limits", "why", "workers"}
+WARM_COMMANDS = frozenset(_WORK | _LOOK | {"deployments", "upcoming", "where"})
+COLD = "--no-warm"
+_PATIENCE = 1.0  # seconds for the daemon to say that it is there
+_PASSED_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGWINCH", "SIGUSR1", "SIGUSR2")
+
+
+def ask(arguments: Sequence[str]) -> None:
+    """Have the command run by a warm daemon and end with its exit code.
+
+    Returns, with nothing done, when the command is to run in this process.
+    """
+    if not arguments or arguments[0] not in WARM_COMMANDS or COLD in arguments:
+        return
+    if not identity.is_wanted():
+        return
+    try:
+        line = _connect()
+        if line is None:
+            return
+        with line.sock:
+            if not _introduce(line):
+                return
+            _follow(line)
+    except (OSError, ValueError, EOFError):
+        return
+
+
+def connect(path: str, seconds: float) -> Line | None:
+    """A line to the daemon whose socket has that path; None without one that is ours."""
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(seconds)
+    try:
+        sock.connect(path)
+        if peer_user(sock) == os.getuid():
+            return Line(sock)
+    except OSError:
+        pass
+    sock.close()
+    return None
+
+
+def _connect() -> Line | None:
+    if not identity.is_private(identity.private_folder()):
+        return None
+    born = identity.standing()
+    line = connect(f"{identity.address(born)}.sock", _PATIENCE)
+    if line is not None:
+        line.send({"what": "command", "standing": born})
+    return line
+
+
+def _introduce(line: Line) -> bool:
+    """Tell all that the command has of its own; False when the daemon does not want it."""
+    numbers = _open_descriptors()
+    if numbers is None:
+        return False
+    folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        line.send(_request(numbers), [folder, *numbers])
+    finally:
+        os.close(folder)
+    answer = line.receive()
+    return answer is not None and answer["op"] == "ready"
+
+
+def _open_descriptors() -> list[int] | None:
+    """The descriptors that the command was started with, the standard ones first."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208  # pathlib would be waited for
+        try:
+            if os.get_inheritable(int(name)):
+                found.append(int(name))
+        except OSError:
+            continue  # it was the listing's own
+    found.sort()
+    return found if found[:3] == [0, 1, 2] and len(found) < MOST_DESCRIPTORS else None
+
+
+def _request(numbers: list[int]) -> Message:
+    import resource
+
+    umask = os.umask(0)
+    os.umask(umask)
+    names = identity.limit_names()
+    return {
+        "op": "run",
+        "arguments": [os.fsencode(word) for word in sys.argv],
+        "environment": dict(os.environb),
+        "umask": umask,
+        "limits": {name: resource.getrlimit(getattr(resource, name)) for name in names},
+        "descriptors": numbers,
+    }
+
+
+class _Signals:
+    """Passes on to the command what this process is sent."""
+
+    def __init__(self) -> None:
+        self._process: int | None = None  # a descriptor of it
+        self._early: list[int] = []
+        for name in _PASSED_ON:
+            signal.signal(getattr(signal, name), self._pass_on)
+        signal.signal(signal.SIGTSTP, self._pause)
+
+    def follow(self, process: int) -> None:
+        """The command runs: what came before goes to it now."""
+        self._process = process
+        for number in self._early:
+            self._send(number)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        if self._process is None:
+            self._early.append(number)
+        else:
+            self._send(number)
+
+    def _pause(self, number: int, frame: FrameType | None) -> None:
+        self._send(signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        self._send(signal.SIGCONT)
+
+    def _send(self, number: int) -> None:
+        try:
+            if self._process is not None:
+                signal.pidfd_send_signal(self._process, number)
+        except ProcessLookupError:
+            pass  # it has ended, and its last message is on the way
+
+
+def _follow(line: Line) -> None:
+    """Say go, and end as the command ends. Returns only if it was never begun."""
+    signals = _Signals()
+    line.sock.settimeout(None)
+    line.send({"op": "go"})
+    started = line.receive()
+    if started is None or started["op"] != "started":
+        return
+    signals.follow(line.take_descriptors()[0])
+    try:
+        last = line.receive()
+    except OSError:
+        last = None
+    _end(last)
+
+
+def _end(last: Message | None) -> NoReturn:
+    if last is not None and "signal" in last:
+        signal.signal(last["signal"], signal.SIG_DFL) if last["signal"] != signal.SIGKILL else None
+        os.kill(os.getpid(), last["signal"])
+    if last is None or "code" not in last:
+        os.write(2, b"error: the warm process that ran the command ended unexpectedly\n")
+        os._exit(1)
+    os._exit(last["code"])

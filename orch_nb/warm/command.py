@@ -1,0 +1,105 @@
+"""A fork of the daemon becomes the process of a command: as if the command had been started."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import os
+import resource
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
+from typing import Any, NoReturn
+
+from orch_nb.warm.messages import Line
+
+
+def become_command(
+    line: Line,
+    request: Mapping[str, Any],
+    descriptors: Sequence[int],
+    run: Callable[[Sequence[str]], int],
+) -> NoReturn:
+    """Take over what the client has sent, run the command, and tell how it ended."""
+    code = 1
+    try:
+        os.setsid()
+        _restore_signals()
+        connection = _take_descriptors(line, request, descriptors)
+        _take_circumstances(request)
+        process = os.pidfd_open(os.getpid())
+        connection.send({"op": "started"}, [process])
+        os.close(process)
+        code = _run(run, sys.argv[1:])
+        connection.send({"op": "ended", "code": code})
+    finally:
+        os._exit(code)
+
+
+def _restore_signals() -> None:
+    for name in ("SIGCHLD", "SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _take_descriptors(line: Line, request: Mapping[str, Any], given: Sequence[int]) -> Line:
+    """The client's descriptors under their numbers, and nothing else below; the line's new end."""
+    import socket
+
+    above = 1 + max(request["descriptors"])
+    high = [fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, above) for one in given]
+    connection = fcntl.fcntl(line.sock.fileno(), fcntl.F_DUPFD_CLOEXEC, above)
+    for one in (*given, line.sock.detach()):
+        os.close(one)
+    folder, *streams = high
+    os.fchdir(folder)
+    os.close(folder)
+    for number, descriptor in zip(request["descriptors"], streams, strict=True):
+        os.dup2(descriptor, number, inheritable=True)
+        os.close(descriptor)
+    _open_streams()
+    return Line(socket.socket(fileno=connection))
+
+
+def _open_streams() -> None:
+    """Python's own streams anew: what they write to is another file, perhaps a terminal."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        old: TextIOWrapper = getattr(sys, name)
+        raw = FileIO(number, "r" if name == "stdin" else "w", closefd=False)
+        raw.name = f"<{name}>"
+        stream = TextIOWrapper(
+            BufferedReader(raw) if name == "stdin" else BufferedWriter(raw),
+            encoding=old.encoding,
+            errors=old.errors,
+            newline="\n",
+            line_buffering=old.write_through or name == "stderr" or raw.isatty(),
+            write_through=old.write_through,
+        )
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _take_circumstances(request: Mapping[str, Any]) -> None:
+    os.environb.clear()
+    os.environb.update(request["environment"])
+    os.umask(request["umask"])
+    for name, limit in request["limits"].items():
+        resource.setrlimit(getattr(resource, name), limit)
+    sys.argv = [os.fsdecode(word) for word in request["arguments"]]
+    tempfile.tempdir = None  # looked up anew: it depends on the environment
+
+
+def _run(run: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
+    try:
+        code = run(arguments)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    threading._shutdown()  # type: ignore[attr-defined]  # what an interpreter does when it ends
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    return code

@@ -1,0 +1,352 @@
+"""The warm daemon: it runs commands in forks of itself, and lends templates for their sessions.
+
+It has one thread, no store and no event loop, so that it can be forked at any time. It ends when
+nobody has asked for anything for a while, when told to, and when a file that it or its templates
+have loaded is another; commands that run then are seen to their end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import os
+import selectors
+import signal
+import socket
+import stat
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from orch_nb.execution import processes
+from orch_nb.execution.preloading import module_files
+from orch_nb.warm.command import become_command
+from orch_nb.warm.environment import fits
+from orch_nb.warm.messages import Line, Message, peer_user
+from orch_nb.warm.nursery import Bed, Nursery
+from orch_nb.warm.options import DaemonOptions
+from orch_nb.warm.watching import Watched
+
+_MOST_NURSERIES = 3
+_REST = 0.3  # seconds without a command before libraries are loaded beforehand
+_RUDE = 5.0  # seconds for a client to send its request
+
+RunCommand = Callable[[Sequence[str]], int]
+
+
+@dataclass(eq=False, slots=True)
+class _Guest:
+    """A connection, the request of a command that waits for its go, and the command."""
+
+    line: Line
+    what: str = ""
+    request: Message | None = None
+    process: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+
+class Daemon:
+    """See the module; ``run`` is what runs a command line in a fork, and ``get_ready`` imports
+    what it needs, while the first template boots."""
+
+    def __init__(
+        self, options: DaemonOptions, run: RunCommand, get_ready: Callable[[], None]
+    ) -> None:
+        self._options = options
+        self._run = run
+        self._get_ready = get_ready
+        self._selector = selectors.DefaultSelector()
+        self._guests: set[_Guest] = set()
+        self._commands: dict[int, _Guest] = {}
+        self._nurseries: list[Nursery] = []
+        self._watched = Watched()
+        self._since = self._used = time.monotonic()
+        self._served = 0
+        self._leaving = ""
+        self._listener: socket.socket | None = None
+        self._lock: int | None = None
+
+    def serve(self) -> None:
+        """Be there until there is reason to leave; nothing if another daemon has the address."""
+        self._lock = _take_lock(self._options.address)
+        if self._lock is None:
+            return
+        self._take_signals()
+        self._add_nursery(os.environ)
+        self._get_ready()
+        self._watched.add(module_files())
+        for imports in self._options.imports:
+            self._nurseries[0].ask(imports)
+        try:
+            while not (self._leaving and not self._commands):
+                self._step()
+        finally:
+            self._leave("it has ended")
+            for nursery in self._nurseries:
+                nursery.close()
+
+    # -- its life
+
+    def _step(self) -> None:
+        for key, _events in self._selector.select(self._nap()):
+            key.data()
+        now = time.monotonic()
+        for guest in [g for g in self._guests if not g.process and now - g.began > _RUDE]:
+            self._dismiss(guest)
+        if not self._leaving and self._listener is None and self._nurseries[0].ready:
+            self._listen()
+        if self._commands or self._guests:
+            self._used = now
+        elif now - self._used > self._options.idle:
+            self._leave("nobody has asked for anything")
+        elif now - self._used >= _REST:
+            self._work()
+
+    def _nap(self) -> float:
+        if any(nursery.has_work() for nursery in self._nurseries):
+            return _REST
+        return 1.0 if self._guests else min(self._options.idle, 30.0)
+
+    def _work(self) -> None:
+        """Use the rest: look whether it is stale, and make what was asked for."""
+        if changed := self._watched.changed():
+            self._leave(f"{changed} has changed")
+        for nursery in self._nurseries:
+            if not self._leaving and nursery.has_work():
+                nursery.work()
+
+    def _listen(self) -> None:
+        path = Path(f"{self._options.address}.sock")
+        path.unlink(missing_ok=True)
+        gc.collect()
+        gc.freeze()  # what is there stays shared with the forks
+        listener = socket.socket(socket.AF_UNIX)
+        listener.setblocking(False)
+        listener.bind(str(path))
+        path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+        listener.listen(64)
+        self._selector.register(listener, selectors.EVENT_READ, self._accept)
+        self._listener = listener
+
+    def _leave(self, why: str) -> None:
+        """Take no more guests, and make room for another daemon."""
+        self._leaving = self._leaving or why
+        if self._listener is not None:
+            self._selector.unregister(self._listener)
+            self._listener.close()
+            self._listener = None
+            Path(f"{self._options.address}.sock").unlink(missing_ok=True)
+        if self._lock is not None:
+            Path(f"{self._options.address}.lock").unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
+
+    def _take_signals(self) -> None:
+        read, write = os.pipe()
+        for end in (read, write):
+            os.set_blocking(end, False)
+
+        def drain() -> None:
+            with contextlib.suppress(BlockingIOError):
+                os.read(read, 4096)
+            self._reap()
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            self._leave("it was told to")
+
+        self._selector.register(read, selectors.EVENT_READ, drain)
+        self._wakes = (read, write)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    # -- templates
+
+    def _add_nursery(self, environment: Mapping[str, str]) -> Nursery:
+        while len(self._nurseries) >= _MOST_NURSERIES:
+            oldest = min(self._nurseries[1:], key=lambda one: one.used)
+            self._nurseries.remove(oldest)
+            oldest.close()
+        found = Nursery(
+            environment, self._watch, self._unwatch, self._watched.add, self._options.memory
+        )
+        self._nurseries.append(found)
+        return found
+
+    def _watch(self, nursery: Nursery, bed: Bed) -> None:
+        """Hear what a template says."""
+        self._selector.register(bed.sock, selectors.EVENT_READ, partial(self._hear, nursery, bed))
+
+    def _unwatch(self, bed: Bed) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(bed.sock)
+
+    def _hear(self, nursery: Nursery, bed: Bed) -> None:
+        try:
+            nursery.hear(bed)
+        except EOFError:
+            self._nurseries.remove(nursery)
+            nursery.close()
+            if not self._nurseries:
+                self._leave("the template has ended")
+
+    def _lend(self, guest: _Guest, message: Message) -> None:
+        environment = message["environment"]
+        for nursery in self._nurseries:
+            if nursery.ready and fits(nursery.environment, environment):
+                break
+        else:
+            guest.line.send({"op": "none"})
+            if not any(fits(one.environment, environment) for one in self._nurseries):
+                self._add_nursery(environment).ask(message["imports"])
+            return
+
+        def lent(descriptor: int, pid: int, names: Sequence[str]) -> None:
+            with contextlib.suppress(OSError):
+                told = {"op": "lent", "process": pid, "names": list(names)}
+                guest.line.send(told, [descriptor])
+            os.close(descriptor)
+
+        nursery.lend(message["imports"], lent)
+
+    # -- guests
+
+    def _accept(self) -> None:
+        if self._listener is None:
+            return
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:
+            return
+        sock.setblocking(True)
+        sock.settimeout(_RUDE)
+        if peer_user(sock) != os.getuid():
+            sock.close()
+            return
+        guest = _Guest(Line(sock))
+        self._guests.add(guest)
+        self._selector.register(sock, selectors.EVENT_READ, partial(self._serve_guest, guest))
+
+    def _serve_guest(self, guest: _Guest) -> None:
+        try:
+            open_still = guest.line.read()
+            for message in guest.line.messages():
+                self._answer(guest, message)
+        except (OSError, ValueError, KeyError, TypeError, EOFError):
+            open_still = False
+        if not open_still and guest in self._guests:
+            self._dismiss(guest)
+
+    def _answer(self, guest: _Guest, message: Message) -> None:
+        if not guest.what:
+            guest.what = message["what"]
+            wrong = "standing" in message and message["standing"] != self._options.standing
+            if guest.what == "status":
+                guest.line.send(self._status())
+            elif guest.what == "stop":
+                self._leave("it was told to")
+                guest.line.send({"op": "stopping", "commands": len(self._commands)})
+            elif wrong or self._is_stale():
+                self._dismiss(guest)
+            elif guest.what == "template":
+                self._lend(guest, message)
+        elif message["op"] == "run" and guest.what == "command":
+            guest.request = message
+            guest.line.send({"op": "ready"})
+        elif message["op"] == "go" and guest.request is not None and not guest.process:
+            self._begin(guest, guest.request)
+
+    def _is_stale(self) -> bool:
+        if not self._leaving and (changed := self._watched.changed()):
+            self._leave(f"{changed} has changed")
+        return bool(self._leaving)
+
+    def _dismiss(self, guest: _Guest) -> None:
+        """Let a guest go; a command whose client is gone is killed, as the client was."""
+        self._guests.discard(guest)
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(guest.line.sock)
+        guest.line.close()
+        if guest.process:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(guest.process, signal.SIGKILL)
+
+    def _begin(self, guest: _Guest, request: Message) -> None:
+        descriptors = guest.line.take_descriptors()
+        guest.request = None
+        guest.line.sock.setblocking(True)  # the fork has it too
+        pid = os.fork()
+        if pid == 0:
+            self._forget_all(guest)
+            become_command(guest.line, request, descriptors, self._run)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        guest.process = pid
+        self._commands[pid] = guest
+        self._served += 1
+
+    def _forget_all(self, guest: _Guest) -> None:
+        """In a fork: what is the daemon's own is closed, and no more."""
+        signal.set_wakeup_fd(-1)
+        self._selector.close()
+        for descriptor in (*self._wakes, self._lock):
+            if descriptor is not None:
+                os.close(descriptor)
+        if self._listener is not None:
+            self._listener.close()
+        for other in self._guests - {guest}:
+            other.line.close()
+        for nursery in self._nurseries:
+            for bed in (nursery.first, *nursery.sets.values()):
+                bed.close()
+
+    def _reap(self) -> None:
+        for pid, guest in list(self._commands.items()):
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if not found:
+                continue
+            del self._commands[pid]
+            guest.process = 0
+            code = os.waitstatus_to_exitcode(status)
+            if code < 0:
+                with contextlib.suppress(OSError):
+                    guest.line.send({"op": "killed", "signal": -code})
+            self._dismiss(guest)
+
+    def _status(self) -> dict[str, Any]:
+        now = time.monotonic()
+        beds = [(nursery, bed) for nursery in self._nurseries for bed in nursery.sets.values()]
+        own = [os.getpid(), *(nursery.process for nursery in self._nurseries)]
+        memory = sum(processes.memory_of(pid) or 0 for pid in own)
+        return {
+            "op": "status",
+            "process": os.getpid(),
+            "up": now - self._since,
+            "idle": now - self._used,
+            "running": len(self._commands),
+            "served": self._served,
+            "memory": memory + sum(bed.memory for _, bed in beds),
+            "libraries": [list(bed.wanted) for _, bed in beds if bed.ready],
+            "leaving": self._leaving,
+        }
+
+
+def _take_lock(address: str) -> int | None:
+    """The descriptor that makes this the only daemon of its name; None if there is one."""
+    descriptor = os.open(f"{address}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    if os.fstat(descriptor).st_nlink == 0:  # its owner took it away just then
+        os.close(descriptor)
+        return _take_lock(address)
+    return descriptor
