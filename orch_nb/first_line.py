@@ -12,6 +12,7 @@ SUBCOMMANDS = frozenset(
         "cancel",
         "check",
         "debug",
+        "deploy",
         "diff",
         "explain",
         "graph",

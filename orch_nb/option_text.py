@@ -15,6 +15,7 @@ from orch_nb.durations import format_duration, parse_duration
 from orch_nb.errors import OptionError
 from orch_nb.options import (
     CONFLICTS,
+    DeployOptions,
     FlowOptions,
     LiveOptions,
     OptionSpec,
@@ -22,7 +23,7 @@ from orch_nb.options import (
     option_specs,
 )
 
-Options = TypeVar("Options", TaskOptions, FlowOptions, LiveOptions)
+Options = TypeVar("Options", TaskOptions, FlowOptions, LiveOptions, DeployOptions)
 Number = TypeVar("Number", int, float)
 
 LONGEST_NAME = 100

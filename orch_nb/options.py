@@ -165,10 +165,14 @@ class FlowOptions:
     )
 
 
+_SCHEDULE = "when it runs by itself: cron fields '0 6 * * 1-5', a time such as 15m, or an RRULE"
+_ZONE = "the schedule's IANA time zone (default: this machine's)"
+
+
 @dataclass(frozen=True, slots=True)
 class LiveOptions(FlowOptions):
-    """What may follow `%%flow NAME` in a kernel: FlowOptions, and what only concerns the kernel.
-    Runs without one pass over the latter."""
+    """What may follow `%%flow NAME` in a kernel: FlowOptions, what only concerns the kernel, and
+    the schedule that the flow is deployed with. Runs without a kernel pass over these."""
 
     fresh: bool = option(
         False, kind="flag", help="run every cell in a new session, and bring the results here"
@@ -176,6 +180,34 @@ class LiveOptions(FlowOptions):
     background: bool = option(
         False, kind="flag", help="give the prompt back at once; names you change meanwhile stay"
     )
+    schedule: str | None = option(None, kind="str", help=f"{_SCHEDULE}; %flow deploy sets it up")
+    tz: str | None = option(None, kind="str", help=_ZONE)
+
+
+@dataclass(frozen=True, slots=True)
+class DeployOptions(FlowOptions):
+    """What may follow `%flow deploy NAME`: FlowOptions of its runs, and when and how they come."""
+
+    schedule: str | None = option(
+        None, kind="str", help=f"{_SCHEDULE} (default: what %%flow declares)"
+    )
+    tz: str | None = option(None, kind="str", help=_ZONE)
+    catch_up: str = option(
+        "latest",
+        kind="choice",
+        choices=("skip", "latest", "all"),
+        help="what runs after a downtime",
+    )
+    overlap: str = option(
+        "queue",
+        kind="choice",
+        choices=("queue", "skip", "cancel-running", "allow"),
+        help="while an earlier run has not ended",
+    )
+    tags: tuple[str, ...] = option((), kind="names", help="tags for its runs")
+    include: tuple[str, ...] = option((), kind="paths", help="files that the snapshot holds too")
+    follow: bool = option(False, kind="flag", help="run the file as it is then, no snapshot")
+    paused: bool = option(False, kind="flag", help="don't let its schedule tick yet")
 
 
 # Pairs of flags that say opposite things.
@@ -183,6 +215,7 @@ CONFLICTS: dict[type, tuple[tuple[str, str], ...]] = {
     TaskOptions: (("in_order", "independent"),),
     FlowOptions: (("fail_fast", "allow_errors"),),
     LiveOptions: (("fail_fast", "allow_errors"), ("fresh", "refresh")),
+    DeployOptions: (("fail_fast", "allow_errors"), ("follow", "include")),
 }
 
 

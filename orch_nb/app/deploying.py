@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orch_nb.app.destination import lasting_path
+from orch_nb.app.local_time import local_zone
 from orch_nb.app.requests import RunRequest
 from orch_nb.app.running import kernel_of
 from orch_nb.app.secrets import env_file_variables, resolve_references
@@ -19,7 +20,7 @@ from orch_nb.notebook.binding import GivenParameter, bind_parameters
 from orch_nb.notebook.literals import json_value
 from orch_nb.notebook.reader import read_notebook
 from orch_nb.notebook.syntax import check_syntax
-from orch_nb.schedules import IntervalSchedule, Policy, Schedule, next_ticks
+from orch_nb.schedules import IntervalSchedule, Policy, Schedule, next_ticks, parse_schedule
 from orch_nb.schedules.deployment import (
     DEFAULT_POOL,
     DeployedRun,
@@ -85,10 +86,13 @@ class DeploymentDetails:
 def deploy(request: DeployRequest, *, now: datetime | None = None) -> Deployment:
     """Record a deployment, or a new version of the one of that name.
 
-    The notebook is read and its parameters are checked now; secrets are looked up only to know
+    Without a schedule it has the one that the notebook's `%%flow` cell declares, if it does. The
+    notebook is read and its parameters are checked now; secrets are looked up only to know
     that they are there. Raises InputError for whatever a run could not use.
     """
     now = now or datetime.now(UTC)
+    if not request.schedules:
+        request = replace(request, schedules=declared_schedules(request.notebook, now))
     if request.keep_anchors:
         request = replace(request, schedules=_with_old_anchors(request))
     spec, files, blobs = _specify(request)
@@ -108,6 +112,16 @@ def deploy(request: DeployRequest, *, now: datetime | None = None) -> Deployment
 
     with open_store() as store:
         return store.write(save)
+
+
+def declared_schedules(path: str, now: datetime) -> tuple[Schedule, ...]:
+    """What `%%flow … --schedule` says in the notebook, as a schedule."""
+    if path == "-" or "://" in path:
+        return ()
+    flow = read_notebook(path).flow
+    if flow.schedule is None:
+        return ()
+    return (parse_schedule(flow.schedule, flow.zone or local_zone(), now=now),)
 
 
 def _with_old_anchors(request: DeployRequest) -> tuple[Schedule, ...]:

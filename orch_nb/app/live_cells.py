@@ -59,6 +59,16 @@ def find_cells(asking: Asking, *, whole: bool = False) -> LiveCells:
     return _from_runs(asking, path)
 
 
+def saved_file(asking: Asking) -> Path:
+    """The notebook's file, which holds the cells as they were run. Raises NotebookError."""
+    path = notebook_file(asking)
+    if path is None:
+        raise NotebookError("the notebook's file is not known here", hint="save it, and reopen it")
+    saved = datetime.fromtimestamp(_modified(path), UTC)
+    _check_fresh(read_notebook(path).raw["cells"], asking, saved, path.name)
+    return path
+
+
 def notebook_file(asking: Asking) -> Path | None:
     """The file that the kernel's notebook was opened from, also where it was renamed since."""
     said = asking.namespace.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orch_nb.first_line import SUBCOMMANDS
-from orch_nb.options import FlowOptions, LiveOptions, TaskOptions, option_specs
+from orch_nb.options import DeployOptions, FlowOptions, LiveOptions, TaskOptions, option_specs
 
 if TYPE_CHECKING:
     from orch_nb.magics.session import KernelSession
@@ -24,7 +24,8 @@ def complete_flow(shell: Any, event: Any) -> list[str]:
     first = words[1] if len(words) > 1 else ""
     if event.command == "%flow" and first in _OF_A_RUN:
         return [name for name in _run_names() if name not in words[:-1]]
-    found = _options(LiveOptions, words, event.symbol)
+    deploys = event.command == "%flow" and first == "deploy"
+    found = _options(DeployOptions if deploys else LiveOptions, words, event.symbol)
     if event.command == "%flow" and len(words) <= 2 and not found:
         found = sorted(SUBCOMMANDS)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orch_nb.options import FlowOptions, LiveOptions, TaskOptions, option_specs
+from orch_nb.options import DeployOptions, FlowOptions, LiveOptions, TaskOptions, option_specs
 
 TASK = """Make this cell a task of the notebook's flow: %%task [NAME] [options]
 
@@ -34,6 +34,7 @@ SUBCOMMANDS: tuple[tuple[str, str], ...] = (
     ("pull RUN.TASK [--into NAME]", "bring what a task of a past run made into this kernel"),
     ("debug RUN [--into NAME]", "load a failed task's inputs and its source"),
     ("diff RUN RUN", "what differs between two runs"),
+    ("deploy [NAME] [options]", "have the notebook, as it is saved, run by itself"),
 )
 
 
@@ -50,7 +51,10 @@ def flow_help() -> str:
 def flow_line_help() -> str:
     """For %flow."""
     rows = [(f"%flow {usage}", text) for usage, text in SUBCOMMANDS]
-    return "Run the notebook's flow, or ask about its runs.\n\n" + _rows(rows)
+    text = "Run the notebook's flow, or ask about its runs.\n\n" + _rows(rows)
+    return f"{text}\nOptions of %flow deploy:\n\n" + _rows(
+        [PARAMETER, *_option_rows(DeployOptions)]
+    )
 
 
 def _option_rows(options: type[TaskOptions] | type[FlowOptions]) -> list[tuple[str, str]]:

@@ -32,6 +32,9 @@ _MOST_LOGS = 500
 
 def answer(session: KernelSession, subcommand: str, text: str) -> None:
     """Print the answer, or bind what was asked for. Raises OrchError."""
+    if subcommand == "deploy":
+        _deploy(session, text)
+        return
     words, into = _into(text.split(), subcommand)
     _ANSWERS[subcommand](session, words, into)
 
@@ -217,6 +220,12 @@ def _diff(session: KernelSession, words: list[str], into: str | None) -> None:
         _print_row((d.aspect, 10), (d.name, 24), (d.one, 32), end=d.other)
     if not found.differences:
         print("no difference")
+
+
+def _deploy(session: KernelSession, text: str) -> None:
+    from orch_nb.app.live_deploying import deploy_from_kernel, told
+
+    print(plain_text("\n".join(told(deploy_from_kernel(asking(session), text)))))
 
 
 def _one_run(words: list[str], subcommand: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orch_nb.errors import NotebookError, OptionError
@@ -36,6 +36,8 @@ class _Said:
     name: str | None = None
     options: TaskOptions | FlowOptions | None = None
     complete: bool = True  # a tag alone says only the kind
+    schedule: str | None = None  # of a flow
+    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def read_cell(
         _check_agreement(line, tagged, where)
     said = line or tagged or _Said(CellKind.PLAIN)
     if said is line and tagged is not None and said.name is None:
-        said = _Said(said.kind, tagged.name, said.options)
+        said = replace(said, name=tagged.name, complete=True)
     name = said.name if said.kind is CellKind.TASK else None
     if name is not None and is_derived_name(name):
         raise OptionError(
@@ -84,7 +86,7 @@ def read_cell(
     cell = _cell(said.kind, name, options, source, tags, number, position, id)
     flow = None
     if isinstance(said.options, FlowOptions):
-        flow = Flow(said.name or "", said.options, number)
+        flow = Flow(said.name or "", said.options, number, said.schedule, said.zone)
     return ReadCell(cell, flow, notice and f"cell {number} {notice}")
 
 
@@ -164,7 +166,7 @@ def _parse_said(word: str, text: str, where: str) -> _Said:
         return _Said(kind)
     if kind is CellKind.FLOW:
         flow = parse_flow_line(text, where=where)
-        return _Said(kind, flow.name, flow.options)
+        return _Said(kind, flow.name, flow.options, schedule=flow.schedule, zone=flow.zone)
     name, options = parse_line(text, TaskOptions, where=_named(where, text))
     return _Said(kind, name, options)
 

@@ -15,11 +15,14 @@ PYTHON = frozenset({"python", "ipython", "python3"})
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """The flow's name and defaults; ``cell`` is the number of the cell that declares them."""
+    """The flow's name and defaults; ``cell`` is the number of the cell that declares them.
+    ``schedule`` and ``zone`` are what it is deployed with, as it was written there."""
 
     name: str
     options: FlowOptions = FlowOptions()
     cell: int | None = None
+    schedule: str | None = None
+    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

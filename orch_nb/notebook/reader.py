@@ -88,7 +88,7 @@ def notebook_from_dict(document: Mapping[str, Any], *, path: str | Path) -> Note
         name=stem,
         raw=raw,
         cells=cells,
-        flow=Flow(flow.name or stem[:LONGEST_NAME], flow.options, flow.cell),
+        flow=replace(flow, name=flow.name or stem[:LONGEST_NAME]),
         kernel=kernel,
         language=language,
         notices=tuple(all_notices),

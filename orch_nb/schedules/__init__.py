@@ -15,7 +15,13 @@ from orch_nb.schedules.model import (
     from_json,
     to_json,
 )
-from orch_nb.schedules.parsing import parse_cron, parse_interval, parse_rrule, parse_zone
+from orch_nb.schedules.parsing import (
+    parse_cron,
+    parse_interval,
+    parse_rrule,
+    parse_schedule,
+    parse_zone,
+)
 from orch_nb.schedules.policy import CatchUp, Decision, Overlap, Policy, decide
 from orch_nb.schedules.ticks import next_ticks, ticks_after, ticks_between
 from orch_nb.schedules.words import describe
@@ -36,6 +42,7 @@ __all__ = [
     "parse_cron",
     "parse_interval",
     "parse_rrule",
+    "parse_schedule",
     "parse_zone",
     "ticks_after",
     "ticks_between",

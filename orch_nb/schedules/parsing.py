@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from orch_nb.durations import format_duration, parse_duration
 from orch_nb.errors import OptionError
-from orch_nb.schedules.model import CronSchedule, IntervalSchedule, RRuleSchedule
+from orch_nb.schedules.model import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule
 from orch_nb.schedules.ticks import next_ticks
 from orch_nb.schedules.zones import wall_time, zone_named
 
@@ -31,6 +31,7 @@ _NICKNAMES = {
     "@hourly": "0 * * * *",
 }
 _EXAMPLE = "such as '0 6 * * 1-5': at 06:00, Monday to Friday"
+_RULE = re.compile(r"(RRULE:|DTSTART|FREQ=)", re.I)
 _FREQUENT = re.compile(r"FREQ=(SECONDLY|MINUTELY)", re.I)
 
 
@@ -50,6 +51,16 @@ def parse_zone(name: str) -> str:
         near = folded[close[0]] if close else None
     hint = f"did you mean {near} ?" if near else "give an IANA name, such as Europe/Madrid"
     raise OptionError(f"there is no time zone {_short(name)}", hint=hint)
+
+
+def parse_schedule(text: str, zone: str = "UTC", *, now: datetime) -> Schedule:
+    """The schedule of one text, by its form: `FREQ=…` is an RRULE, `15m` an interval that counts
+    from ``now``, all else cron. Raises OptionError."""
+    if _RULE.match(text.strip()):
+        return parse_rrule(text, zone, now=now)
+    if len(text.split()) == 1 and text.strip()[:1].isdigit():
+        return parse_interval(text.strip(), zone, now=now)
+    return parse_cron(text, zone)
 
 
 def parse_cron(expression: str, zone: str = "UTC") -> CronSchedule:
