@@ -20,7 +20,7 @@ def test_the_schedule_of_the_cell_is_set_up(start: Any, saved: Any) -> None:
     ]
     again = kernel.run("%flow deploy sales/often --schedule 15m --tz UTC --overlap skip")
     assert again.text.splitlines()[0] == "sales/often · version 1"
-    assert "Every 15 minutes" in again.text
+    assert "  when  Every 15m" in again.text
     assert "  next  " in again.text
     kernel.run("%%task load\nx = year + 1", "a")
     stale = kernel.run("%flow deploy").error.splitlines()
