@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -30,6 +28,7 @@ from orch_nb.states import StateName
 from tests.guarantee import harness
 from tests.guarantee.harness import Bench, open_bench
 from tests.guarantee.test_hazards import NOTEBOOKS
+from tests.integration.runners.clusters import Theirs
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -117,48 +116,6 @@ def _made(runner: type[DaskRunner], cluster: DaskCluster) -> Callable[[Any], Das
 
 
 # -- clusters that are told of
-
-
-class Theirs:
-    """A scheduler with workers, each a process of its own, started as an administrator would."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "scheduler.json"
-        self._folder = folder
-        self._started: list[subprocess.Popen[bytes]] = []
-        self.scheduler = self._start(
-            "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"
-        )
-        deadline = time.monotonic() + 60
-        while not self.file.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-
-    def add_worker(self, *, nanny: bool, environment: dict[str, str] | None = None) -> Any:
-        return self._start(
-            "worker",
-            "--nthreads",
-            "1",
-            "--nanny" if nanny else "--no-nanny",
-            "--no-dashboard",
-            environment=environment,
-        )
-
-    def _start(self, *words: str, environment: dict[str, str] | None = None) -> Any:
-        program = [sys.executable, "-m", "distributed.cli.dask_" + words[0], *words[1:]]
-        process = subprocess.Popen(
-            [*program, "--scheduler-file", str(self.file)],
-            cwd=self._folder,
-            env={**os.environ, **(environment or {})},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self._started.append(process)
-        return process
-
-    def close(self) -> None:
-        for process in reversed(self._started):
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture
