@@ -156,12 +156,14 @@ class FlowOptions:
     on_success: str | None = option(
         None,
         kind="str",
-        help="shell command for when the run is Completed; ORCH_NB_RUN_NAME, ORCH_NB_STATE … tell",
+        help="shell command, or cell:NAME, for when the run is Completed; ORCH_NB_RUN_NAME, "
+        "ORCH_NB_STATE … tell",
     )
     on_failure: str | None = option(
         None,
         kind="str",
-        help="shell command for when it is Failed, TimedOut or Crashed; also with ORCH_NB_ERROR",
+        help="shell command, or cell:NAME, for when it is Failed, TimedOut or Crashed; also with "
+        "ORCH_NB_ERROR",
     )
 
 

@@ -305,7 +305,8 @@ class _Driving:
     def _after_end(self) -> None:
         if not self._hooked and self._recording.run.state_type.is_terminal:
             self._hooked = True
-            after_end(self._recording, self._run.folder)
+            run = self._run
+            after_end(self._recording, run.folder, run.prepared.notebook, self._session.kernel)
 
     def _finish(self, driver: Driver) -> RunResult:
         run, recording = self._run, self._recording

@@ -1,4 +1,4 @@
-"""Commands that run when a run has ended: `--on-success` and `--on-failure`.
+"""Commands and cells that run when a run has ended: `--on-success` and `--on-failure`.
 
 They get the run in environment variables, never in the command's text, so that nothing in a
 notebook's names or errors becomes a command. A hook does not run when its driver was killed.
@@ -10,17 +10,23 @@ import contextlib
 import logging
 import os
 import subprocess
+import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO
 
+from orch_nb.app.hook_cells import arguments, cell_named, write_hook
 from orch_nb.durations import format_duration
 from orch_nb.engine.events import Logged
 from orch_nb.engine.recording import Recording
 from orch_nb.errors import StoreError
 from orch_nb.execution.processes import kill_tree
 from orch_nb.model import FlowRun, LogRecord
+from orch_nb.notebook.document import Notebook
+from orch_nb.runners.kernelspecs import KernelChoice, KernelMode
 from orch_nb.states import StateType
 
 LONGEST = 60.0  # seconds that a hook may take
@@ -49,7 +55,7 @@ def hook_of(run: FlowRun) -> str:
     return (command or "").strip()
 
 
-def after_end(recording: Recording, folder: str, longest: float = LONGEST) -> None:
+def after_end(recording: Recording, folder: str, notebook: Notebook, kernel: KernelChoice) -> None:
     """Run the hook of a run that has ended, and log what it printed and what went wrong with it.
 
     The run's state stays what it is, whatever the hook does.
@@ -58,7 +64,11 @@ def after_end(recording: Recording, folder: str, longest: float = LONGEST) -> No
     command = hook_of(run)
     if not command:
         return
-    end = run_hook(command, run, folder, longest)
+    name = cell_named(command)
+    if name is None:
+        end = run_hook(command, run, folder)
+    else:
+        end = run_hook_cell(name, run, folder, notebook, kernel)
     said = [(logging.INFO, line) for line in end.printed.splitlines() if line.strip()]
     if end.trouble:
         recording.notice(f"the hook {command!r} {end.trouble}; the run stays {run.state_name}")
@@ -73,17 +83,37 @@ def after_end(recording: Recording, folder: str, longest: float = LONGEST) -> No
         recording.writer.submit(lambda t: t.append_logs(records)).result()
 
 
-def run_hook(command: str, run: FlowRun, folder: str, longest: float = LONGEST) -> HookEnd:
-    """Run a command in a shell, in a session of its own, and wait for its end.
+def run_hook_cell(
+    name: str, run: FlowRun, folder: str, notebook: Notebook, kernel: KernelChoice
+) -> HookEnd:
+    """Run a cell as a hook, in a new process of the notebook's Python, and wait for its end."""
+    if kernel.mode is KernelMode.FOREIGN:
+        return HookEnd("is a cell of a kernel that is no Python: only a command can be a hook", "")
+    with tempfile.TemporaryDirectory() as place:
+        path = write_hook(notebook, name, Path(place))
+        own = {**kernel.env, "IPYTHONDIR": str(Path(place, "ipython"))}
+        words = arguments(kernel.python or sys.executable, path)
+        return run_hook(words, run, folder, environment=own)
+
+
+def run_hook(
+    command: str | Sequence[str],
+    run: FlowRun,
+    folder: str,
+    longest: float = LONGEST,
+    environment: Mapping[str, str] = {},
+) -> HookEnd:
+    """Run a command, in a shell if it is a text, in a session of its own, and wait for its end.
 
     After ``longest`` seconds it is ended with all that it started.
     """
+    words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
     with tempfile.TemporaryFile() as printed:
         try:
             process = subprocess.Popen(
-                ["/bin/sh", "-c", command],
+                words,
                 cwd=folder,
-                env={**os.environ, **_environment(run)},
+                env={**os.environ, **environment, **_environment(run)},
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=subprocess.STDOUT,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orch_nb.app.called_cells import Calls, find_calls
+from orch_nb.app.hook_cells import set_aside
 from orch_nb.app.naming import name_tasks
 from orch_nb.app.policies import machine_resources, make_policies
 from orch_nb.app.recipes import recipes, source_hash
@@ -64,10 +65,13 @@ def prepare(
     ``foreign`` says why every cell must run, one after the other, in the notebook's own kernel;
     empty when it need not. ``run_id`` is that of the run, where it has one.
 
-    Raises OptionError for a cell that needs more than this machine has, and GraphError for cells
+    Raises OptionError for a cell that needs more than this machine has, and for a hook that is not
+    there; GraphError for cells
     whose order can't be satisfied.
     """
     mode = CellsMode(options.cells)
+    hooks = set_aside(notebook, options)
+    notebook = hooks.notebook
     dynamic = find_calls(notebook, mode)
     notebook, foreign = dynamic.notebook, foreign or dynamic.in_order
     mode = dynamic.mode
@@ -100,6 +104,7 @@ def prepare(
         },
         at_home=at_home,
         resources=machine_resources(notebook.cells, options, notebook.filename),
+        aside=hooks.aside,
     )
     return Prepared(
         notebook,

@@ -124,7 +124,8 @@ class Core:
             if not self.plan.runs(slot.node):
                 self.buffer.move(slot, Phase.PASSED)
                 if slot.node.cell.kind is CellKind.SKIP:
-                    self._note(slot, StateName.SKIPPED, "tagged skip")
+                    why = self.plan.aside.get(slot.number, "tagged skip")
+                    self._note(slot, StateName.SKIPPED, why)
             elif slot.number in self.plan.known:
                 slot.known = True
                 slot.facts = self.plan.known[slot.number]

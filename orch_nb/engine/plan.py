@@ -61,6 +61,7 @@ class Plan:
     what all of the ``trusted`` cells do in this run, too. ``foreseen`` are facts of trusted cells
     that run once more, for their values: what was seen the last time. ``cacheable`` are cells
     whose changes are wanted as a blob wherever they run, ``watched`` those to be observed.
+    ``aside`` says of skipped cells why they are, where it is not for their tag.
     """
 
     graph: FlowGraph
@@ -77,6 +78,7 @@ class Plan:
     foreseen: Mapping[int, Facts] = field(default_factory=dict)
     cacheable: frozenset[int] = frozenset()
     watched: frozenset[int] = frozenset()
+    aside: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def is_settled(self) -> bool:

@@ -13,10 +13,12 @@ import pytest
 from orch_nb.app import RunRequest, RunResult, run
 from orch_nb.app.hooks import hook_of, run_hook
 from orch_nb.engine.events import Event, Notice, RunEnded
+from orch_nb.errors import OptionError
+from orch_nb.notebook.binding import GivenParameter, ParameterSource
 from orch_nb.options import FlowOptions
 from orch_nb.states import StateName
 from orch_nb.store import open_store
-from tests.command_line import make_document, wait_until
+from tests.command_line import code, make_document, wait_until
 from tests.sample_runs import a_run
 
 SHOW = 'printf "%s|" "$ORCH_NB_RUN_NAME" "$ORCH_NB_STATE" "$ORCH_NB_ERROR" > told'
@@ -123,3 +125,51 @@ def test_a_hook_that_fails_is_noted_and_changes_nothing(tmp_path: Path) -> None:
         logged = [(record.level, record.message) for record in store.logs(result.run.id)]
         assert logged == [(20, "some words"), (30, words)]
         assert store.get_run(result.run.id).state_name is StateName.COMPLETED
+
+
+TELL = """%%task tell
+import os
+print(shout(os.environ["ORCH_NB_STATE"]), region, json.dumps(os.environ["ORCH_NB_ERROR"]))
+"""
+WITH_HOOK = (
+    "import json",
+    code("region = 'EU'", "parameters"),
+    code("def shout(text):\n    return text.upper()", "setup"),
+    TELL,
+    "%%task work\n1 / 0",
+)
+
+
+def test_a_cell_is_told_when_the_run_fails_and_takes_no_part_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "hooked.ipynb"
+    path.write_text(json.dumps(make_document(*WITH_HOOK)))
+    options = {"on_failure": "cell:tell"}
+    region = GivenParameter("region", "US", ParameterSource.CALL)
+    done = run(RunRequest(str(path), options=options, parameters=(region,)))
+    assert done.run.state_name is StateName.FAILED
+    states = {task.name: (task.state_name, task.state_message) for task in done.tasks}
+    assert states["tell"] == (StateName.SKIPPED, "it runs when the run has failed")
+    with open_store() as store:
+        texts = [record.message for record in store.logs(done.run.id)]
+    assert texts == ["FAILED US \"cell 6 'work': ZeroDivisionError: division by zero\""]
+
+
+def test_a_hook_cell_that_is_not_there_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    path = tmp_path / "hooked.ipynb"
+    path.write_text(json.dumps(make_document("%%task work\nopen('ran', 'w').close()")))
+    with pytest.raises(OptionError) as caught:
+        run(RunRequest(str(path), options={"on_success": "cell:tell"}))
+    assert str(caught.value.message) == "--on-success names the cell 'tell', and there is none"
+    assert caught.value.hint == "its named cells: work"
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_hook_cell_that_raises_leaves_the_run_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "hooked.ipynb"
+    path.write_text(json.dumps(make_document("%%task work\n1", "%%task tell\n1 / 0")))
+    said: list[Event] = []
+    done = run(RunRequest(str(path), options={"on_success": "cell:tell"}), said.append)
+    assert done.run.state_name is StateName.COMPLETED
+    notices = [event.text for event in said if isinstance(event, Notice)]
+    expected = "the hook 'cell:tell' ended with exit code 1; the run stays Completed"
+    assert expected in notices
