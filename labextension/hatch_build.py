@@ -1,7 +1,8 @@
 """Builds the views into the wheel where npm is to be had; without it the wheel has the still ones.
 The same holds for JupyterLab's extension, which goes where JupyterLab looks for it.
 
-``ORCH_NB_VIEWS=require`` makes a release fail instead; ``skip`` leaves them as they are.
+``ORCH_NB_VIEWS=require`` makes a release fail instead; ``skip`` leaves them as they are. A source
+distribution holds them built, so that installing from it needs no Node.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class ViewsHook(BuildHookInterface):
         try:
             self._build(version, wish, folder, built)
         finally:
-            self._share(folder, build_data)
+            if self.target_name == "wheel":
+                self._share(folder, build_data)
 
     def _share(self, folder: Path, build_data: dict[str, Any]) -> None:
         """A folder named in pyproject.toml would have to be there, built or not."""
@@ -43,6 +45,10 @@ class ViewsHook(BuildHookInterface):
     def _build(self, version: str, wish: str, folder: Path, built: Path) -> None:
         if version == "editable" or wish == "skip" or not folder.is_dir():
             return  # `make views` is there for a working copy
+        if (Path(self.root) / "PKG-INFO").is_file() and built.exists():
+            return  # this is a source distribution: they came with it
+        if self.target_name == "sdist" and wish != "require":
+            return  # asked for by a front-end that wants the sources only
         trouble = _build(folder)
         if trouble and wish == "require":
             raise RuntimeError(f"the views were not built: {trouble}")
