@@ -12,6 +12,7 @@ from orch_nb.app.resuming import ResumeRequest, resume
 from orch_nb.app.running import run
 from orch_nb.app.subflows import cancelled_with_parent, check_depth, left_run
 from orch_nb.errors import NotFoundError
+from orch_nb.execution import observe
 from orch_nb.execution.outputs import Output
 from orch_nb.model import FlowRun, TaskRun
 from orch_nb.notebook.binding import GivenParameter, ParameterSource
@@ -95,6 +96,7 @@ def run_notebook(
     )
     control = Control()
     check_depth(str(path))
+    observe.act("runs a notebook")
     with cancelled_with_parent(control) as parent:
         left = left_run(parent, path, params)
         if left is None:

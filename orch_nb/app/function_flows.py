@@ -29,6 +29,7 @@ from orch_nb.dynamic.engine import Engine
 from orch_nb.dynamic.executors import Setting
 from orch_nb.dynamic.ledger import Ledger, run_context
 from orch_nb.errors import FlowError
+from orch_nb.execution import observe
 from orch_nb.model import FlowRun
 from orch_nb.results.location import open_results
 from orch_nb.states import StateName
@@ -95,6 +96,7 @@ class _Conduct:
         self._timer: threading.Timer | None = None
 
     def __enter__(self) -> _Conduct:
+        observe.act("runs a flow")
         parent = current_scope()
         depth = depth_within(parent, self._work.name)
         try:

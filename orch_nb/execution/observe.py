@@ -81,13 +81,17 @@ class Observer:
     def see_open(self, path: Any, flags: int) -> None:
         """A file is about to be opened."""
         text = _path_text(path)
-        if text is None:
+        if text is None or self.is_own(text):
             return
         if flags & _WRITE_FLAGS:
             self.see_writing(text)
             self.see_effect("writes a file")
         else:
             self.read.add(text)
+
+    def is_own(self, path: str) -> bool:
+        """Whether a file is one of orch_nb's own, as of a run that the cell starts."""
+        return self._folder is not None and self._folder.is_own(path)
 
     def see_writing(self, path: str) -> None:
         """A file is about to be changed, renamed or deleted."""
@@ -159,6 +163,13 @@ def watch(observer: Observer | None) -> None:
     _current = observer
 
 
+def act(words: str) -> None:
+    """Say that the cell, if one runs, is about to act in a way that no audit event tells early
+    enough; waits for its turn."""
+    if _current is not None:
+        _current.see_effect(words)
+
+
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     observer = _current
     if observer is None or observer.asking == threading.get_ident():
@@ -179,6 +190,7 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     elif event in _EFFECTS:
         if event in _PATHS:
             paths = [text for text in map(_path_text, arguments[:2]) if text is not None]
+            paths = [path for path in paths if not observer.is_own(path)]
             if not paths:
                 return
             for path in paths:

@@ -35,6 +35,7 @@ class FolderWatch:
     def __init__(self, folder: str, own: frozenset[str] = frozenset()) -> None:
         self._folder = folder
         self._own = own
+        self._within_own = tuple(f"{place}/" for place in own)
         self._claims = claims.size()
         self._counted = _count_writes()
         self._began = time.clock_gettime_ns(_FILE_CLOCK)
@@ -46,6 +47,10 @@ class FolderWatch:
         if not self._there:
             walk = _Walk(self._folder, self._own, _SHORTEST)
             self._there = frozenset(path for path, _changed in walk)
+
+    def is_own(self, path: str) -> bool:
+        """Whether a file is one of orch_nb's own."""
+        return path in self._own or path.startswith(self._within_own)
 
     def changed(self, known: set[str], seconds: float) -> set[str]:
         """Files that were changed or deleted since, without those ``known`` and those that other

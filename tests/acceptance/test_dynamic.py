@@ -188,3 +188,37 @@ def test_a_notebook_in_a_notebook_is_told_with_its_parent(
     assert [each["name"] for each in parent["children"]] == [child["name"]]
     assert child["parent"] == parent["name"]
     assert f"subflow other · {child['name']}" in bench.orch("show", parent["name"]).out
+
+
+FLOW_IN_A_CELL = """
+from orch_nb import flow, task
+@task
+def same(x):
+    return x
+@flow
+def inner():
+    return same.map(range(3))
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("orch_nb.run_notebook('other.ipynb')", "it runs a notebook"),
+        ("inner()", "it runs a flow"),
+    ],
+)
+def test_what_a_cell_runs_waits_for_the_cells_above(
+    bench: Bench, write_notebook: Write, call: str, words: str
+) -> None:
+    write_notebook("m = 1", name="other.ipynb")
+    write_notebook(
+        f"import orch_nb, time\n{FLOW_IN_A_CELL}",
+        "one = 1",
+        "time.sleep(1.5)\nbad = one / 0",
+        f"time.sleep(0.2)\nfound = {call}",
+    )
+    failed = bench.orch("run", "sales.ipynb")
+    assert failed.code == 1
+    assert f"{words}, and an earlier cell failed" in failed.out
+    assert [run["flow"] for run in bench.orch_json("runs")] == ["sales"]
