@@ -6,8 +6,14 @@ Started by ``orch_nb.warm.starting``, which tells it its options on standard inp
 from __future__ import annotations
 
 import importlib
+import json
 import marshal
+import os
 import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
 
 from orch_nb.cli.__main__ import run_command
 from orch_nb.cli.commands import COMMANDS
@@ -28,18 +34,41 @@ def main() -> None:
         imports=tuple(tuple(one) for one in told["imports"]),
         idle=told["idle"],
     )
-    Daemon(options, run_command, import_commands).serve()
+    Daemon(options, run_command, get_ready).serve()
 
 
-def import_commands() -> None:
-    """Import what commands import late: a fork should find all of it there."""
+def get_ready() -> None:
+    """Import the commands, and run notebooks: a fork finds all of it there that is made late.
+    Raises RuntimeError where threads are left, with which no fork is safe."""
     for name in sorted(WARM_COMMANDS):
         importlib.import_module(COMMANDS[name].target.partition(":")[0])
-    for module in _LATE:
-        importlib.import_module(module)
+    own = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="orch_nb-", ignore_cleanup_errors=True) as folder:
+        for name in [name for name in own if name.startswith("ORCH_NB_")]:
+            del os.environ[name]
+        os.environ["ORCH_NB_HOME"] = folder
+        try:
+            for cells in (("x = 1",), ("x = 1", "print(x)", "y = x + 1\ny")):
+                notebook = Path(folder, "rehearsal.ipynb")
+                notebook.write_text(json.dumps(_document(cells)))
+                run_command(["run", str(notebook)])
+        finally:
+            os.environ.clear()
+            os.environ.update(own)
+    if threading.active_count() > 1:
+        raise RuntimeError(f"threads are left: {threading.enumerate()}")
 
 
-_LATE = ("orch_nb.cli.live", "orch_nb.app", "sqlalchemy.dialects.sqlite")
+def _document(cells: Sequence[str]) -> dict[str, object]:
+    """A notebook of such cells."""
+    fixed = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return {
+        "cells": [{**fixed, "id": f"cell-{i}", "source": text} for i, text in enumerate(cells)],
+        "metadata": {"kernelspec": kernel},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -248,6 +249,7 @@ def _without(mapping: Mapping[str, Any], keys: frozenset[str]) -> dict[str, Any]
     return {key: value for key, value in mapping.items() if key not in keys}
 
 
+@functools.cache
 def _papermill_version() -> str:
     from importlib import metadata as distributions  # slow to import, and needed once a run
 

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.util import LRUCache
 
 from orch_nb.errors import StoreError
 from orch_nb.places import SQLITE
@@ -20,6 +23,25 @@ from orch_nb.store.mounts import network_mount
 
 BUSY_MILLISECONDS = 10_000  # how long SQLite itself waits for a lock before we try again
 _WRITES = "orch_nb_writes"
+_MOST_COMPILED = 500  # statements
+
+
+class SharingDialect(SQLiteDialect_pysqlite):
+    """SQLAlchemy's own for SQLite; but what one engine has compiled serves the next, and every
+    process that is forked later. All its instances are alike."""
+
+    supports_statement_cache = True
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+
+_COMPILED: LRUCache[Any, Any] = LRUCache(_MOST_COMPILED)
+_SHARING = "orch_nb_sqlite"
+registry.register(_SHARING, __name__, SharingDialect.__name__)
 
 
 class Backend(enum.StrEnum):
@@ -81,7 +103,9 @@ def _sqlite(path: Path, *, durable: bool) -> Database:
         raise StoreError("the store's path is a folder", where=str(path))
     mount = network_mount(path.parent)
     engine = create_engine(
-        URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_MILLISECONDS / 1000}
+        URL.create(_SHARING, database=str(path)),
+        connect_args={"timeout": BUSY_MILLISECONDS / 1000},
+        execution_options={"compiled_cache": _COMPILED},
     )
     synchronous = "FULL" if durable or mount else "NORMAL"
 

@@ -54,7 +54,7 @@ def standing() -> bytes:
     interpreter = (sys.executable, sys.prefix, sys.version, sys.warnoptions, sys._xoptions)
     limits = [(name, resource.getrlimit(getattr(resource, name))[1]) for name in limit_names()]
     system = [_read(name) for name in _FILES], [_namespace(name) for name in _NAMESPACES]
-    born = _status(), os.getpriority(os.PRIO_PROCESS, 0)
+    born = _status(), os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0)
     parts = (interpreter, flags, variables, limits, system, born, os.path.dirname(__file__))  # noqa: PTH120  # pathlib would be waited for
     return repr(parts).encode("utf-8", "surrogateescape")
 
