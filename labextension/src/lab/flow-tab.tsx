@@ -38,6 +38,9 @@ function Rail({ open }: { open: OpenFlow }) {
   if (graph === null)
     return <p class="onb-lab-empty">{flow.trouble.value || trans.__('Reading the notebook …')}</p>;
   const tasks = graph.words.filter((words) => words.task).length;
+  const numbers = graph.words.map((words) => words.number);
+  const lanes = findLanes(numbers, graph.picture.edges, MOST_LANES);
+  const count = Math.max(0, ...lanes.values());
   return (
     <>
       <div class="onb-lab-tools">
@@ -59,8 +62,13 @@ function Rail({ open }: { open: OpenFlow }) {
       {graph.problems.map((problem, place) => (
         <ProblemRow key={place} problem={problem} flow={flow} />
       ))}
-      <div class="onb-lab-rail" ref={list} onKeyDown={rove('.onb-lab-cell')}>
-        <Lines graph={graph} flow={flow} />
+      <div
+        class="onb-lab-rail"
+        ref={list}
+        onKeyDown={rove('.onb-lab-cell')}
+        style={{ '--lanes': `${20 + count * LANE}px` }}
+      >
+        <Lines graph={graph} flow={flow} lanes={lanes} />
         <ol aria-label={trans.__('cells')}>
           {graph.words.map((words) => (
             <CellRow key={words.id} words={words} open={open} />
@@ -105,11 +113,16 @@ function CellRow({ words, open }: { words: CellWords; open: OpenFlow }) {
   );
 }
 
+interface LinesProps {
+  readonly graph: GraphAnswer;
+  readonly flow: NotebookFlow;
+  readonly lanes: ReadonlyMap<number, number>;
+}
+
 /** The dots and lines left of the rows. */
-function Lines({ graph, flow }: { graph: GraphAnswer; flow: NotebookFlow }) {
+function Lines({ graph, flow, lanes }: LinesProps) {
   const { words, picture } = graph;
   const numbers = words.map((one) => one.number);
-  const lanes = findLanes(numbers, picture.edges, MOST_LANES);
   const rows = new Map(numbers.map((number, row) => [number, row]));
   const active = words.find((one) => one.id === flow.active.value)?.number;
   const x = (cell: number) => 10 + (lanes.get(cell) ?? 0) * LANE;

@@ -68,8 +68,20 @@ function makeField(field: FieldSchema, value: unknown): [Field, () => unknown] {
   if (field.minimum !== undefined) input.min = String(field.minimum);
   if (field.type === 'number') input.step = 'any';
   input.placeholder = show(field.default);
+  suggest(input, field.pattern);
   input.value = show(value);
   return [input, () => readText(field.type, input.value.trim())];
+}
+
+/** The plain words among a pattern's alternatives, such as `^(inline|local|dask=.+)$`. */
+function suggest(input: HTMLInputElement, pattern = ''): void {
+  const words = pattern.match(/(?<=[(|])\w+(?=[)|])/g) ?? [];
+  if (words.length === 0) return;
+  const list = make('datalist', { id: `orch-nb-${words.join('-')}` });
+  for (const word of words) list.append(make('option', { value: word }));
+  input.setAttribute('list', list.id);
+  document.getElementById(list.id)?.remove();
+  document.body.append(list);
 }
 
 function show(value: unknown): string {

@@ -28,6 +28,7 @@ export function graphDocument(path: string, doors: Doors): MainAreaWidget {
   widget.id = graphId(path);
   widget.title.label = doors.trans.__('Graph: %1', path.slice(path.lastIndexOf('/') + 1));
   widget.title.caption = path;
+  widget.toolbar.hide();
   widget.title.closable = true;
   widget.disposed.connect(() => live?.dispose());
   open?.flow.panel.disposed.connect(() => {
@@ -129,7 +130,7 @@ function snapshotOf(
   const rows: Row[] = words.map((one) => ({
     cell: one.number,
     name: one.name,
-    state: tasks.get(one.id)?.state_name ?? '',
+    state: tasks.get(one.id)?.state_name ?? 'Pending', // it waits to be run at all
     task: one.task,
   }));
   const graph: GraphPicture = {

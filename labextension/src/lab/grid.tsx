@@ -29,6 +29,7 @@ export function gridDocument(wish: RunWish, doors: Doors): MainAreaWidget {
   const what = wish.path ?? wish.flow ?? trans.__('all flows');
   widget.id = gridId(wish);
   widget.title.label = trans.__('Runs × tasks: %1', what);
+  widget.toolbar.hide();
   widget.title.closable = true;
   return widget;
 }

@@ -145,6 +145,7 @@ export interface FieldSchema {
   description?: string;
   enum?: string[];
   minimum?: number;
+  pattern?: string;
   default?: unknown;
 }
 

@@ -12,6 +12,9 @@ import { showDuration } from '../model/words';
 /** Shows what a resume would run and reuse, and starts it; null when it was not wanted. */
 export async function resumeRun(run: RunRecord, doors: Doors): Promise<RunRecord | null> {
   const { trans } = doors;
+  // what is resumed is the file, so that what was mended in the page belongs into it
+  const panel = run.path === null ? undefined : doors.flows.at(run.path)?.flow.panel;
+  if (panel?.context.model.dirty) await panel.context.save();
   const plan = await call<Plan>('GET', `/runs/${run.id}/plan`);
   const { button } = await showDialog({
     title: trans.__('Resume %1', run.name),

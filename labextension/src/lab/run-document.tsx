@@ -44,6 +44,7 @@ export function runDocument(run: string, doors: Doors): RunDocument {
   const widget = new MainAreaWidget({ content });
   widget.id = documentId(run);
   widget.title.label = doors.trans.__('Run');
+  widget.toolbar.hide();
   widget.title.closable = true;
   view.shown.subscribe((shown) => {
     if (shown) widget.title.label = `${shown.run.flow} · ${shown.run.name}`;

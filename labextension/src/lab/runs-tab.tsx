@@ -13,7 +13,7 @@ import { lookOf } from '../model/states';
 import { showDuration } from '../model/words';
 import { Mark } from '../views/mark';
 
-const ROW = 30;
+const ROW = 44;
 
 export function RunsTab({ list }: { list: RunList }) {
   const { trans } = useDoors();
@@ -65,10 +65,14 @@ function Row({ run, list }: { run: RunRecord | undefined; list: RunList }) {
         }}
       >
         <Mark state={run.state_name} />
-        <span class="onb-lab-word">{word}</span>
-        <bdi class="onb-lab-name onb-lab-cut">{`${run.flow} · ${run.name}`}</bdi>
-        <span class="onb-lab-took">{seconds === null ? '' : showDuration(seconds)}</span>
-        <span class="onb-lab-ago">{agoOf(run, trans)}</span>
+        <span class="onb-lab-two">
+          <bdi class="onb-lab-name onb-lab-cut">{`${run.flow} · ${run.name}`}</bdi>
+          <span class="onb-lab-facts onb-lab-cut">
+            {[word, seconds === null ? '' : showDuration(seconds), agoOf(run, trans)]
+              .filter(Boolean)
+              .join(' · ')}
+          </span>
+        </span>
       </button>
     </div>
   );

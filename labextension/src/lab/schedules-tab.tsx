@@ -11,6 +11,7 @@ import { scheduleNotebook } from './scheduling';
 import { showTime } from './times';
 
 const QUIET = 300; // milliseconds that news are gathered
+const AGAIN = 2000; // milliseconds between looks while the daemon is being started
 
 interface Upcoming {
   scheduled_time: string;
@@ -60,6 +61,14 @@ export function SchedulesTab() {
       stop();
     };
   }, [stream, turn]);
+  useSignalEffect(() => {
+    const daemon = found.value?.daemon;
+    if (daemon === undefined || daemon.runs || daemon.active.length === 0) return;
+    const timer = setTimeout(() => (turn.value += 1), AGAIN);
+    return () => {
+      clearTimeout(timer);
+    };
+  });
   const all = found.value;
   const current = flows.current.value;
   if (all === null) return <p class="onb-lab-empty">{trouble.value}</p>;

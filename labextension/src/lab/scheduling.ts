@@ -35,6 +35,11 @@ export async function scheduleNotebook(panel: NotebookPanel, doors: Doors): Prom
   ]);
   const most = make('input', { type: 'number', name: 'most', value: '24', min: '1' });
   most.setAttribute('aria-label', trans.__('at most'));
+  const limit = () => {
+    most.disabled = missed.value !== 'all';
+  };
+  missed.addEventListener('change', limit);
+  limit();
   const overlap = choice('overlap', trans.__('overlap'), [
     ['queue', trans.__('wait')],
     ['skip', trans.__('skip')],

@@ -2,6 +2,7 @@
 
 import type { Cell } from '@jupyterlab/cells';
 import type { Signal } from '@preact/signals';
+import { render } from 'preact';
 
 import { onEachCell } from './cell-parts';
 import type { Doors } from './doors';
@@ -11,10 +12,10 @@ import type { LastRuns } from './last-runs';
 import type { Grid, TaskRecord } from './records';
 import { colourOf, lookOf } from '../model/states';
 import { showDuration } from '../model/words';
+import { Mark } from '../views/mark';
 
 const LINGER = 300; // milliseconds that the pointer stays before the history shows
 const CLASS = 'onb-lab-mark';
-const GLYPHS = { waiting: '○', running: '◐', done: '✓', failed: '✕', 'left-out': '⤫' };
 
 export function addPromptMarks(open: OpenFlow, doors: Doors, isShown: Signal<boolean>): void {
   onEachCell(open.flow.panel, (cell) => {
@@ -47,6 +48,8 @@ function mark(cell: Cell, task: TaskRecord, last: LastRuns, doors: Doors): HTMLE
   const words = wordsOf(task, doors);
   const tries = task.attempt > 1 ? ` ${task.attempt}/${task.max_attempts}` : '';
   const took = task.seconds === null ? '' : ` ${showDuration(task.seconds)}`;
+  const sign = make('span', {});
+  render(<Mark state={task.state_name} />, sign);
   const node = make(
     'button',
     {
@@ -60,7 +63,7 @@ function mark(cell: Cell, task: TaskRecord, last: LastRuns, doors: Doors): HTMLE
           doors.openRun(run.id, [...last.tasks.peek().keys()].indexOf(task.cell_id));
       },
     },
-    make('span', {}, GLYPHS[lookOf(task.state_name).phase]),
+    sign,
     `${took}${tries}`,
   );
   node.style.setProperty('--c', colourOf(task.state_name)['--c'] ?? '');
