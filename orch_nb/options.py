@@ -116,6 +116,12 @@ class FlowOptions:
         choices=("auto", "tagged", "all"),
         help="which cells are tasks: the tagged ones if any is tagged, else every plain cell",
     )
+    exact: bool = option(
+        False,
+        kind="flag",
+        help="libraries use as many threads as in a serial run, whatever runs beside: slower, and "
+        "equal to the last digit",
+    )
     fail_fast: bool = option(False, kind="flag", help="cancel what still runs when a task fails")
     allow_errors: bool = option(False, kind="flag", help="keep a failed cell's output and go on")
     timeout: float | None = option(None, kind="duration", help="longest time of the whole run")

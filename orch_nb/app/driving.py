@@ -35,6 +35,7 @@ from orch_nb.engine.seen import relative_files
 from orch_nb.errors import OutputError
 from orch_nb.execution import context
 from orch_nb.execution.job import Outcome, SessionSpec
+from orch_nb.execution.threads import count_cores
 from orch_nb.model import FlowRun, TaskRun
 from orch_nb.notebook.writer import OutputWriter
 from orch_nb.results.location import Location
@@ -165,7 +166,7 @@ class _Driving:
             setups=setup_cells(plan.graph),
             timeout=run.prepared.options.timeout,
             keep_out=run.prepared.names_results,
-            threads=run.request.threads,
+            threads=run.request.threads or (count_cores() if run.prepared.options.exact else 0),
             collect=run.request.collect,
             cancel_requested=partial(self._store.cancel_requested, run.record.id),
             known=known,

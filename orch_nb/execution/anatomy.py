@@ -432,15 +432,17 @@ class _Partial(Anatomy):
 
 
 class _Cached(Anatomy):
-    """A notebook function under ``lru_cache``: what it remembers never leaves the process."""
+    """A notebook function under ``lru_cache``, which may have attributes like any function; what
+    it remembers never leaves the process."""
 
     mutable = quick = True
 
     def parts(self, obj: Any) -> Iterable[Any]:
-        return (obj.__wrapped__,)
+        return vars(obj).values()  # `__wrapped__` among them
 
     def freeze(self, obj: Any) -> State:
-        return (obj.__wrapped__,), tuple(obj.cache_info())
+        own = vars(obj)
+        return tuple(own.values()), (tuple(own), tuple(obj.cache_info()))
 
     def content(self, obj: Any) -> Any:
         raise Pinned("cache of calls")

@@ -131,6 +131,14 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "b = f(1)",
         "print(f.cache_info())",
     ),
+    "attribute of a cached function": (
+        "import time, functools",
+        "@functools.lru_cache\ndef f(k):\n    return k",
+        "f.calls = 0; " + WAIT,
+        "print(getattr(f, 'calls', None)); " + WAIT,
+        "f.calls += 1",
+        "print(f.calls)",
+    ),
     "cached function under an old name": (
         "import time, functools",
         "def f(k):\n    return 1",

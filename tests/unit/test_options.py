@@ -401,6 +401,7 @@ def test_the_reference_has_a_row_for_each_option() -> None:
         ("--runner inline|local|dask[=PLACE]", "local"),
         ("--max-workers N", ""),
         ("--cells auto|tagged|all", "auto"),
+        ("--exact", ""),
         ("--fail-fast", ""),
         ("--allow-errors", ""),
         ("--timeout TIME", ""),
