@@ -11,10 +11,10 @@ const options = {
   format: 'esm',
   target: 'es2022',
   loader: { '.css': 'text' },
-  // calls of h() are shorter than what the automatic runtime makes
-  jsx: 'transform',
-  jsxFactory: 'h',
-  jsxFragment: 'Fragment',
+  // calls of h() are shorter than what the automatic runtime makes, which tsconfig.json asks for
+  tsconfigRaw: {
+    compilerOptions: { jsx: 'react', jsxFactory: 'h', jsxFragmentFactory: 'Fragment' },
+  },
   inject: ['src/jsx.ts'],
   logLevel: 'warning',
 };

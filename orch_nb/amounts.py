@@ -64,3 +64,12 @@ def format_number(number: float) -> str:
 def format_amounts(amounts: Amounts) -> str:
     """The pairs as an option's value."""
     return ",".join(f"{name}={format_amount(amount)}" for name, amount in amounts)
+
+
+def format_size(count: float) -> str:
+    """An amount of memory: ``512 kB``, ``1.2 GB``."""
+    for unit in ("B", "kB", "MB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

@@ -1,5 +1,6 @@
 /** The module that a kernel sends once: what each panel's small widget calls. */
 
+import { withNotebook } from './around';
 import { mount } from './mount';
 import type { Message } from './schema';
 import { upgradeStills } from './upgrade';
@@ -38,5 +39,6 @@ export function show(widget: WidgetModel, node: HTMLElement): () => void {
   if (!attached.has(key)) attach(widget);
   const found = attached.get(key);
   if (found === undefined) return () => undefined;
-  return mount(node, found.wired.model, found.wired.host);
+  const { model, host } = found.wired;
+  return mount(node, model, withNotebook(host, node, model));
 }

@@ -144,6 +144,7 @@ export interface Answer {
   number: number;
   ok: boolean;
   text: string;
+  link?: string;
   detail?: Detail;
   snapshot?: Snapshot;
 }

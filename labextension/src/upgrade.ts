@@ -3,6 +3,7 @@
  * the run's model: the saved document stays static, and what is on the screen keeps its buttons.
  */
 
+import { withNotebook } from './around';
 import { mount } from './mount';
 import type { Wired } from './wiring';
 
@@ -27,7 +28,8 @@ export function upgradeStills(wired: Wired): () => void {
       if (live.has(still) || !still.classList.contains(STILL)) continue;
       const node = document.createElement('div');
       still.after(node);
-      const dispose = mount(node, wired.model, wired.host);
+      const { model, host } = wired;
+      const dispose = mount(node, model, withNotebook(host, node, model));
       still.setAttribute('hidden', '');
       live.set(still, () => {
         dispose();

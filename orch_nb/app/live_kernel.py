@@ -17,6 +17,7 @@ from orch_nb.errors import ResultError
 from orch_nb.execution.ambient import AMBIENT, AmbientWatch
 from orch_nb.execution.anatomy import Pinned
 from orch_nb.execution.anatomy_arrays import register_loaded
+from orch_nb.execution.describing import describe_values
 from orch_nb.execution.execute import apply_blob
 from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
 from orch_nb.execution.outputs import ErrorInfo, Output
@@ -290,6 +291,7 @@ class KernelSide:
             bound=tuple(sorted(bound)),
             deleted=deleted,
             changed=tuple(sorted(reaching)),
+            kinds=describe_values({n: after[n] for n in {*bound, *reaching} if n in after}),
             observed=True,
             ambient=tuple(sorted(states.keys() - fresh)),
             seconds=end.seconds,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from orch_nb.amounts import format_size
 from orch_nb.app.plain import plain_line, plain_text
+from orch_nb.app.view_calls import row_key
 from orch_nb.app.view_schema import Detail, OutputWords, Value
 from orch_nb.graph.model import FlowGraph
 from orch_nb.model import TaskRun
@@ -15,25 +17,32 @@ _MOST_OUTPUTS = 40
 _MOST_VALUES = 60
 
 
-def read_detail(run: str, cell: int, row: int, graph: FlowGraph | None = None) -> Detail:
+def read_detail(
+    run: str, cell: int, row: int, graph: FlowGraph | None = None, call: str | None = None
+) -> Detail:
     """The detail of a run's cell as the store and the graph tell it.
 
-    ``row`` is the index that the view knows the row by. What is not on record stays empty.
+    ``row`` is the index that the view knows the row by; ``call`` the id of the task run, for one
+    of the cell's calls. What is not on record stays empty.
     """
     detail = empty_detail(row)
     if graph is not None:
         add_graph(detail, graph, cell)
     with open_store() as store:
-        task = next(
-            (t for t in store.task_runs(store.get_run(run).id) if t.cell_number == cell), None
-        )
+        run_id = store.get_run(run).id
+        tasks = {row_key(task): task for task in store.task_runs(run_id)}
+        task = tasks.get((cell, call))
         if task is None:
             return detail
         texts = store.sources([task.source_hash])
-        results = [r for r in store.results(task.flow_run_id) if r.task_run_id == task.id]
+        cells = {found.id: key[0] for key, found in tasks.items() if key[1] is None}
+        results = {cells.get(r.task_run_id, 0): r for r in store.results(run_id)}
     detail["source"] = plain_text(texts.get(task.source_hash, detail["source"]))
-    if results:
-        _add_result(detail, results[-1])
+    if call is None and cell in results:
+        _add_result(detail, results[cell])
+    for value in detail["inputs"]:
+        if value["cell"] in results:
+            value["note"] = _kinds(results[value["cell"]]).get(value["name"], "")
     detail["traceback"] = detail["traceback"] or _short_error(task)
     return detail
 
@@ -83,11 +92,19 @@ def _add_result(detail: Detail, result: ResultRecord) -> None:
     error = outcome.get("error")
     if error:
         detail["traceback"] = plain_text("\n".join(error.get("traceback", ())))
-    kept = f"{format_size(result.size)} kept together" if result.kept else result.reason
-    names = list(result.names)[:_MOST_VALUES]
-    if names:
-        note = plain_line(kept, 120)
-        detail["values"] = [{**_own(name), "note": note} for name in names]
+    kinds = _kinds(result)
+    names = list(dict.fromkeys([*result.names, *kinds]))[:_MOST_VALUES]
+    if not names:
+        return
+    detail["values"] = [{**_own(name), "note": kinds.get(name, "")} for name in names]
+    kept = f"{format_size(result.size)} kept" if result.kept else f"not kept: {result.reason}"
+    detail["values"].append({"name": "", "cell": 0, "note": plain_line(kept, 120)})
+
+
+def _kinds(result: ResultRecord) -> dict[str, str]:
+    """What the cell's values were, in words, by name."""
+    found = (result.outcome or {}).get("kinds", {})
+    return {plain_line(name, 80): plain_line(words, 80) for name, words in found.items()}
 
 
 def _own(name: str) -> Value:
@@ -116,12 +133,3 @@ def _short_error(task: TaskRun) -> str:
     if not task.error_name:
         return plain_text(task.state_message)
     return plain_text(f"{task.error_name}: {task.error_value or ''}")
-
-
-def format_size(count: float) -> str:
-    """An amount of memory: ``512 kB``, ``1.2 GB``."""
-    for unit in ("B", "kB", "MB"):
-        if count < 999.5:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"

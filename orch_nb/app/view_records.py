@@ -30,16 +30,18 @@ class RecordedRun:
     def __init__(self, called: str, actions: Actions | None = None) -> None:
         """Find the run by its name or id. Raises NotFoundError."""
         self._store: Store = open_store()
-        self._actions = actions
+        self.actions = actions  # that the views tell of
         self._graph: FlowGraph | None = None
         self._looked = False
         self._last_log = 0
         self._expected: dict[str, float] = {}  # seconds, by the hash of a cell's text
         try:
-            self.id: FlowRunId = self._store.get_run(called).id
+            run = self._store.get_run(called)
         except BaseException:
             self._store.close()
             raise
+        self.id: FlowRunId = run.id
+        self.notebook = run.notebook
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +78,7 @@ class RecordedRun:
         retried = any(task.attempt > 1 for task in tasks)
         history = self._store.history(run.id) if retried else ()
         view = view_of(
-            run, tasks, history, self._graph, expected=self._expected, actions=self._actions
+            run, tasks, history, self._graph, expected=self._expected, actions=self.actions
         )
         if before is not None:
             view = _same_objects(before, view)

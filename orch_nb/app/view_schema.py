@@ -194,11 +194,13 @@ class Ask(TypedDict):
 
 
 class Answer(TypedDict):
-    """The reply to an Ask; ``text`` is a sentence for the user, which may be empty."""
+    """The reply to an Ask; ``text`` is a sentence for the user, which may be empty; ``link`` a file
+    that the page may open, from the folder of the notebook that it shows."""
 
     type: Literal["answer"]
     number: int
     ok: bool
     text: str
+    link: NotRequired[str]
     detail: NotRequired[Detail]
     snapshot: NotRequired[Snapshot]

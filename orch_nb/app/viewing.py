@@ -71,6 +71,12 @@ class RunView:
         return None if position is None else self.rows[position]
 
 
+def call_at(view: RunView, position: int) -> str | None:
+    """The id of the task run, where the row at this place is one of a cell's calls."""
+    keys = (key for key, place in view.index.items() if place == position)
+    return next(keys, (0, None))[1]
+
+
 def first_view(event: RunStarted, actions: Actions | None = None) -> RunView:
     """The view of a run that begins."""
     header = make_header(event.run, actions)

@@ -14,6 +14,7 @@ from orch_nb.execution import observe, warned
 from orch_nb.execution.ambient import AmbientWatch, set_ambient
 from orch_nb.execution.anatomy import Pinned
 from orch_nb.execution.anatomy_arrays import register_loaded
+from orch_nb.execution.describing import describe_values
 from orch_nb.execution.ipython_state import NAME as IPYTHON
 from orch_nb.execution.ipython_state import IPythonWatch
 from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
@@ -203,6 +204,7 @@ class _NamespaceWatch:
             bound=tuple(sorted(bound)),
             deleted=deleted,
             changed=tuple(sorted(names)),
+            kinds=describe_values({name: after[name] for name in {*bound, *names} if name in after}),
             ambient=tuple(sorted([*ambient.keys() - fresh, *self._warned.names(shown), *itself])),
         )
         if self._job.mark is not None:

@@ -89,6 +89,7 @@ class Outcome:
     bound: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()  # names through which a changed object is seen
+    kinds: Mapping[str, str] = field(default_factory=dict)  # what was bound or changed, in words
     observed: bool = False  # bound, deleted and changed were looked for
     ambient: tuple[str, ...] = ()  # ambient states it changed
     files_read: tuple[str, ...] = ()

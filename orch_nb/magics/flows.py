@@ -224,7 +224,8 @@ def _new_display(session: KernelSession, attended: AttendedFlow) -> LiveTable | 
     from ipykernel import version_info
 
     buttons = Buttons(session, AttendedFlow)
-    buttons.panel = LivePanel(buttons, serves_comms=version_info[0] >= _SERVES_COMMS)
+    serves = version_info[0] >= _SERVES_COMMS
+    buttons.panel = LivePanel(buttons, serves_comms=serves, values=session.namespace)
     buttons.belong_to(attended)
     return buttons.panel
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import orch_nb
@@ -31,11 +32,17 @@ class LivePanel:
     """
 
     def __init__(
-        self, on_ask: OnAsk, *, serves_comms: bool, clock: Callable[[], float] = time.monotonic
+        self,
+        on_ask: OnAsk,
+        *,
+        serves_comms: bool,
+        values: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._on_ask = on_ask
         self._serves_comms = serves_comms
         self._clock = clock
+        self._values = values
         self._lock = threading.Lock()
         self._panel: Panel | None = None
         self._early: list[Event] = []  # what was said before the run began
@@ -77,7 +84,8 @@ class LivePanel:
         if ending is not None:
             for line in ending.lines:
                 panel.feed(Notice(line))
-            panel.set_actions(_actions_after(panel.view))
+            run = panel.view.run
+            panel.set_actions(_actions(run["notebook"], _actions_after(panel.view)))
             panel.finish(outputs_html(ending))
         elif self._serves_comms and not panel.answers and not at_once:
             self._refresh_still(panel)
@@ -85,11 +93,15 @@ class LivePanel:
     def _begin(self, event: RunStarted) -> None:
         if self._panel is None:
             self._panel = orch_nb.panel.Panel(
-                first_view(event), on_ask=self._on_ask, actions=_RUNNING, graph=event.graph
+                first_view(event),
+                on_ask=self._on_ask,
+                actions=_actions(event.run.notebook, _RUNNING),
+                graph=event.graph,
+                values=self._values,
             )
         else:
             self._panel.reopen()
-            self._panel.set_actions(_RUNNING)
+            self._panel.set_actions(_actions(event.run.notebook, _RUNNING))
             self._panel.feed(event)
         self._runs += 1
         for early in self._early:
@@ -103,6 +115,11 @@ class LivePanel:
         if self._waited >= _PATIENCE and now - self._still_at >= _STILL:
             self._still_at = now
             panel.show_still()
+
+
+def _actions(notebook: str, own: Mapping[str, str]) -> dict[str, str]:
+    """The actions, and that cells can be gone to, where the cells are those of a file."""
+    return {**own, "go": ""} if Path(notebook).is_file() else dict(own)
 
 
 def _actions_after(view: RunView) -> dict[str, str]:

@@ -8,14 +8,16 @@ import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orch_nb.app.view_detail import add_graph, empty_detail, read_detail
 from orch_nb.app.view_schema import Answer, Detail, Row, Snapshot
 from orch_nb.app.view_stream import Clock, ViewStream
-from orch_nb.app.viewing import RunView, advance
+from orch_nb.app.viewing import RunView, advance, call_at
 from orch_nb.engine.events import Event, Printed, RunStarted, TaskChanged
 from orch_nb.errors import OrchError
+from orch_nb.execution.describing import describe_value
 from orch_nb.graph.model import FlowGraph
 from orch_nb.panel.bundle import views_source
 from orch_nb.panel.printed import PrintedOutputs
@@ -31,9 +33,19 @@ RUN_MIME = "application/vnd.orch-nb.run+json"
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 STILL_INTERVAL = 1.0  # seconds between stills, where there are no widgets
 
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A sentence, and a file that the page may open: its path from this notebook's folder."""
+
+    words: str
+    path: str
+
+
+Reply = str | Link | None
 # What a view asks for: the action, and the row it is about. A sentence comes back, or nothing;
 # an OrchError's message is shown as the answer. May be a coroutine.
-OnAsk = Callable[[str, Row | None], str | Awaitable[str | None] | None]
+OnAsk = Callable[[str, Row | None], Awaitable[Reply] | Reply]
 
 
 class Panel:
@@ -41,7 +53,8 @@ class Panel:
 
     ``actions`` names what ``on_ask`` can be asked for, each with the reason why not, or an empty
     text: ``{"cancel": "", "resume": "the run has not ended"}``. The view's own questions ("detail",
-    "snapshot") never reach ``on_ask``.
+    "snapshot") never reach ``on_ask``, nor does "go", which the page does. ``values`` are the
+    kernel's variables, if the run is about them.
     """
 
     def __init__(
@@ -51,11 +64,13 @@ class Panel:
         on_ask: OnAsk | None = None,
         actions: Mapping[str, str] | None = None,
         graph: FlowGraph | None = None,
+        values: Mapping[str, Any] | None = None,
         clock: Clock = time.time,
     ) -> None:
         self._view = view
         self._on_ask = on_ask
         self._graph = graph
+        self._values = values or {}
         self._lock = threading.RLock()
         self._stream = ViewStream(view, self._send, clock)
         self._printed = PrintedOutputs()
@@ -253,14 +268,14 @@ class Panel:
             task = asyncio.ensure_future(reply)
             task.add_done_callback(lambda done: self._answer_later(answer, done))
         else:
-            self._send({**answer, "text": reply or ""})
+            self._send({**answer, **_words(reply)})
 
     def _answer_later(self, answer: Answer, done: Any) -> None:
         error = None if done.cancelled() else done.exception()
         if error is not None:
             self._refuse(answer, error)
         else:
-            self._send({**answer, "text": "" if done.cancelled() else done.result() or ""})
+            self._send({**answer, **_words(None if done.cancelled() else done.result())})
 
     def _refuse(self, answer: Answer, error: BaseException) -> None:
         if isinstance(error, OrchError):
@@ -272,11 +287,22 @@ class Panel:
 
     def _detail(self, position: int, row: Row) -> Detail:
         try:
-            detail = read_detail(self._view.run["id"], row["cell"], position, self._graph)
+            call = call_at(self._view, position)
+            detail = read_detail(self._view.run["id"], row["cell"], position, self._graph, call)
         except OrchError:  # not in the store (yet): what is known here has to do
             detail = empty_detail(position)
             if self._graph is not None:
                 add_graph(detail, self._graph, row["cell"])
         if not detail["outputs"]:
             detail["outputs"] = self._printed.outputs(row["cell"])
+        for value in (*detail["inputs"], *detail["values"]):
+            if not value["note"] and value["name"] in self._values:
+                value["note"] = f"{describe_value(self._values[value['name']])} now"
         return detail
+
+
+def _words(reply: Reply) -> Any:
+    """The fields of an answer."""
+    if isinstance(reply, Link):
+        return {"text": reply.words, "link": reply.path}
+    return {"text": reply or ""}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from orch_nb import app
@@ -12,12 +15,13 @@ from orch_nb.app.view_records import RecordedRun
 from orch_nb.app.view_schema import Row
 from orch_nb.app.viewing import RunView
 from orch_nb.errors import InputError, OrchError
-from orch_nb.panel.panel import Panel
+from orch_nb.panel.panel import Link, Panel
 from orch_nb.panel.processes import start_process
 from orch_nb.states import StateName
 
 _log = logging.getLogger(__name__)
 _LIVE = {"cancel": "", "retry": "the run has not ended"}  # of a run of another process
+_HERE = "JPY_SESSION_NAME"  # the variable that names the kernel's notebook
 POLL = 0.5  # seconds between looks at the store
 
 
@@ -27,7 +31,7 @@ def open_panel(run: Any) -> Panel:
     Displayed, it follows the run to its end. Raises NotFoundError for a run that is not on
     record.
     """
-    recorded = RecordedRun(_called(run), _LIVE)
+    recorded = _find(_called(run))
     try:
         view = recorded.read()
     except BaseException:
@@ -42,6 +46,20 @@ def open_panel(run: Any) -> Panel:
     else:
         _start_following(panel, recorded)
     return panel
+
+
+def _find(called: str) -> RecordedRun:
+    recorded = RecordedRun(called)
+    recorded.actions = _with_cells(recorded.notebook, _LIVE)
+    return recorded
+
+
+def _with_cells(notebook: str, actions: dict[str, str]) -> dict[str, str]:
+    """The actions, and that cells can be gone to, where they are this notebook's."""
+    here, file = os.environ.get(_HERE), Path(notebook)
+    if not here or not file.is_file() or Path(here).absolute() != file.absolute():
+        return actions
+    return {**actions, "go": ""}
 
 
 def _called(run: Any) -> str:
@@ -64,7 +82,7 @@ class _Asked:
         self._run = run
         self.panel: Panel | None = None
 
-    async def __call__(self, action: str, row: Row | None) -> str:
+    async def __call__(self, action: str, row: Row | None) -> str | Link:
         import asyncio
 
         match action:
@@ -76,7 +94,7 @@ class _Asked:
             case "retry" if row is not None:
                 return await asyncio.to_thread(self._go_on, "retry", row["name"])
             case "output" if self.panel is not None:
-                return f"the output notebook is {self.panel.view.run['output']}"
+                return _open_output(self.panel.view.run["output"])
         raise InputError(f"nothing here can {action}")
 
     def _go_on(self, verb: str, *tasks: str) -> str:
@@ -84,7 +102,7 @@ class _Asked:
         began = start_process(verb, self._run, *tasks)
         panel = self.panel
         if panel is not None:
-            recorded = RecordedRun(self._run, _LIVE)
+            recorded = _find(self._run)
             try:
                 view = recorded.read()
             except BaseException:
@@ -96,12 +114,24 @@ class _Asked:
         return f"it goes on in process {began}, with the notebook as it is saved"
 
 
+def _open_output(output: str) -> str | Link:
+    """The output notebook, for the page to open where it lies beside or below this notebook."""
+    words = f"the output notebook is {output}"
+    here = os.environ.get(_HERE)
+    if here:
+        with contextlib.suppress(ValueError):
+            below = Path(output).absolute().relative_to(Path(here).absolute().parent)
+            return Link(words, below.as_posix())
+    return words
+
+
 def _actions_after(view: RunView) -> dict[str, str]:
     """What can be asked for once the run has ended."""
-    if StateName(view.run["state"]) is StateName.COMPLETED:
-        return {"output": ""}
-    words = f"%flow debug {view.run['name']} loads its inputs"
-    return {"resume": "", "retry": "", "debug": words, "output": ""}
+    actions = {"output": ""}
+    if StateName(view.run["state"]) is not StateName.COMPLETED:
+        words = f"%flow debug {view.run['name']} loads its inputs"
+        actions |= {"resume": "", "retry": "", "debug": words}
+    return _with_cells(view.run["notebook"], actions)
 
 
 def _start_following(panel: Panel, recorded: RecordedRun) -> None:

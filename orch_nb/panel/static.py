@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+from orch_nb.amounts import format_size
 from orch_nb.app.view_calls import shown_counts, shown_name
-from orch_nb.app.view_detail import format_size
 from orch_nb.app.view_schema import Row, RunHeader
 from orch_nb.app.viewing import RunView
 from orch_nb.durations import show_duration

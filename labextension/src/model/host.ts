@@ -7,6 +7,8 @@ import type { Answer, Ask } from '../schema';
 export interface Host {
   /** Whether somebody answers: unknown until the first answer, or until none came. */
   readonly answers: ReadonlySignal<boolean | null>;
+  /** Whether the front-end can't do this at all. */
+  lacks?(action: string): boolean;
   ask(action: string, row?: number): Promise<Answer>;
 }
 

@@ -19,7 +19,8 @@ export function orderRows(rows: readonly Row[], wanted: Wanted): number[] {
   const others: number[] = [];
   rows.forEach((row, position) => {
     const { phase, word } = lookOf(row.state);
-    const notable = row.task !== false || phase === 'failed' || tookLong(row);
+    const notable =
+      row.task !== false || phase === 'failed' || (row.item === undefined && tookLong(row));
     if (!wanted.all && !notable) return;
     if (needle && !row.name.toLowerCase().includes(needle) && !word.toLowerCase().includes(needle))
       return;

@@ -126,7 +126,11 @@ export class RunModel {
   }
 
   private index(): void {
-    this.cells = new Map(this.rows.peek().map((row, position) => [row.peek().cell, position]));
+    this.cells = new Map();
+    this.rows.peek().forEach((row, position) => {
+      const { cell, item } = row.peek();
+      if (item === undefined) this.cells.set(cell, position);
+    });
   }
 
   private count(): Counts {

@@ -32,8 +32,17 @@ export function plural(count: number, noun: string): string {
   return count === 1 ? `${count} ${noun}` : `${count} ${noun}s`;
 }
 
-export function nameOf(row: Row): string {
-  return row.item === undefined ? row.name : `${row.name} #${row.item}`;
+export function nameOf({ name, item, calls }: Row): string {
+  if (calls) return `${name} ×${calls.reduce((sum, count) => sum + count)}`;
+  return item === undefined ? name : `${name} #${item}`;
+}
+
+/** `231 completed, 3 failed`: how its calls stand; nothing once all have completed. */
+function countsOf({ calls = [] }: Row): string {
+  if (!calls.some((count, place) => count > 0 && place > 0)) return '';
+  const words = ['completed', 'running', 'waiting', 'failed', 'not run'];
+  const parts = calls.map((count, place) => (count > 0 ? `${count} ${words[place] ?? ''}` : ''));
+  return parts.filter(Boolean).join(', ');
 }
 
 /** `cell 5, line 2`; nothing where the name says it already. */
@@ -49,6 +58,8 @@ export function placeOf(row: Row): string {
 export function noteOf(row: Row, isDone: (cell: number) => boolean): string {
   const parts: string[] = [];
   const { phase } = lookOf(row.state);
+  const counts = countsOf(row);
+  if (counts) parts.push(counts);
   if (row.error) {
     parts.push(row.error.value ? `${row.error.name}: ${row.error.value}` : row.error.name);
   } else if (phase === 'running') {

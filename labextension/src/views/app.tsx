@@ -99,7 +99,7 @@ function ListTools() {
           aria-pressed={choices.all.value}
           onClick={() => (choices.all.value = !choices.all.value)}
         >
-          {`All ${count} cells`}
+          {`All ${count} rows`}
         </button>
       )}
     </>

@@ -18,7 +18,7 @@ export function AskButton({ action, words, row, primary = false }: AskButtonProp
   const { model, host, said, told } = useShared();
   const asked = useSignal(false);
   const why = model.header.value.actions[action];
-  if (why === undefined) return null;
+  if (why === undefined || host.lacks?.(action)) return null;
   const deaf = host.answers.value === false;
   const reason = deaf ? 'the kernel does not answer now' : why;
 
