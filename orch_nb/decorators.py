@@ -35,7 +35,6 @@ _OF_CELLS = frozenset(
         "input",
         "pause_timeout",
         "unanswered",
-        "resources",
     }
 )
 _OF_FUNCTION_FLOWS = frozenset(
@@ -133,7 +132,7 @@ class Task:
                 code=functools.cache(functools.partial(digest_code, function)),
                 keeper=self,
             )
-            scope.engine.check_limits(work)
+            scope.engine.check_options(work)
         return work
 
 

@@ -146,7 +146,7 @@ def _callables(
     own: dict[str, Any] = {} if loop else {END: None}
     for cell in cells.values():
         work = _work(cell, scope.run.id, namespace)
-        scope.engine.check_limits(work)
+        scope.engine.check_options(work)
         if loop:
             own[EACH] = functools.partial(_each, scope.engine, work, cell, loop)
         else:

@@ -27,6 +27,11 @@ def sending_of(
     return Sending(
         flow=prepared.notebook.flow.name,
         names=prepared.names,
+        resources={
+            cell.number: dict(cell.options.resources)
+            for cell in prepared.notebook.cells
+            if cell.options.resources
+        },
         modules=find_modules(sources, Path(folder)),
         python="" if kernel.mode is KernelMode.OURS else kernel.python or "",
         preload=tuple(sorted(imported & _SAFE_TO_FORK)),

@@ -37,6 +37,7 @@ from orch_nb.dynamic.places import Places
 from orch_nb.dynamic.progress import Progress
 from orch_nb.dynamic.waiting import Waiting
 from orch_nb.engine.retry import TIMED_OUT
+from orch_nb.errors import OptionError
 from orch_nb.execution.calls import CallError, CallOutcome, CallSpec, load_value
 from orch_nb.states import StateName
 
@@ -143,10 +144,17 @@ class Engine:
             raise error
         return value
 
-    def check_limits(self, work: TaskWork) -> None:
-        """Raise OptionError for a task that uses a limit without a size."""
+    def check_options(self, work: TaskWork) -> None:
+        """Raise OptionError for a task that uses a limit without a size, or that needs resources
+        where nobody manages them."""
         if work.options.uses:
             self._places.check(work.name, work.options.uses)
+        if work.options.resources and not self._executor.remote:
+            raise OptionError(
+                "a function's resources are those of a Dask cluster's workers",
+                where=f"task '{work.name}'",
+                hint="run its flow with runner='dask=…', or use a limit:  uses='gpu'",
+            )
 
     def drain(self) -> None:
         """Wait until every call has ended."""

@@ -251,7 +251,9 @@ class Driver:
 
     def _hear(self, report: Report) -> None:
         match report:
-            case Done(outcome):
+            case Done(outcome, where):
+                if where:
+                    self._where[outcome.cell] = where
                 self._done(outcome)
             case Lost(cell, attempt, reason):
                 self._end_timer(cell)

@@ -41,9 +41,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An attempt has ended by itself."""
+    """An attempt has ended by itself; ``where`` it ran, if the runner chose the place."""
 
     outcome: Outcome
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)

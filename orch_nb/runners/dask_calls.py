@@ -23,10 +23,15 @@ from typing import Any
 from orch_nb.dynamic.executors import Began, Ended, Gone, Hear, Logged, Setting
 from orch_nb.errors import SessionError
 from orch_nb.execution.call_messages import crashed_outcome
-from orch_nb.execution.calls import CallSpec
+from orch_nb.execution.calls import CallOutcome, CallSpec, describe_error
 from orch_nb.results.blob import blob_path
 from orch_nb.runners.dask_call_slot import CallsReply, CallsRequest, end_run, run_calls
-from orch_nb.runners.dask_cluster import DaskCluster, forget_topic, return_cluster
+from orch_nb.runners.dask_cluster import (
+    DaskCluster,
+    forget_topic,
+    needed_resources,
+    return_cluster,
+)
 from orch_nb.runners.dask_slot import Probe, put_blob
 
 _TOGETHER = 64  # short calls that travel together, at most
@@ -201,6 +206,9 @@ class DaskExecutor:
         """Have the cluster run a lot, and tell what came of it."""
         try:
             reply = await self._ask_until_told(lot)
+        except SessionError as error:  # it can never run there
+            outcome = CallOutcome(error=describe_error(error))
+            reply = CallsReply("", [(number, outcome) for number in lot.calls])
         except Exception as error:  # of the cluster: KilledWorker, CommClosedError …
             if self._closing or self._client.status == "closed":
                 return  # whoever watches tells
@@ -249,6 +257,7 @@ class DaskExecutor:
         if self._carries:
             large = {kept.digest for spec in specs for kept in spec.inputs if kept.frame is None}
             carried = [(digest, await self._scatter(digest)) for digest in sorted(large)]
+        resources = await needed_resources(self._client, specs[0].resources, specs[0].task)
         lot.future = self._client.submit(
             run_calls,
             request,
@@ -256,7 +265,7 @@ class DaskExecutor:
             key=f"{self._flow}/{specs[0].task}-{secrets.token_hex(8)}",
             pure=False,
             priority=specs[0].priority,
-            resources=dict(specs[0].resources) or None,
+            resources=resources,
         )
         reply: CallsReply = await lot.future
         return reply

@@ -9,7 +9,7 @@ import logging
 import platform
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from orch_nb.errors import SessionError
 
 _CONNECT_SECONDS = 30.0
 _WORKER_SECONDS = 120.0  # for the first worker of a cluster that has none yet
+_MOST_ADAPTED = 64  # cells at once on a cluster that may grow without an end
 _OURS = "__import__('orch_nb').__version__"  # evaluated on workers, which may not have it
 
 
@@ -122,12 +123,19 @@ class DaskCluster:
         async def count() -> int:
             client = await self.connect()
             try:
-                return sum((await client.nthreads()).values())
+                now: int = sum((await client.nthreads()).values())
+                return max(now, self._may_become())
             finally:
                 await client.close()
 
         with ThreadPoolExecutor(1) as elsewhere:  # a kernel's main thread has a loop that runs
             return elsewhere.submit(asyncio.run, count()).result()
+
+    def _may_become(self) -> int:
+        """How many workers a cluster that adapts to its work may have."""
+        adaptive = getattr(self._made, "_adaptive", None)
+        most = getattr(adaptive, "maximum", 0) or 0
+        return int(min(most, _MOST_ADAPTED))
 
     def notice(self, client: Any) -> str:
         """Where the cluster can be watched, in words; empty where it has no dashboard."""
@@ -172,6 +180,40 @@ def return_cluster(cluster: DaskCluster) -> None:
             return
         del _borrowed[key]
     cluster.close()
+
+
+async def known_resources(client: Any, wanted: Mapping[str, float]) -> dict[str, float] | None:
+    """Those of the resources that some worker of the cluster has to offer."""
+    if not wanted:
+        return None
+    offered = await _offered(client)
+    return {name: amount for name, amount in wanted.items() if name in offered} or None
+
+
+async def needed_resources(
+    client: Any, wanted: Mapping[str, float], task: str
+) -> dict[str, float] | None:
+    """All of the resources. Raises SessionError for what no worker has: it would wait for ever."""
+    offered = await _offered(client) if wanted else {}
+    for name, amount in wanted.items():
+        if amount > offered.get(name, 0.0):
+            has = f"at most {offered[name]:g}" if name in offered else "none"
+            raise SessionError(
+                f"it needs {name}={amount:g}, and the cluster's workers have {has}",
+                where=f"task '{task}'",
+                hint=f"start workers with  --resources {name}={amount:g}",
+            )
+    return dict(wanted) or None
+
+
+async def _offered(client: Any) -> dict[str, float]:
+    """The most that one worker has of each resource."""
+    found: dict[str, float] = {}
+    told = await client.scheduler.identity(n_workers=-1)
+    for worker in told["workers"].values():
+        for name, amount in (worker.get("resources") or {}).items():
+            found[name] = max(amount, found.get(name, 0.0))
+    return found
 
 
 def forget_topic(topic: str) -> Any:

@@ -21,7 +21,7 @@ from orch_nb.errors import SessionError
 from orch_nb.execution.job import Gate, Job, Message, SessionSpec, outcome_from, to_message
 from orch_nb.results.blob import blob_path
 from orch_nb.runners.base import Done, Listener, Lost
-from orch_nb.runners.dask_cluster import DaskCluster, forget_topic
+from orch_nb.runners.dask_cluster import DaskCluster, forget_topic, known_resources
 from orch_nb.runners.dask_slot import CellReply, CellRequest, Probe, put_blob, run_cell
 from orch_nb.runners.local import LocalRunner, Template, _Child
 from orch_nb.runners.wire import Wire
@@ -44,12 +44,14 @@ class _Away:
 @dataclass(frozen=True, slots=True)
 class Sending:
     """What a run tells its cluster: ``names`` are those of its tasks by cell, for the dashboard,
+    ``resources`` what they need (sent along where the cluster's workers have such),
     ``modules`` the sources of the notebook's own, and ``python`` the interpreter of its cells if
     it is another than this one. ``preload`` names libraries to be loaded once in each worker, and
     not by each cell. ``notice`` takes what the user should know."""
 
     flow: str = "flow"
     names: Mapping[int, str] = field(default_factory=dict)
+    resources: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
     python: str = ""
     preload: tuple[str, ...] = ()
@@ -191,6 +193,8 @@ class DaskRunner(LocalRunner):
             digests = [inputs["manifest"]["digest"], *(m["digest"] for _, m in job.apply)]
             carried = [(digest, await self._scatter(digest)) for digest in digests]
         name = self._sending.names.get(job.cell, f"cell-{job.cell}")
+        wanted = self._sending.resources.get(job.cell, {})
+        resources = await known_resources(self._client, wanted)
         away.future = self._client.submit(
             run_cell,
             request,
@@ -198,6 +202,7 @@ class DaskRunner(LocalRunner):
             key=f"{self._sending.flow}/{name}-{secrets.token_hex(8)}",
             pure=False,
             priority=-job.cell,  # what serial would run first
+            resources=resources,
         )
         reply: CellReply = await away.future
         return reply
@@ -217,7 +222,7 @@ class DaskRunner(LocalRunner):
         if error is not None and error.name == "ModuleNotFoundError" and not outcome.acted:
             why = f"{reply.worker} lacks a module: {error.value}"
             outcome = replace(outcome, unshippable=why, refused=True, passing=True, blob=None)
-        return Done(outcome)
+        return Done(outcome, f"dask: {reply.worker}")
 
     def _forsake(self, away: _Away) -> None:
         """End an attempt; its worker ends the process when it sees that it was cancelled."""
