@@ -58,9 +58,7 @@ def _measured(name: str, value: Any) -> str:
 
 
 def _bytes(value: Any) -> int | None:
-    if callable(
-        usage := getattr(value, "memory_usage", None)
-    ):  # pandas
+    if callable(usage := getattr(value, "memory_usage", None)):  # pandas
         found = usage(index=True)
         return int(found.sum()) if hasattr(found, "sum") else int(found)
     if callable(estimate := getattr(value, "estimated_size", None)):  # polars

@@ -160,10 +160,6 @@ def _user_config() -> Any:
 
 
 def _create_ipykernel_shell(config: Any, deliver: Deliver) -> tuple[Any, Any]:
-    import comm
-
-    # importing this makes `comm` create ipykernel's comms, which go through the kernel below
-    import ipykernel.ipkernel  # noqa: F401
     from ipykernel.compiler import XCachingCompiler
     from ipykernel.eventloops import enable_gui
     from ipykernel.kernelbase import Kernel
@@ -181,8 +177,23 @@ def _create_ipykernel_shell(config: Any, deliver: Deliver) -> tuple[Any, Any]:
     shell.display_pub.session = session
     shell.enable_gui = partial(_enable_gui, shell, kernel, enable_gui)
     kernel.shell = shell
-    kernel.comm_manager = comm.get_comm_manager()
+    kernel.comm_manager = _comm_manager(kernel)
     return shell, kernel
+
+
+def _comm_manager(kernel: Any) -> Any:
+    from ipykernel import version_info
+
+    if version_info < (6, 18):  # its comms are its own
+        from ipykernel.comm import CommManager
+
+        return CommManager(parent=kernel, kernel=kernel)
+    import comm
+
+    # importing this makes `comm` create ipykernel's comms, which go through the kernel
+    import ipykernel.ipkernel  # noqa: F401
+
+    return comm.get_comm_manager()
 
 
 def _send(

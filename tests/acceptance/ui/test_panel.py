@@ -156,6 +156,38 @@ def test_a_live_run_survives_a_reload_and_is_cancelled_by_its_button(
         assert process.wait(60) == 130
 
 
+def test_the_buttons_of_a_run_on_record(notebook: NotebookPage) -> None:
+    server = notebook.server
+    notebook.write("broken.ipynb", FAILING)
+    assert run_notebook(server, "broken.ipynb").wait(120) == 1
+    look = "import orch_nb, orch_nb.app\norch_nb.panel(orch_nb.app.runs(flow='broken')[0].name)"
+    notebook.open("buttons.ipynb", [look])
+    panel = panel_of(notebook.run(0))
+    expect(panel.locator(".onb-status")).to_contain_text("Failed", timeout=SLOW)
+    expect(panel.locator(".onb-detail")).to_contain_text("KeyError", timeout=SLOW)
+    # its cells are in another notebook, and debugging is the %flow magic's
+    expect(panel.get_by_role("button", name="Go to cell")).to_have_count(0)
+    expect(panel.get_by_role("button", name="Debug here")).to_have_attribute(
+        "aria-disabled", "true"
+    )
+    panel.get_by_role("button", name="Retry").click()
+    expect(panel.locator(".onb-told")).to_contain_text("it goes on in process", timeout=SLOW)
+    expect(panel.locator(".onb-status")).to_contain_text("Failed", timeout=SLOW)
+
+    file = server.root / "broken.ipynb"
+    file.write_text(file.read_text(encoding="utf-8").replace("['month']", "[1]"), "utf-8")
+    panel.get_by_role("button", name="Resume").click()
+    expect(panel.locator(".onb-status")).to_contain_text("Completed", timeout=SLOW)
+    check_accessibility(notebook)
+    with notebook.page.context.expect_page() as opened:
+        panel.get_by_role("button", name="Output notebook").click()
+    expect(panel.locator(".onb-told")).to_contain_text("broken.run.ipynb")
+    other = opened.value
+    expect(other.locator(".jp-Notebook .jp-CodeCell").nth(3)).to_be_attached(timeout=SLOW)
+    assert other.url.partition("?")[0].endswith("/broken.run.ipynb")
+    other.close()
+
+
 IN_THE_KERNEL = """
 import asyncio, orch_nb, orch_nb.app as app
 from orch_nb.app.viewing import first_view

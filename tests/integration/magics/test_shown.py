@@ -35,7 +35,8 @@ def test_the_panel_shows_a_flow_to_front_ends_with_and_without_widgets(
     assert any("◐  Running  slow" in bundle["text/plain"] for bundle in stills)
     last = ran.shown[-1]
     assert VIEW not in last
-    assert last[RUN]["snapshot"]["run"]["actions"].keys() == {"resume", "retry", "debug", "output"}
+    actions = last[RUN]["snapshot"]["run"]["actions"]
+    assert actions.keys() == {"resume", "retry", "debug", "output", "go"}
     assert "<details><summary>Outputs (1)</summary>" in last["text/html"]
     assert "in your kernel: " in last["text/html"]
     assert "✕  Failed  broken" in last["text/plain"]
