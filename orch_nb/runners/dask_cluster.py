@@ -15,6 +15,7 @@ from typing import Any
 
 from orch_nb import __version__
 from orch_nb.errors import SessionError
+from orch_nb.runners.dask_local import LocalCluster
 
 _CONNECT_SECONDS = 30.0
 _WORKER_SECONDS = 120.0  # for the first worker of a cluster that has none yet
@@ -53,7 +54,7 @@ class DaskCluster:
     def _start(self) -> None:
         try:
             if self.is_own:
-                self._made = _start_here(self._workers)
+                self._made = LocalCluster(self._workers)
             elif _is_factory(self.place):
                 self._made = _make(self.place, self._folder)
         except BaseException as error:  # told to whoever waits for the cluster
@@ -231,22 +232,6 @@ def _is_factory(place: str) -> bool:
     module, colon, function = place.rpartition(":")
     names = [*module.split("."), function]
     return bool(colon) and all(name.isidentifier() for name in names)
-
-
-def _start_here(workers: int) -> Any:
-    import dask
-    from distributed import LocalCluster
-
-    # Dask would tell libraries to use one thread each; a cell's share is the engine's to say.
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": {}}):
-        return LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=0,  # it would count the worker, and not the cells' processes
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        )
 
 
 def _make(place: str, folder: str) -> Any:
