@@ -18,6 +18,7 @@ from orch_nb.execution.describing import describe_values
 from orch_nb.execution.ipython_state import NAME as IPYTHON
 from orch_nb.execution.ipython_state import IPythonWatch
 from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
+from orch_nb.execution.last_look import last_look
 from orch_nb.execution.marks import Marker, mark_ambient
 from orch_nb.execution.outputs import CellResult
 from orch_nb.execution.shell import CellShell
@@ -68,6 +69,7 @@ def execute(
             )
     before.hidden.update((name, namespace.pop(name)) for name in job.hide if name in namespace)
     for source in job.setups:
+        last_look.forget()
         shell.run(source, count=job.count, silent=True)
     register_loaded()
     watch: _NamespaceWatch | None = None
@@ -83,6 +85,7 @@ def execute(
     own = frozenset({spec.results, str(Path(spec.results).parent)})
     observer = observe.Observer(permit, FolderWatch(spec.folder, own))
     observe.watch(observer)
+    last_look.forget()
     try:
         result = shell.run(job.source, count=job.count)
     finally:
@@ -118,6 +121,7 @@ def apply_blob(shell: CellShell, count: int, manifest: Message, spec: SessionSpe
 
     Raises ApplyError when they do not fit.
     """
+    last_look.forget()
     record = Manifest.from_json(manifest)
     data, buffers = read_blob(blob_path(Path(spec.results), record.digest), record)
     register_loaded()
@@ -165,7 +169,7 @@ class _NamespaceWatch:
         self._before = shell.variables()
         results = [name for name in namespace if _RESULT.fullmatch(name)] if job.keep_out else []
         self._index = Index((*job.reads, *results), namespace)
-        self._watch = Watch(job.changes, self._index, namespace, tolerated=tolerant)
+        self._watch = Watch(job.changes, self._index, namespace, tolerated=tolerant, last=last_look)
         self._ambient = shell.within(AmbientWatch)
         self._warned = WarnedWatch()
         self._ipython = IPythonWatch(shell.shell, tolerant=tolerant)
@@ -194,6 +198,8 @@ class _NamespaceWatch:
         shown = self._warned.changed()
         itself = (IPYTHON,) if self._ipython.changed() else ()
         changed = self._watch.changed()
+        if outcome.leftovers:
+            last_look.forget()
         names = {name for obj, _ in changed for name in self._index.names_of(obj)}
         if changed:
             others = set(before) - set(self._job.reads)
@@ -204,7 +210,9 @@ class _NamespaceWatch:
             bound=tuple(sorted(bound)),
             deleted=deleted,
             changed=tuple(sorted(names)),
-            kinds=describe_values({name: after[name] for name in {*bound, *names} if name in after}),
+            kinds=describe_values(
+                {name: after[name] for name in {*bound, *names} if name in after}
+            ),
             ambient=tuple(sorted([*ambient.keys() - fresh, *self._warned.names(shown), *itself])),
         )
         if self._job.mark is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orch_nb.execution.anatomy import ATOMS, Anatomy, Pinned, State, anatomy_of
+from orch_nb.execution.last_look import LastLook
 
 BUDGET = 100_000  # objects looked at under all the names of one cell
 MANY = 10_000  # from so many on, only those are watched of which a change is expected
@@ -103,15 +104,23 @@ class Watch:
     """Frozen looks of the objects that a cell may change, and of others where that is cheap.
 
     Objects whose state can't be seen raise Pinned; where they are ``tolerated`` they count as
-    changed, and ``pinned`` says which there are, in words.
+    changed, and ``pinned`` says which there are, in words. With ``last``, large arrays are not
+    looked at again that the watch before has seen when its cell ended.
     """
 
     def __init__(
-        self, names: Iterable[str], index: Index, namespace: Namespace, *, tolerated: bool = False
+        self,
+        names: Iterable[str],
+        index: Index,
+        namespace: Namespace,
+        *,
+        tolerated: bool = False,
+        last: LastLook | None = None,
     ) -> None:
         self._frozen: list[tuple[Any, Anatomy, State]] = []
         self._unseen: list[tuple[Any, Anatomy]] = []
         self.pinned = ""
+        self._last = LastLook() if last is None else last
         wanted = set(names)
         others = len(index.anatomies) <= MANY
         for key, (obj, anatomy) in index.anatomies.items():
@@ -121,7 +130,8 @@ class Watch:
                 others and anatomy.quick and anatomy.size(obj) <= LONG
             ):
                 try:
-                    self._frozen.append((obj, anatomy, anatomy.freeze(obj)))
+                    state = self._last.recall(obj) or anatomy.freeze(obj)
+                    self._frozen.append((obj, anatomy, state))
                 except Pinned as pin:
                     names_text = ", ".join(index._reached[key][:3])
                     words = f"{names_text} holds a {pin.args[0]}"
@@ -140,6 +150,7 @@ class Watch:
                 self.pinned = self.pinned or str(pin.args[0])
                 found.append((obj, anatomy))
                 continue
+            self._last.remember(obj, anatomy, (now_refs, now_digest))
             same = len(refs) == len(now_refs) and all(map(operator.is_, refs, now_refs))
             if not same or digest != now_digest:
                 found.append((obj, anatomy))

@@ -1,0 +1,40 @@
+"""What large arrays looked like when the last cell ended: nothing has changed them since, so the
+next cell's watch need not look at them again."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from orch_nb.execution.anatomy import Anatomy, State
+
+_LARGE = 1000  # units of work: 64 kB of an array
+
+
+class LastLook:
+    """Digests by object. Whoever runs or applies anything in this process forgets them first."""
+
+    def __init__(self) -> None:
+        self._states: dict[int, tuple[weakref.ref[Any], State]] = {}
+
+    def remember(self, obj: Any, anatomy: Anatomy, state: State) -> None:
+        """Keep a look at ``obj``, without keeping it or what it holds alive."""
+        refs, _ = state
+        if refs or anatomy.size(obj) < _LARGE:
+            return
+        try:
+            self._states[id(obj)] = weakref.ref(obj), state
+        except TypeError:  # it can't be referred to weakly: it is looked at again
+            return
+
+    def recall(self, obj: Any) -> State | None:
+        """The look at ``obj`` that still holds."""
+        found = self._states.get(id(obj))
+        return found[1] if found is not None and found[0]() is obj else None
+
+    def forget(self) -> None:
+        """Something may change from now on."""
+        self._states.clear()
+
+
+last_look = LastLook()
