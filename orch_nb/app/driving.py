@@ -125,7 +125,7 @@ class _Driving:
     def to_the_end(self) -> RunResult:
         """Pass after pass, until none is wanted."""
         made, decisions = self._with_cache(self._run.made, self._run.decisions)
-        self._recording.tell(_run_started(self._run))
+        self._recording.tell(run_started(self._run.prepared, self._run.record, self._run.tasks))
         try:
             while True:
                 driver = self._pass(made, decisions)
@@ -392,15 +392,16 @@ def _recall_nothing(cell: int) -> Outcome | None:
     return None
 
 
-def _run_started(run: ClaimedRun) -> RunStarted:
-    plan = run.prepared.plan
+def run_started(prepared: Prepared, record: FlowRun, tasks: Mapping[int, TaskRun]) -> RunStarted:
+    """A run's first event, from its plan and its records."""
+    plan = prepared.plan
     waits: dict[int, list[tuple[str, int]]] = {}
     for edge in plan.graph.edges:
         waits.setdefault(edge.target, []).extend((name, edge.source) for name in edge.names)
     return RunStarted(
-        run=run.record,
-        tasks=tuple(run.tasks.values()),
-        cells_total=len(run.prepared.notebook.cells),
+        run=record,
+        tasks=tuple(tasks.values()),
+        cells_total=len(prepared.notebook.cells),
         tasks_total=sum(node.task for node in plan.graph.nodes),
         workers=plan.workers,
         waits={target: tuple(pairs) for target, pairs in waits.items()},

@@ -83,7 +83,7 @@ class LiveOutcome:
 
 
 @dataclass(slots=True)
-class _Planned:
+class Planned:
     """A flow that is ready to run."""
 
     cells: LiveCells
@@ -112,7 +112,7 @@ class LiveFlow:
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
         self._result: RunResult | None = None
-        self._planned: _Planned | None = None
+        self._planned: Planned | None = None
         self._made_before: dict[int, frozenset[str]] = {}  # by a run that is resumed
         self._held: dict[str, Any] = {}  # objects that names had at the start
 
@@ -210,7 +210,7 @@ class LiveFlow:
 
     # -- planning
 
-    def _plan(self, cells: LiveCells, store: Store) -> _Planned:
+    def _plan(self, cells: LiveCells, store: Store | None) -> Planned:
         line, namespace = self.request.line, self.request.asking.namespace
         notebook = cells.notebook
         given = tuple(GivenParameter(n, v, ParameterSource.TEXT) for n, v in line.parameters)
@@ -225,10 +225,11 @@ class LiveFlow:
             options,
             parameters=bound.record,
             workers=options.max_workers or os.cpu_count() or 1,
-            hints=store.get_hints(lasting_path(notebook.path)),
+            hints={} if store is None else store.get_hints(lasting_path(notebook.path)),
             run_id=run_id,
         )
-        check_limits(prepared.graph, options.limit, store, notebook.filename)
+        if store is not None:
+            check_limits(prepared.graph, options.limit, store, notebook.filename)
         nodes = [node for node in prepared.graph.nodes if prepared.plan.runs(node)]
         if line.fresh:
             standings = {n.cell.number: Standing(n.cell.number, why="--fresh") for n in nodes}
@@ -249,7 +250,7 @@ class LiveFlow:
         if line.background:
             writes = set[str]().union(*(node.writes for node in running))
             before = fingerprints(self._shell.namespace, writes)
-        return _Planned(
+        return Planned(
             cells,
             prepared,
             request,
@@ -276,7 +277,7 @@ class LiveFlow:
         )
         return judge(prepared.graph, nodes, state)
 
-    def _is_idle(self, planned: _Planned) -> bool:
+    def _is_idle(self, planned: Planned) -> bool:
         return not any(standing.why for standing in planned.standings.values())
 
     def _session(self, names: Collection[str]) -> LiveSession:
@@ -295,7 +296,7 @@ class LiveFlow:
 
     # -- in a thread of its own
 
-    def _run(self, planned: _Planned, store: Store, session: LiveSession | None) -> RunResult:
+    def _run(self, planned: Planned, store: Store, session: LiveSession | None) -> RunResult:
         prepared = planned.prepared
         with store, StoreWriter(store) as writer:
             made, decisions = _as_decisions(planned.standings)
@@ -329,7 +330,7 @@ class LiveFlow:
         """Have the calls of a run's cells told, if some cells are called."""
         return telling_calls(run, self._listener) if calls else contextlib.nullcontext()
 
-    def _sent_home(self, planned: _Planned, session: LiveSession | None) -> Prepared:
+    def _sent_home(self, planned: Planned, session: LiveSession | None) -> Prepared:
         """The plan, with the cells that need what can't leave the kernel marked to run there."""
         if session is None:
             return planned.prepared
@@ -387,7 +388,7 @@ def _changed(files: Collection[str]) -> dict[str, datetime]:
     return found
 
 
-def _with_notices(listener: Listener, planned: _Planned, store: Store) -> Listener:
+def _with_notices(listener: Listener, planned: Planned, store: Store) -> Listener:
     """The listener, which is told first where the cells come from."""
     texts = [planned.cells.origin, *planned.cells.notebook.notices, *store.notices]
     told = False

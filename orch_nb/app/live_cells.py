@@ -182,8 +182,8 @@ def _from_runs(asking: Asking, path: Path | None) -> LiveCells:
     """The cells run so far, each as it was run last, in that order."""
     last: dict[str, HandRun] = {}
     for run in asking.runs:
-        if _NO_CELL.fullmatch(run.source) or not run.source.strip():
-            continue
+        if run.flow or _NO_CELL.fullmatch(run.source) or not run.source.strip():
+            continue  # what a flow ran was run, or put off, by hand before
         said = find_first_line(run.source.split("\n"))
         if said is not None and said.word == "flow":
             continue

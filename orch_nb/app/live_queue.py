@@ -34,6 +34,11 @@ class MainQueue:
         self._over = False
         self.before: Callable[[], None] = lambda: None  # called before each piece of work
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the main thread awaits in a loop, which others use meanwhile."""
+        return self._loop is not None
+
     def submit(self, work: Work) -> Future[Any]:
         """Have ``work`` awaited in the main thread."""
         future: Future[Any] = Future()

@@ -15,6 +15,7 @@ from orch_nb.app.recipes import source_hash
 from orch_nb.app.requests import Control, RunRequest, RunResult
 from orch_nb.app.secrets import resolve_references
 from orch_nb.app.sessions import Session
+from orch_nb.browser import refuse_in_browser
 from orch_nb.engine.events import Listener, Notice
 from orch_nb.errors import KernelError
 from orch_nb.model import CellKind, FlowRun, FlowRunId, TaskRun
@@ -45,6 +46,7 @@ def run(
     ``listener`` gets the events, in the driver's thread. Raises InputError, before anything is
     written, when the request can't be run.
     """
+    refuse_in_browser("running a notebook in processes of its own", "it has no processes")
     notebook = read_notebook(request.notebook)
     check_syntax(notebook)
     bound = bind_parameters(notebook, request.parameters)

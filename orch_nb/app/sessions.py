@@ -10,7 +10,6 @@ from orch_nb.errors import OptionError
 from orch_nb.options import FlowOptions
 from orch_nb.runners.kernelspecs import KernelChoice, KernelMode
 from orch_nb.runners.template import Template, spare
-from orch_nb.warm.borrowing import borrow
 
 
 class Session:
@@ -29,6 +28,8 @@ class Session:
     def start(self) -> None:
         """Have the processes come up, without waiting for them."""
         if self._ready is None and self.kernel.mode is not KernelMode.FOREIGN:
+            from orch_nb.warm.borrowing import borrow  # needs what a browser lacks
+
             if self.kernel.mode is KernelMode.OURS and not self.kernel.env:
                 self._ready = spare.take() or borrow(self._imports, self._folder)
             if self._ready is None:

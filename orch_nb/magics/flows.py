@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import orch_nb
+from orch_nb.app.inline_flow import InlineFlow
 from orch_nb.app.live import LiveFlow, LiveOutcome, LiveRequest
 from orch_nb.app.live_cells import Asking
+from orch_nb.browser import is_in_browser
 from orch_nb.errors import FlowError, InputError, OptionError
 from orch_nb.first_line import find_first_line
 from orch_nb.magics.buttons import Buttons
@@ -82,7 +84,8 @@ class AttendedFlow:
         self._shown: LiveTable | LivePanel = shown or _new_display(session, self)
         self._interrupts = 0
         self._settled = False
-        self.flow = LiveFlow(request, ShellCells(session.shell), self._shown.hear)
+        kind = InlineFlow if is_in_browser() else LiveFlow
+        self.flow = kind(request, ShellCells(session.shell), self._shown.hear)
         self.in_background = request.line.background
         self.resumes = request.resume is not None
         # A cell that runs in the kernel blocks it: what is new is shown before.
@@ -136,7 +139,9 @@ class AttendedFlow:
             raise FlowError(
                 _failure(run.state_message, failed),
                 where=None if failed is None else _place(failed),
-                hint=f"%flow debug {run.name}  loads its inputs, %flow resume {run.name}  goes on",
+                hint="mend the cell, then run this one again: what is done stays done"
+                if is_in_browser()
+                else f"%flow debug {run.name}  loads its inputs, %flow resume {run.name}  goes on",
             )
 
     # -- in the background
@@ -219,12 +224,15 @@ def _running_loop() -> Any:
 def _new_display(session: KernelSession, attended: AttendedFlow) -> LiveTable | LivePanel:
     """The panel; the table where there are no widgets, or where the user prefers it."""
     kernel = getattr(session.shell, "kernel", None)
-    if kernel is None or not session.settings.panel or not orch_nb.panel.is_usable():
+    has_comms = kernel is not None or is_in_browser()
+    if not has_comms or not session.settings.panel or not orch_nb.panel.is_usable():
         return LiveTable(_display)
-    from ipykernel import version_info
+    serves = is_in_browser()
+    if not serves:
+        from ipykernel import version_info
 
+        serves = version_info[0] >= _SERVES_COMMS
     buttons = Buttons(session, AttendedFlow)
-    serves = version_info[0] >= _SERVES_COMMS
     buttons.panel = LivePanel(buttons, serves_comms=serves, values=session.namespace)
     buttons.belong_to(attended)
     return buttons.panel

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from orch_nb.browser import is_in_browser
+
 Flush = Callable[[], float]  # returns the seconds until it wants to be called again; 0: done
 
 
@@ -20,6 +22,10 @@ class Pump:
 
     def poke(self) -> None:
         """Something changed. From any thread."""
+        if is_in_browser():  # there are no threads
+            if not self._closed:
+                self._flush()
+            return
         with self._changed:
             self._pending = True
             if self._thread is None and not self._closed:

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, RowMapping, Select, func, select
 
+from orch_nb.browser import refuse_in_browser
 from orch_nb.errors import NotFoundError, StoreError
 from orch_nb.model import FlowRun, FlowRunId, Json, LogRecord, StateChange, TaskRun, TaskRunId
 from orch_nb.places import find_places, key_beside, store_url, wants_durability
@@ -53,6 +54,7 @@ def open_store(url: str | None = None) -> Store:
     Raises StoreVersionError for a store of a newer orch_nb, StoreError for one that can't be
     used, both in words.
     """
+    refuse_in_browser("the record of runs", "nothing is recorded there")
     place = find_places().store_url if url is None else store_url(url)
     kept = _KEPT.get(place)
     if kept is not None and kept.is_ours:

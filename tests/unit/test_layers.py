@@ -22,6 +22,7 @@ LAYERS = {
     "orch_nb.option_text": 1,
     "orch_nb.option_schema": 1,
     "orch_nb.amounts": 1,
+    "orch_nb.browser": 1,
     "orch_nb.durations": 1,
     "orch_nb.places": 1,
     "orch_nb.settings": 1,
