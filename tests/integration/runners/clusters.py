@@ -6,8 +6,14 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import nbformat
+
+from orch_nb.app.requests import Control, RunRequest, RunResult
+from orch_nb.app.running import run
 
 
 class Theirs:
@@ -60,3 +66,27 @@ class Theirs:
         for process in reversed(self._started):
             process.kill()
             process.wait()
+
+
+def run_cells(
+    folder: Path,
+    cells: list[str],
+    place: str,
+    told: Callable[[Any], None] = lambda event: None,
+    **options: Any,
+) -> RunResult:
+    """Run a notebook of these cells there; ``place`` is what follows ``dask=``."""
+    path = folder / "flow.ipynb"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    nbformat.write(notebook, path)
+    chosen = {"runner": f"dask={place}" if place else "dask", "max_workers": 2, **options}
+    return run(RunRequest(str(path), options=chosen), told, Control())
+
+
+def printed(result: RunResult) -> str:
+    """What its cells printed."""
+    return "".join(
+        output.get("text", "")
+        for cell in result.document["cells"]
+        for output in cell.get("outputs", ())
+    )

@@ -16,7 +16,7 @@ import nbformat
 import psutil
 import pytest
 
-from orch_nb.app.requests import Control, RunRequest, RunResult
+from orch_nb.app.requests import Control, RunRequest
 from orch_nb.app.running import run
 from orch_nb.app.sibling_modules import find_modules
 from orch_nb.errors import OrchError, SessionError
@@ -28,7 +28,7 @@ from orch_nb.states import StateName
 from tests.guarantee import harness
 from tests.guarantee.harness import Bench, open_bench
 from tests.guarantee.test_hazards import NOTEBOOKS
-from tests.integration.runners.clusters import Theirs
+from tests.integration.runners.clusters import Theirs, printed, run_cells
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -123,28 +123,6 @@ def theirs(tmp_path: Path) -> Iterator[Theirs]:
     found = Theirs(tmp_path)
     yield found
     found.close()
-
-
-def run_cells(
-    folder: Path,
-    cells: list[str],
-    place: str,
-    told: Callable[[Any], None] = lambda event: None,
-    **options: Any,
-) -> RunResult:
-    path = folder / "flow.ipynb"
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
-    nbformat.write(notebook, path)
-    chosen = {"runner": f"dask={place}" if place else "dask", "max_workers": 2, **options}
-    return run(RunRequest(str(path), options=chosen), told, Control())
-
-
-def printed(result: RunResult) -> str:
-    return "".join(
-        output.get("text", "")
-        for cell in result.document["cells"]
-        for output in cell.get("outputs", ())
-    )
 
 
 def test_a_worker_that_dies_costs_only_what_it_was_running(theirs: Theirs, tmp_path: Path) -> None:

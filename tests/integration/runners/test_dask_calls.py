@@ -22,6 +22,7 @@ from orch_nb.dynamic.executors import Hear, Setting
 from orch_nb.runners.dask_calls import DaskExecutor
 from orch_nb.states import StateName
 from orch_nb.store import LogQuery, open_store
+from tests.integration.runners.clusters import printed, run_cells
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -293,6 +294,21 @@ def test_a_cancelled_flow_leaves_nothing_running(dask: str, cluster: LocalCluste
             time.sleep(0.1)
         assert _tasks(client) == 0
     assert _call_processes() == []
+
+
+def test_cells_run_on_the_cluster_and_say_so(tmp_path: Path, cluster: LocalCluster) -> None:
+    cells = [
+        "import time",
+        "xs = [1, 2]",
+        "#| task one\ntime.sleep(0.3)\na = sum(xs)\nprint('a', a)",
+        "#| task two\ntime.sleep(0.3)\nb = max(xs)",
+        "print(a, b)",
+    ]
+    result = run_cells(tmp_path, cells, cluster.scheduler_address)
+    assert result.run.state_name is StateName.COMPLETED, result.run.state_message
+    assert printed(result) == "a 3\n3 2\n"
+    workers = {f"dask: {worker.worker_address}" for worker in cluster.workers.values()}
+    assert {one.where for one in result.tasks if one.name in ("one", "two")} <= workers
 
 
 def _tasks(client: Client) -> int:

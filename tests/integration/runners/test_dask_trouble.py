@@ -26,8 +26,7 @@ from orch_nb.store import open_store
 from tests.guarantee import harness
 from tests.guarantee.generator import write_notebook
 from tests.guarantee.harness import Bench, open_bench
-from tests.integration.runners.clusters import Theirs
-from tests.integration.runners.test_dask import printed, run_cells
+from tests.integration.runners.clusters import Theirs, printed, run_cells
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -212,9 +211,9 @@ import asyncio
 def dask_setup(worker):
     get = worker.handlers["get_data"]
 
-    async def late(*words, **more):
+    async def late(comm, keys, who=None, serializers=None):
         await asyncio.sleep(0.5)
-        return await get(*words, **more)
+        return await get(comm, keys, who=who, serializers=serializers)
 
     worker.handlers["get_data"] = late
 """
