@@ -141,6 +141,13 @@ def test_a_live_run_survives_a_reload_and_is_cancelled_by_its_button(
         panel = panel_of(notebook.run(0))
         running = panel.get_by_role("option").filter(has_text="Running")
         expect(running).to_contain_text("cell-3", timeout=SLOW)
+        turning = running.locator(".turning")
+        style = "node => getComputedStyle(node).animationName"
+        assert turning.evaluate(style) == "onb-turn"
+        notebook.page.emulate_media(reduced_motion="reduce", forced_colors="active")
+        assert turning.evaluate(style) == "none"
+        check_accessibility(notebook)
+        notebook.page.emulate_media(reduced_motion=None, forced_colors=None)
         first = running.inner_text()
         expect(running).not_to_have_text(first, timeout=SLOW)
         check_accessibility(notebook)

@@ -10,11 +10,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from orch_nb.app.viewing import advance, first_view
+from orch_nb.app.viewing import advance, first_view, snapshot
 from orch_nb.graph.build import build_graph
 from orch_nb.model import CellsMode
 from orch_nb.notebook.reader import notebook_from_dict
 from orch_nb.panel.marks import LOOKS
+from orch_nb.panel.panel import RUN_MIME
 from orch_nb.panel.static import MOST_ROWS, static_html, static_text
 from orch_nb.states import StateName
 from tests.unit.panel.samples import HOSTILE, ended, running, started
@@ -101,3 +102,22 @@ def test_a_console_gets_plain_lines() -> None:
         "  ◐  Running  task1  cell 1",
         "  ○  Waiting  task2  cell 2  waits for v1 (1)",
     ]
+
+
+def test_a_notebook_that_nbconvert_exports_shows_how_the_run_ended() -> None:
+    nbconvert = pytest.importorskip("nbconvert")
+    import nbformat.v4
+
+    event = started(2)
+    failed = {"state_name": StateName.FAILED, "error_name": "KeyError", "error_value": HOSTILE[0]}
+    view = advance(first_view(event), ended(event.tasks[1], 0, 1, **failed))
+    run = {"id": event.run.id, "snapshot": snapshot(view, 1, 0.0)}
+    data = {"text/html": static_html(view), "text/plain": static_text(view), RUN_MIME: run}
+    cell = nbformat.v4.new_code_cell("%%flow", id="flow")
+    cell.outputs = [nbformat.v4.new_output("display_data", data=data)]
+    document = nbformat.v4.new_notebook(cells=[cell])
+    page, _ = nbconvert.HTMLExporter(template_name="lab").from_notebook_node(document)
+    shown = page[page.index("onb-still-head") :]
+    assert "Failed" in shown
+    assert "KeyError: &lt;img" in shown
+    assert "<img src=x" not in page
