@@ -87,7 +87,7 @@ def _is_prelude(node: Node, hook: Cell) -> bool:
 
 
 def _document(sources: Sequence[str]) -> dict[str, object]:
-    cells = [
+    cells: list[dict[str, object]] = [
         {
             "cell_type": "code",
             "id": str(number),

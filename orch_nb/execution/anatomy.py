@@ -438,7 +438,7 @@ class _Cached(Anatomy):
     mutable = quick = True
 
     def parts(self, obj: Any) -> Iterable[Any]:
-        return vars(obj).values()  # `__wrapped__` among them
+        yield from vars(obj).values()  # `__wrapped__` among them
 
     def freeze(self, obj: Any) -> State:
         own = vars(obj)

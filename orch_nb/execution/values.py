@@ -33,6 +33,7 @@ from orch_nb.execution.anatomy_arrays import owner_of
 from orch_nb.execution.walk import BUDGET, Index, Namespace, walk
 from orch_nb.execution.warned import Warned
 
+_ITERATORS_OF = frozenset({"builtins", "itertools"})
 _PANDAS_INSIDE = frozenset(
     {"pandas._libs.internals", "pandas.core.internals.blocks", "pandas.core.internals.managers"}
 )
@@ -100,6 +101,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if any((obj.cache_info().hits, obj.cache_info().misses)):
                 raise Pinned("cache of calls")
             return _make_cached, (obj.cache_parameters(), obj.__wrapped__)
+        if cls.__module__ in _ITERATORS_OF and hasattr(cls, "__next__"):
+            return _reduce_iterator(obj)
         numpy = sys.modules.get("numpy")
         if numpy is not None and cls is numpy.ndarray:
             if not obj.dtype.hasobject or (obj.dtype == object and self._stays_view(obj)):
@@ -176,6 +179,17 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         flat = obj.T if order == "F" else obj
         buffer = pickle.PickleBuffer(flat.reshape(-1).view("u1") if flat.size else b"")
         return _make_array, (obj.shape, obj.dtype, order, buffer, obj.flags.writeable)
+
+
+def _reduce_iterator(obj: Any) -> Any:
+    """Pickle makes a list's iterator of a dict's or a set's, and a new one of one that is used up:
+    those stay where they are."""
+    reduced = obj.__reduce_ex__(4)
+    if reduced[0] is iter:
+        made = iter(*reduced[1])
+        if type(made) is not type(obj) or len(made.__reduce_ex__(4)) != len(reduced):
+            raise Pinned(type(obj).__qualname__)
+    return reduced
 
 
 def _make_function(code: types.CodeType, namespace: Namespace, name: str, closure: Any) -> Any:

@@ -123,6 +123,15 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "b = next(c), n()",
         "print(a, b, next(c), n())",
     ),
+    "iterators that pickle makes others of": (
+        "import time, itertools",
+        "d = {'a': 1}; keys = iter(d); items = iter(d.items()); " + WAIT,
+        "s = iter({1}); used = iter([1]); rest = list(used); z = zip([1], [2]); list(z); " + WAIT,
+        "groups = [g for _, g in itertools.groupby('aab')]; " + WAIT,
+        "print(*(type(x).__name__ for x in (keys, items, s, used, z, *groups)))",
+        "d['b'] = 2",
+        "try:\n    next(keys)\nexcept RuntimeError as error:\n    print(error)",
+    ),
     "cache of calls": (
         "import time, functools",
         "@functools.lru_cache\ndef f(k):\n    print('in', k)\n    return k",
