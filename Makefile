@@ -93,6 +93,19 @@ lint: $(VENV)/installed-test
 docs: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+# An environment of its own: what is installed there as JupyterLab's extensions is in the site.
+lite: build/lite-env/installed
+	ORCH_NB_VIEWS=require build/lite-env/bin/python -m pip wheel --quiet --no-deps \
+	  --disable-pip-version-check --wheel-dir build/lite-wheel .
+	build/lite-env/bin/python lite/build.py build/lite-wheel/*.whl build/lite
+
+build/lite-env/installed:
+	$(PYTHON) -m venv build/lite-env
+	build/lite-env/bin/python -m pip install --quiet --disable-pip-version-check \
+	  'anywidget>=0.9.10' 'ipywidgets>=8.1' 'jupyter-server>=2.15' \
+	  'jupyterlite-core==0.8.*' 'jupyterlite-pyodide-kernel==0.8.*'
+	@touch $@
+
 # The same commit gives the same files, byte for byte: times are those of the commit.
 dist: $(VENV)/installed-release
 	rm -rf dist orch_nb/panel/built orch_nb/labextension
