@@ -41,7 +41,7 @@ export async function debugTask(
   const kept = said
     .join('')
     .split('\n')
-    .filter((line) => /^(its inputs|not on record|missing)/.test(line));
+    .filter((line) => /^(its inputs|not on record|not to be had)/.test(line));
   return [trans.__('in the kernel of %1', run.path), ...kept].join(' · ');
 }
 

@@ -27,7 +27,14 @@ _PATIENCE = 60_000  # milliseconds
 class JupyterServer:
     """JupyterLab ("lab") or Notebook 7 ("notebook")."""
 
-    def __init__(self, app: str, folder: Path, *, theme: str = "JupyterLab Light") -> None:
+    def __init__(
+        self,
+        app: str,
+        folder: Path,
+        *,
+        theme: str = "JupyterLab Light",
+        programs: Path | None = None,
+    ) -> None:
         self.app = app
         self.root = folder / "root"
         self.home = folder / "home"
@@ -41,11 +48,12 @@ class JupyterServer:
             self._port = free.getsockname()[1]
         self._token = secrets.token_hex(16)
         self.url = f"http://127.0.0.1:{self._port}"
-        bin_folder = Path(sys.executable).parent
+        bin_folder = programs or Path(sys.executable).parent
         self.environment = dict(
             os.environ,
             PATH=f"{bin_folder}:{os.environ['PATH']}",
             ORCH_NB_HOME=str(self.home),
+            ORCH_NB_WARM="0",  # or processes would outlive the server
             JUPYTER_CONFIG_DIR=str(folder),
             JUPYTER_DATA_DIR=str(folder / "data"),
             JUPYTER_RUNTIME_DIR=str(folder / "runtime"),

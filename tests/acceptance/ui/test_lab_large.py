@@ -1,0 +1,75 @@
+"""A notebook of 300 cells: its rail and graph follow what is typed, and select both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.acceptance.ui.lab import PATIENCE, Lab, LabPage, lab_page
+
+CELLS = 300
+
+
+def many_cells(count: int) -> list[str]:
+    """Cells of which each reads from the one three before."""
+    rest = [
+        f"x{n} = [v + {n} for v in x{max(0, n - 3)}]\nprint(x{n // 2})" for n in range(1, count)
+    ]
+    return ["x0 = [1]", *rest]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab(tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+@pytest.fixture
+def opened(lab: Lab, browser: Browser) -> Iterator[LabPage]:
+    with lab_page(lab, browser) as page:
+        yield page
+
+
+def test_three_hundred_cells(opened: LabPage) -> None:
+    page = opened.page
+    opened.open("large.ipynb", many_cells(CELLS))
+    side = opened.show("Flow")
+    rows = side.locator(".onb-lab-cell")
+    expect(rows).to_have_count(CELLS, timeout=PATIENCE)
+
+    # from the rail to the notebook, far out of its view
+    rows.nth(250).click()
+    active = page.locator(".jp-Notebook .jp-CodeCell.jp-mod-active")
+    expect(active.locator(".cm-content")).to_contain_text("x250 = ", timeout=PATIENCE)
+    expect(active.locator(".onb-lab-bar")).to_contain_text("x247", timeout=PATIENCE)
+
+    # as one types: a name that is new is in the rail, and one that is not there is underlined
+    active.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text("fresh = x7\nprint(x777)")
+    expect(rows.nth(250)).to_contain_text("x7(8)", timeout=PATIENCE)
+    expect(active.locator(".cm-lintRange")).to_have_text("x777", timeout=PATIENCE)
+    opened.shoot("large")
+
+    # in full, and both ways
+    side.get_by_role("button", name="Graph", exact=True).click()
+    graph = page.locator(".onb-lab-full-graph:visible")
+    boxes = graph.locator(".onb-box")
+    expect(boxes).to_have_count(CELLS, timeout=PATIENCE)
+    expect(graph.locator(".onb-chosen")).to_have_attribute(
+        "aria-label", "cell-251, cell 251, Waiting, reads x7 from cell 8", timeout=PATIENCE
+    )
+    boxes.nth(8).dispatch_event("click")
+    expect(rows.nth(8)).to_have_attribute("aria-current", "true")
+    rows.nth(3).click()
+    expect(graph.locator(".onb-chosen")).to_have_attribute("id", page_id(4), timeout=PATIENCE)
+    opened.shoot("large-graph")
+
+
+def page_id(cell: int) -> object:
+    """How the graph's view ends the id of a cell's box."""
+    import re
+
+    return re.compile(rf"-node-{cell}$")
