@@ -28,7 +28,7 @@ OLDEST := .venv/oldest
 OLDEST_PACKAGES := ipykernel==6.17.1 ipython==7.34.0 ipywidgets==7.7.1 jupyter_client==7.4.9 \
   traitlets==5.7.1 numpy pandas
 
-.PHONY: help run test test-long test-oldest test-ui test-wheel test-lowest lint lint-views views docs lite dist bench soak
+.PHONY: help run test test-long test-oldest test-ui test-wheel test-lowest lint lint-views views built-views docs lite dist bench soak
 
 help:
 	@echo "make run    install, then run the quickstart notebook with live states"
@@ -49,7 +49,7 @@ help:
 run: $(VENV)/installed-examples
 	$(BIN)/orch-nb run example_notebooks/quickstart.ipynb
 
-test: lint
+test: lint $(VENV)/installed-ui built-views
 	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,$(LONG_TESTS))
 
 test-long: $(VENV)/installed-test
@@ -73,6 +73,15 @@ test-ui: $(VENV)/installed-test $(VENV)/installed-ui views lint-views
 	$(NPM) test
 	ORCH_NB_UI=1 $(BIN)/python -m pytest tests/acceptance/ui
 	$(BIN)/python -m tests.benchmarks.panel
+	$(BIN)/python -m tests.benchmarks.lab
+
+# Where there is no npm, what needs the views is skipped, and says so.
+built-views:
+	@if command -v npm >/dev/null 2>&1 || [ -x $(BIN)/npm ]; then \
+	  $(MAKE) --no-print-directory views; \
+	else \
+	  echo "npm is not there: JupyterLab's extension is not built, and not tested"; \
+	fi
 
 views: labextension/node_modules/.package-lock.json
 	$(NPM) run build
