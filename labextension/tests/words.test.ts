@@ -4,7 +4,7 @@ import test from 'node:test';
 import { orderRows } from '../src/model/order';
 import { makeScale, showTick } from '../src/model/scale';
 import { isLive, lookOf } from '../src/model/states';
-import { noteOf, placeOf, showBytes, showClock, showDuration } from '../src/model/words';
+import { nameOf, noteOf, placeOf, showBytes, showClock, showDuration } from '../src/model/words';
 import { aRow } from './samples';
 
 const nothingDone = () => false;
@@ -48,6 +48,23 @@ test('a waiting row names only what is not there yet', () => {
 test('a running row shows its progress and memory', () => {
   const row = aRow(4, { state: 'Running', percent: 62, progress: '5200/8400 rows', memory: 1.2e9 });
   assert.equal(noteOf(row, nothingDone), '62 % · 5200/8400 rows · 1.2 GB');
+});
+
+test('a cell that is called has one row, which counts its calls', () => {
+  const all = aRow(4, { name: 'score', state: 'Running', calls: [231, 8, 158, 3, 0] });
+  const call = aRow(4, {
+    name: 'score',
+    state: 'Completed',
+    task: false,
+    item: 7,
+    start: 0,
+    end: 9,
+  });
+  assert.deepEqual([all, call].map(nameOf), ['score ×400', 'score #7']);
+  assert.equal(noteOf(all, nothingDone), '231 completed, 8 running, 158 waiting, 3 failed');
+  assert.equal(noteOf(aRow(4, { state: 'Completed', calls: [3, 0, 0, 0, 0] }), nothingDone), '');
+  const failed = { ...call, state: 'Failed' };
+  assert.deepEqual(orderRows([all, call, failed], { all: false, filter: '' }), [2, 0]);
 });
 
 test('failures come first, cells that are no tasks on demand', () => {
