@@ -24,8 +24,14 @@ _QUIET = {
 _PATIENCE = 60_000  # milliseconds
 
 
+_ROOT = Path(__file__).resolve().parents[3]
+
+
 class JupyterServer:
-    """JupyterLab ("lab") or Notebook 7 ("notebook")."""
+    """JupyterLab ("lab") or Notebook 7 ("notebook").
+
+    ORCH_NB_TEST_PYTHON names another interpreter for the kernels, as in tests/integration/magics.
+    """
 
     def __init__(
         self,
@@ -43,6 +49,9 @@ class JupyterServer:
         overrides = folder / "labconfig" / "default_setting_overrides.json"
         themed = {"@jupyterlab/apputils-extension:themes": {"theme": theme}}
         overrides.write_text(json.dumps(_QUIET | themed), encoding="utf-8")
+        other = os.environ.get("ORCH_NB_TEST_PYTHON")
+        if other:
+            _put_kernel(folder / "data" / "kernels" / "python3", other)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
@@ -121,6 +130,18 @@ class JupyterServer:
         lab = f"lab/workspaces/{Path(name).stem}/tree"
         place = lab if self.app == "lab" else "notebooks"
         return f"{self.url}/{place}/{name}?token={self._token}"
+
+
+def _put_kernel(folder: Path, python: str) -> None:
+    """A kernelspec that takes the place of the server's own Python."""
+    spec = {
+        "argv": [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "env": {"PYTHONPATH": str(_ROOT)},
+    }
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
 
 
 class NotebookPage:

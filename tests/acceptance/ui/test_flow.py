@@ -19,6 +19,23 @@ MENDED = "%%task months\nmonths = dict.fromkeys(sales)"
 LAST = "%%task shown\nshown = sorted(months)"
 
 
+# Before ipykernel 7 a kernel hears nothing of its page while a cell runs.
+DEAF = "ORCH_NB_TEST_PYTHON" in os.environ
+
+
+def status_of(cell: Locator) -> Locator:
+    """How the run stands, in the panel or in the still picture."""
+    return cell.locator(".onb-status, .onb-still-head").last
+
+
+def cancel(notebook: NotebookPage, cell: Locator) -> None:
+    """By the panel's button; by the notebook's own where the kernel would not hear of it."""
+    if DEAF:
+        notebook.page.get_by_role("button", name="Interrupt the kernel").first.click()
+    else:
+        panel_of(cell).get_by_role("button", name="Cancel").click()
+
+
 def run_all(notebook: NotebookPage) -> None:
     """Run > Run All Cells, again where it was lost: the page was not ready for it yet."""
     page = notebook.page
@@ -63,11 +80,14 @@ def test_run_all_reload_and_cancel(notebook: NotebookPage) -> None:
 
     notebook.save()
     notebook.page.reload()
-    panel = panel_of(notebook.cell(4))
-    expect(panel.locator(".onb-status")).to_contain_text("Running", timeout=SLOW)
+    if DEAF:  # nobody has the widget's state then
+        expect(notebook.cell(4).locator(".onb-still")).to_be_visible(timeout=SLOW)
+    else:
+        panel = panel_of(notebook.cell(4))
+        expect(panel.locator(".onb-status")).to_contain_text("Running", timeout=SLOW)
     picture(notebook, "reloaded")
-    panel.get_by_role("button", name="Cancel").click()
-    expect(panel.locator(".onb-status")).to_contain_text("Cancelled", timeout=SLOW)
+    cancel(notebook, notebook.cell(4))
+    expect(status_of(notebook.cell(4))).to_contain_text("Cancelled", timeout=SLOW)
     picture(notebook, "cancelled")
 
 
@@ -78,7 +98,9 @@ def test_cancelled_by_its_button(notebook: NotebookPage) -> None:
     panel = panel_of(cell)
     running = panel.get_by_role("option").filter(has_text="Running")
     expect(running.filter(has_text="long")).to_be_visible(timeout=SLOW)
-    panel.get_by_role("button", name="Cancel").click()
+    if DEAF:
+        expect(panel).to_contain_text("interrupt the kernel to cancel", timeout=SLOW)
+    cancel(notebook, cell)
     ended(cell, 4)
     panel = panel_of(cell)
     expect(panel.locator(".onb-status")).to_contain_text("Cancelled", timeout=SLOW)

@@ -224,6 +224,10 @@ panel.finish()
 """
 
 
+@pytest.mark.skipif(
+    "ORCH_NB_TEST_PYTHON" in os.environ,
+    reason="before ipykernel 7 a kernel hears nothing of its page while a cell runs",
+)
 def test_a_run_of_this_kernel_shows_progress_and_answers_while_its_cell_runs(
     notebook: NotebookPage,
 ) -> None:
