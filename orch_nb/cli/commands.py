@@ -49,6 +49,7 @@ COMMANDS: dict[str, Entry] = {
     "scheduler": Entry("orch_nb.cli.service:scheduler", "Run a scheduler alone."),
     "worker": Entry("orch_nb.cli.service:worker", "Run a worker alone."),
     "workers": Entry("orch_nb.cli.service:workers", "List who works, and who was lost."),
+    "warm": Entry("orch_nb.cli.warm:warm", "Show or stop what makes runs begin at once."),
     "where": Entry("orch_nb.cli.environment:where", "Print where orch_nb keeps things."),
     "doctor": Entry("orch_nb.cli.environment:doctor", "Check what works here, and what is off."),
 }

@@ -28,9 +28,11 @@ def main() -> None:
     told = marshal.loads(sys.stdin.buffer.read())
     if identity.standing() != told["standing"]:
         return
+    os.set_inheritable(told["lock"], False)
     options = DaemonOptions(
         address=told["address"],
         standing=told["standing"],
+        lock=told["lock"],
         imports=tuple(tuple(one) for one in told["imports"]),
         idle=told["idle"],
     )
@@ -61,7 +63,12 @@ def get_ready() -> None:
 
 def _document(cells: Sequence[str]) -> dict[str, object]:
     """A notebook of such cells."""
-    fixed = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+    fixed: dict[str, object] = {
+        "cell_type": "code",
+        "execution_count": None,
+        "metadata": {},
+        "outputs": [],
+    }
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return {
         "cells": [{**fixed, "id": f"cell-{i}", "source": text} for i, text in enumerate(cells)],

@@ -21,6 +21,7 @@ from orch_nb.service.path_news import PathNews
 from orch_nb.service.presence import Presence
 from orch_nb.service.scheduler import Scheduler
 from orch_nb.service.triggers import TriggerWatch
+from orch_nb.service.warmth import Warmth
 from orch_nb.service.worker import Launcher, Worker
 from orch_nb.store import open_store
 
@@ -105,6 +106,7 @@ class Service:
         self._signals = 0
         self._triggers: Loop | None = None
         self._news = PathNews(self._look_at_paths)
+        self._warmth = Warmth()
         self._signalled = threading.Event()
         self.worker: Worker | None = None
         self.scheduler: Scheduler | None = None
@@ -122,6 +124,8 @@ class Service:
                 store, self._launcher, pool=options.pool, limit=limit, presence=presence
             )
             self._loops.append(Loop("worker", self.worker.step))
+            if options.warm:
+                self._loops.append(Loop("warmth", self._warmth.step))
         if options.schedules:
             presence = Presence(store, "scheduler", now)
             self._presences.append(presence)
@@ -170,6 +174,7 @@ class Service:
         """Say goodbye and close the store."""
         self._launcher.close()
         self._news.close()
+        self._warmth.close()
         if self.port is not None:
             self.port.close()
         now = datetime.now(UTC)

@@ -46,9 +46,8 @@ def ask(arguments: Sequence[str]) -> None:
         if line is None:
             return
         with line.sock:
-            if not _introduce(line):
-                return
-            _follow(line)
+            if _is_welcome(line):
+                _follow(line)
     except (OSError, ValueError, EOFError):
         return
 
@@ -77,8 +76,15 @@ def _connect() -> Line | None:
     return line
 
 
+def _is_welcome(line: Line) -> bool:
+    """Whether the daemon is there, and wants the command. Descriptors that were sent to one that
+    hangs would stay open for as long as it does: they are sent later."""
+    answer = line.receive()
+    return answer is not None and answer["op"] == "ready"
+
+
 def _introduce(line: Line) -> bool:
-    """Tell all that the command has of its own; False when the daemon does not want it."""
+    """Send all that the command has of its own; False when that can't be sent."""
     numbers = _open_descriptors()
     if numbers is None:
         return False
@@ -87,8 +93,7 @@ def _introduce(line: Line) -> bool:
         line.send(_request(numbers), [folder, *numbers])
     finally:
         os.close(folder)
-    answer = line.receive()
-    return answer is not None and answer["op"] == "ready"
+    return True
 
 
 def _open_descriptors() -> list[int] | None:
@@ -126,9 +131,16 @@ class _Signals:
     def __init__(self) -> None:
         self._process: int | None = None  # a descriptor of it
         self._early: list[int] = []
-        for name in _PASSED_ON:
-            signal.signal(getattr(signal, name), self._pass_on)
-        signal.signal(signal.SIGTSTP, self._pause)
+        numbers = [getattr(signal, name) for name in _PASSED_ON]
+        self._before = {number: signal.signal(number, self._pass_on) for number in numbers}
+        self._before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._pause)
+
+    def restore(self) -> None:
+        """The command runs in this process after all."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        for number in self._early:
+            os.kill(os.getpid(), number)
 
     def follow(self, process: int) -> None:
         """The command runs: what came before goes to it now."""
@@ -156,12 +168,12 @@ class _Signals:
 
 
 def _follow(line: Line) -> None:
-    """Say go, and end as the command ends. Returns only if it was never begun."""
-    signals = _Signals()
+    """Have it begin, and end as the command ends. Returns only if it was never begun."""
     line.sock.settimeout(None)
-    line.send({"op": "go"})
-    started = line.receive()
+    signals = _Signals()
+    started = line.receive() if _introduce(line) else None
     if started is None or started["op"] != "started":
+        signals.restore()
         return
     signals.follow(line.take_descriptors()[0])
     try:

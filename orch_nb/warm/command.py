@@ -41,9 +41,11 @@ def become_command(
 
 
 def _restore_signals() -> None:
-    for name in ("SIGCHLD", "SIGTERM", "SIGHUP"):
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as it was when the daemon was born
+            interrupt = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if interrupt else signal.SIG_DFL)
 
 
 def _take_descriptors(line: Line, request: Mapping[str, Any], given: Sequence[int]) -> Line:

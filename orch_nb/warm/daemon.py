@@ -8,7 +8,6 @@ have loaded is another; commands that run then are seen to their end.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import gc
 import os
 import selectors
@@ -41,13 +40,22 @@ RunCommand = Callable[[Sequence[str]], int]
 
 @dataclass(eq=False, slots=True)
 class _Guest:
-    """A connection, the request of a command that waits for its go, and the command."""
+    """A connection, what it is for, and the process of its command."""
 
     line: Line
     what: str = ""
-    request: Message | None = None
     process: int = 0
     began: float = field(default_factory=time.monotonic)
+
+    @property
+    def works(self) -> bool:
+        """Whether it is more than a look."""
+        return self.what in ("command", "template")
+
+    @property
+    def keeps(self) -> bool:
+        """Whether all it wants is that the daemon stays."""
+        return self.what == "keep"
 
 
 class Daemon:
@@ -69,13 +77,10 @@ class Daemon:
         self._served = 0
         self._leaving = ""
         self._listener: socket.socket | None = None
-        self._lock: int | None = None
+        self._lock: int | None = options.lock
 
     def serve(self) -> None:
-        """Be there until there is reason to leave; nothing if another daemon has the address."""
-        self._lock = _take_lock(self._options.address)
-        if self._lock is None:
-            return
+        """Be there until there is reason to leave."""
         self._take_signals()
         self._add_nursery(os.environ)
         self._get_ready()
@@ -96,21 +101,23 @@ class Daemon:
         for key, _events in self._selector.select(self._nap()):
             key.data()
         now = time.monotonic()
-        for guest in [g for g in self._guests if not g.process and now - g.began > _RUDE]:
+        rude = [g for g in self._guests if not (g.process or g.keeps) and now - g.began > _RUDE]
+        for guest in rude:
             self._dismiss(guest)
         if not self._leaving and self._listener is None and self._nurseries[0].ready:
             self._listen()
-        if self._commands or self._guests:
+        if self._commands or any(guest.works for guest in self._guests):
             self._used = now
-        elif now - self._used > self._options.idle:
-            self._leave("nobody has asked for anything")
         elif now - self._used >= _REST:
             self._work()
+        kept = any(guest.keeps for guest in self._guests)
+        if now - self._used > self._options.idle and not kept:
+            self._leave("nobody has asked for anything")
 
     def _nap(self) -> float:
         if any(nursery.has_work() for nursery in self._nurseries):
             return _REST
-        return 1.0 if self._guests else min(self._options.idle, 30.0)
+        return min(self._options.idle, 1.0 if self._guests else 30.0)
 
     def _work(self) -> None:
         """Use the rest: look whether it is stale, and make what was asked for."""
@@ -162,10 +169,14 @@ class Daemon:
         self._selector.register(read, selectors.EVENT_READ, drain)
         self._wakes = (read, write)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, _do_nothing)
+        for number, handler in (
+            (signal.SIGTERM, stop),
+            (signal.SIGINT, _do_nothing),
+            (signal.SIGHUP, _do_nothing),
+        ):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # else its forks must not hear it
+                signal.signal(number, handler)
 
     # -- templates
 
@@ -257,11 +268,10 @@ class Daemon:
                 self._dismiss(guest)
             elif guest.what == "template":
                 self._lend(guest, message)
-        elif message["op"] == "run" and guest.what == "command":
-            guest.request = message
-            guest.line.send({"op": "ready"})
-        elif message["op"] == "go" and guest.request is not None and not guest.process:
-            self._begin(guest, guest.request)
+            elif guest.what == "command":
+                guest.line.send({"op": "ready"})
+        elif message["op"] == "run" and guest.what == "command" and not guest.process:
+            self._begin(guest, message)
 
     def _is_stale(self) -> bool:
         if not self._leaving and (changed := self._watched.changed()):
@@ -280,7 +290,6 @@ class Daemon:
 
     def _begin(self, guest: _Guest, request: Message) -> None:
         descriptors = guest.line.take_descriptors()
-        guest.request = None
         guest.line.sock.setblocking(True)  # the fork has it too
         pid = os.fork()
         if pid == 0:
@@ -338,15 +347,5 @@ class Daemon:
         }
 
 
-def _take_lock(address: str) -> int | None:
-    """The descriptor that makes this the only daemon of its name; None if there is one."""
-    descriptor = os.open(f"{address}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    if os.fstat(descriptor).st_nlink == 0:  # its owner took it away just then
-        os.close(descriptor)
-        return _take_lock(address)
-    return descriptor
+def _do_nothing(number: int, frame: FrameType | None) -> None:
+    """A handler, which an exec'd process does not inherit; that a signal is ignored it would."""

@@ -18,7 +18,8 @@ _OFF = frozenset({"0", "off", "no", "false"})
 # Read by the interpreter, the C library or the driver's own imports.
 _BORN_WITH = ("PYTHON", "LD_", "LC_", "MALLOC_", "GLIBC_", "SQLALCHEMY_")
 _BORN_WITH_NAMES = frozenset({"LANG", "LANGUAGE", "TZ", "HOME"})
-_STATUS = ("Uid", "Gid", "Groups", "Cap", "NoNewPrivs", "Seccomp", "Cpus_allowed", "Mems_allowed")
+_USER = ("Uid", "Gid", "Groups", "Cap", "NoNewPrivs", "Seccomp")
+_STATUS = (*_USER, "Cpus_allowed", "Mems_allowed", "SigIgn", "SigBlk")
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 _FILES = ("cgroup", "oom_score_adj", "attr/current")
 

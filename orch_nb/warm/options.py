@@ -15,12 +15,14 @@ _MEMORY = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class DaemonOptions:
-    """``address`` is the path of its socket without suffix, ``standing`` what it is born with;
+    """``address`` is the path of its socket without suffix, ``standing`` what it is born with,
+    and ``lock`` the descriptor that makes it the only one of its address;
     ``imports`` are those of notebooks that were run; ``idle`` are seconds, ``memory`` the bytes
     that all sets of libraries may take together."""
 
     address: str
     standing: bytes
+    lock: int
     imports: tuple[tuple[str, ...], ...] = ()
     idle: float = _IDLE_SECONDS
     memory: int = _MEMORY

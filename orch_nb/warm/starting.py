@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import marshal
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from orch_nb.warm import identity
 from orch_nb.warm.client import connect
@@ -21,42 +23,69 @@ _PATIENCE = 2.0  # seconds
 
 
 def start_daemon(imports: Sequence[Sequence[str]] = ()) -> bool:
-    """Have a daemon come up for commands like this one, without waiting for it; whether it will.
-
-    ``imports`` are those of notebooks that were run. Nothing is said where it can't be had.
+    """Have a daemon come up for commands like this one, without waiting for it; whether there
+    will be one. ``imports`` are those of notebooks that were run.
     """
     if not identity.is_wanted():
         return False
     folder = identity.private_folder()
     try:
         Path(folder).mkdir(mode=0o700, exist_ok=True)
-        if not identity.is_private(folder) or len(list(_addresses())) >= _MOST_DAEMONS:
+        if not identity.is_private(folder):
             return False
         born = identity.standing()
         address = identity.address(born)
-        with Path(f"{address}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", MODULE],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                cwd="/",
-                start_new_session=True,
-            )
+        others = [one for one in _addresses() if one != address]
+        lock = _take_lock(address) if len(others) < _MOST_DAEMONS else None
+        if lock is None:
+            return len(others) < _MOST_DAEMONS
+        with contextlib.closing(lock), Path(f"{address}.log").open("wb") as log:
+            told = {
+                "address": address,
+                "standing": born,
+                "lock": lock.fileno(),
+                "imports": [list(one) for one in imports],
+                "idle": idle_seconds(),
+            }
+            _spawn(told, lock, log)
     except OSError:
         return False
-    told = {
-        "address": address,
-        "standing": born,
-        "imports": [list(one) for one in imports],
-        "idle": idle_seconds(),
-    }
-    with contextlib.suppress(OSError):
-        if process.stdin is not None:
+    return True
+
+
+def _spawn(told: dict[str, Any], lock: IO[bytes], log: IO[bytes]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", MODULE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=log,
+        cwd="/",
+        pass_fds=[lock.fileno()],
+        start_new_session=True,
+    )
+    lock.write(str(process.pid).encode())
+    lock.flush()
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
             process.stdin.write(marshal.dumps(told))
             process.stdin.close()
     process.returncode = 0  # nobody waits for it: it outlives this process
-    return True
+
+
+def _take_lock(address: str) -> IO[bytes] | None:
+    """What makes a daemon the only one of its address; None if there is one."""
+    path = Path(f"{address}.lock")
+    lock = path.open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return None
+    if os.fstat(lock.fileno()).st_nlink == 0:  # its owner took it away just then
+        lock.close()
+        return _take_lock(address)
+    lock.truncate(0)
+    return lock
 
 
 def daemons() -> list[dict[str, Any]]:
@@ -66,7 +95,17 @@ def daemons() -> list[dict[str, Any]]:
 
 def stop_daemons() -> list[dict[str, Any]]:
     """Have all end as soon as the commands that they run have ended; what each says to it."""
-    return list(_ask_all("stop"))
+    said = list(_ask_all("stop"))
+    for address in _addresses():
+        if not Path(f"{address}.sock").exists():  # it is coming up, and listens to nobody yet
+            with contextlib.suppress(OSError, ValueError):
+                os.kill(int(Path(f"{address}.lock").read_bytes()), signal.SIGTERM)
+    return said
+
+
+def is_any_there() -> bool:
+    """Whether a daemon is there, or coming up, or sees its last commands to their end."""
+    return any(True for _ in _addresses())
 
 
 def _ask_all(what: str) -> Iterator[dict[str, Any]]:
