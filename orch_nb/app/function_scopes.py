@@ -37,11 +37,16 @@ class Scope:
     children: list[Part] = field(default_factory=list)
     taken: set[FlowRunId] = field(default_factory=set)  # child runs that were gone on with
 
+    def __post_init__(self) -> None:
+        self.engine.on_cancel = self._cancel_children
+
     def cancel(self, reason: str, state: StateName) -> None:
         """End the flow, and those that it started."""
-        for child in list(self.children):
-            child.cancel(reason, state)
         self.engine.cancel(reason, state)
+
+    def _cancel_children(self, reason: str) -> None:
+        for child in list(self.children):
+            child.cancel(reason, StateName.CANCELLED)
 
 
 _current: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("scope", default=None)

@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import heapq
 import logging
 import os
-import queue
 import sys
 import threading
 import time
@@ -33,6 +31,7 @@ from orch_nb.dynamic.executors import (
 from orch_nb.dynamic.futures import TaskFuture
 from orch_nb.dynamic.ledger import Ledger
 from orch_nb.dynamic.mail import Cancel, Close, Drain, FlowCancelled, Mapped, Ready, Submitted
+from orch_nb.dynamic.mailbox import Mailbox
 from orch_nb.dynamic.places import Places
 from orch_nb.dynamic.progress import Progress
 from orch_nb.dynamic.waiting import Waiting
@@ -64,15 +63,15 @@ class Engine:
         self.owner = os.getpid()  # a process that was forked from this one has no engine
         self.ledger = ledger
         self.cancelled: Cancel | None = None
+        self.on_cancel: Callable[[str], None] = lambda reason: None  # told once, and why
         self._fail_fast = fail_fast
         self._executor = executor
         self._here = ThreadExecutor(executor.slots)
         self._setting = setting
         self._cancel_requested = cancel_requested
         self._opened = False
-        self._mail: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._mail = Mailbox(self._return)
         self._running: dict[int, Call] = {}
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._drains: list[threading.Event] = []
         self._mean: float | None = None  # seconds that a call takes
         self._progress = Progress(ledger, setting.staging)
@@ -191,11 +190,11 @@ class Engine:
         next_beat = time.monotonic() + _BEAT
         try:
             while True:
-                self._take_mail(next_beat)
-                now = time.monotonic()
-                while self._timers and self._timers[0][0] <= now:
-                    heapq.heappop(self._timers)[2]()
+                for item in self._mail.take(min(next_beat, self._next_flush)):
+                    self._take(item)
+                self._mail.do_due()
                 self._go_on()
+                now = time.monotonic()
                 if now >= self._next_flush:
                     self._next_flush = _NEVER
                     self.ledger.flush()
@@ -218,18 +217,19 @@ class Engine:
                 self._executor.close()
             for done in self._drains:
                 done.set()
+            self._mail.close()
 
-    def _take_mail(self, next_beat: float) -> None:
-        first_timer = self._timers[0][0] if self._timers else _NEVER
-        wait = min(next_beat, first_timer, self._next_flush) - time.monotonic()
-        try:
-            item = self._mail.get(timeout=max(0.0, wait))
-            for _ in range(500):  # then what is ready has its turn
-                self._take(item)
-                item = self._mail.get_nowait()
-            self._take(item)
-        except queue.Empty:
-            return
+    def _return(self, item: Any) -> None:
+        """What came too late ends at once."""
+        error = self._broken or FlowCancelled("the flow has ended")
+        match item:
+            case Drain(done):
+                done.set()
+            case Submitted(call):
+                call.future.fail(lambda: error, StateName.CRASHED)
+            case Mapped(calls):
+                for _, future in calls.futures:
+                    future.fail(lambda: error, StateName.CRASHED)
 
     def _take(self, item: Any) -> None:
         match item:
@@ -274,7 +274,7 @@ class Engine:
         if self._opened:
             self._executor.flush(short=self._calls_are_short)
         idle = self._waiting.is_empty and not self._running
-        if idle and self._drains and self._mail.empty():
+        if idle and self._drains and self._mail.is_empty:
             self.ledger.flush()
             for done in self._drains:
                 done.set()
@@ -354,7 +354,7 @@ class Engine:
             error = CallError("TimedOut", words, TIMED_OUT)
             self._ended(call.number, CallOutcome(error=error, seconds=limit, timed_out=True))
 
-        self._at(limit, end)
+        self._mail.at(limit, end)
 
     def _ended(self, number: int, outcome: CallOutcome) -> None:
         call = self._running.pop(number, None)
@@ -373,7 +373,7 @@ class Engine:
         elif self._progress.may_retry(call, outcome):
             delay = self._progress.note_retry(call, outcome)
             self._waiting.hold(call)
-            self._at(delay, functools.partial(self._waiting.due, call))
+            self._mail.at(delay, functools.partial(self._waiting.due, call))
         else:
             self._progress.record_end(call, outcome)
             if not outcome.ok and self._fail_fast:
@@ -393,6 +393,7 @@ class Engine:
         if self.cancelled is not None:
             return
         self.cancelled = why
+        self.on_cancel(why.reason)
         for call in list(self._running.values()):
             (self._here if call.here else self._executor).drop(call.number)
             self._places.release(call)
@@ -409,6 +410,3 @@ class Engine:
         for future in (*futures, *unmade):
             if not future.done():
                 future.fail(lambda: error, StateName.CRASHED)
-
-    def _at(self, seconds: float, do: Callable[[], None]) -> None:
-        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._waiting.numbers), do))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import importlib.util
@@ -9,6 +10,7 @@ import logging
 import platform
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from orch_nb.runners.dask_local import LocalCluster
 
 _CONNECT_SECONDS = 30.0
 _WORKER_SECONDS = 120.0  # for the first worker of a cluster that has none yet
+_OFFER_SECONDS = 20.0  # for a worker that has the resources which a task needs
+_LOOK_SECONDS = 0.5
 _MOST_ADAPTED = 64  # cells at once on a cluster that may grow without an end
 _OURS = "__import__('orch_nb').__version__"  # evaluated on workers, which may not have it
 
@@ -78,8 +82,6 @@ class DaskCluster:
 
         Raises SessionError, in words, where there is none.
         """
-        import asyncio
-
         from distributed import Client
 
         await asyncio.to_thread(self._wait)
@@ -118,7 +120,6 @@ class DaskCluster:
 
     def slots(self) -> int:
         """How many cells it can run at once. Raises SessionError as ``connect`` does."""
-        import asyncio
         from concurrent.futures import ThreadPoolExecutor
 
         async def count() -> int:
@@ -194,16 +195,22 @@ async def known_resources(client: Any, wanted: Mapping[str, float]) -> dict[str,
 async def needed_resources(
     client: Any, wanted: Mapping[str, float], task: str
 ) -> dict[str, float] | None:
-    """All of the resources. Raises SessionError for what no worker has: it would wait for ever."""
-    offered = await _offered(client) if wanted else {}
-    for name, amount in wanted.items():
-        if amount > offered.get(name, 0.0):
-            has = f"at most {offered[name]:g}" if name in offered else "none"
+    """All of the resources, once some worker has them. Raises SessionError for what none has
+    after a while: it would wait for ever."""
+    until = time.monotonic() + _OFFER_SECONDS
+    while wanted:
+        offered = await _offered(client)
+        short = next((name for name in wanted if wanted[name] > offered.get(name, 0.0)), None)
+        if short is None:
+            break
+        if time.monotonic() > until:
+            has = f"at most {offered[short]:g}" if short in offered else "none"
             raise SessionError(
-                f"it needs {name}={amount:g}, and the cluster's workers have {has}",
+                f"it needs {short}={wanted[short]:g}, and the cluster's workers have {has}",
                 where=f"task '{task}'",
-                hint=f"start workers with  --resources {name}={amount:g}",
+                hint=f"start workers with  --resources {short}={wanted[short]:g}",
             )
+        await asyncio.sleep(_LOOK_SECONDS)
     return dict(wanted) or None
 
 

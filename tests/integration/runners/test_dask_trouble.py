@@ -273,7 +273,9 @@ def test_a_cluster_that_adapts_grows_with_the_work(
     sys.modules.pop("adapting")
 
 
-def test_resources_choose_the_worker(theirs: Theirs, tmp_path: Path) -> None:
+def test_resources_choose_the_worker(
+    theirs: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     theirs.add_worker(nanny=False)
     theirs.add_worker("--resources", "GPU=1", "--name", "with-gpu", nanny=False)
 
@@ -290,6 +292,7 @@ def test_resources_choose_the_worker(theirs: Theirs, tmp_path: Path) -> None:
     with open_store() as store:
         tasks = store.task_runs(store.list_runs()[0].id)
     assert len({one.where for one in tasks}) == 1
+    monkeypatch.setattr("orch_nb.runners.dask_cluster._OFFER_SECONDS", 1.0)
     with pytest.raises(SessionError, match="needs TPU=2, and the cluster's workers have none"):
         computing("TPU=2")
 
