@@ -113,7 +113,7 @@ class LiveFlow:
         self._failure: BaseException | None = None
         self._result: RunResult | None = None
         self._planned: Planned | None = None
-        self._made_before: dict[int, frozenset[str]] = {}  # by a run that is resumed
+        self._made_before: dict[str, frozenset[str]] = {}  # by a run that is resumed, by cell id
         self._held: dict[str, Any] = {}  # objects that names had at the start
 
     # -- in the main thread
@@ -184,7 +184,8 @@ class LiveFlow:
             cells = notebook_from_dict(result.document, path=result.run.notebook).cells
             graph = build_graph(cells, CellsMode(result.run.options.cells), ())
             standings = standings_after_resume(graph, self._kernel.applied, space)
-            made = {**self._made_before, **self._kernel.made}
+            before_it = {c.number: self._made_before.get(c.id, frozenset()) for c in cells}
+            made = {**before_it, **self._kernel.made}
             recorded = hand_runs_of(graph, standings, result, space, before, made)
             return LiveOutcome(result, bound, recorded=recorded)
         missing: set[str] = set()
@@ -346,7 +347,7 @@ class LiveFlow:
         request = self.request
         with open_store() as store:
             past = read_past(store, request.resume or "")
-        self._made_before = {cell.task.cell_number: cell.makes for cell in past.cells}
+        self._made_before = {cell.task.cell_id: cell.makes for cell in past.cells}
         notebook, notices = cells_to_resume(request.asking, past)
         for notice in notices:
             self._listener(Notice(notice))

@@ -108,14 +108,14 @@ class LiveRunner(LocalRunner):
         elif why:
             self._refuse(job, f"{why}; run the flow without --background or --fresh")
         else:
-            super().run_at_home(replace(job, observe=True, ship=True))
+            super().run_at_home(_in_full(job))
 
     def fork(self, job: Job) -> None:
         why = self._kernel.why_here(job.reads)
         if why:
             self._tell_later(Outcome(job.cell, job.attempt, unshippable=why, refused=True))
         else:
-            super().fork(job)
+            super().fork(_in_full(job))
 
     def retire(self, cell: int, count: int, manifest: Message) -> None:
         self._kernel.note_retired(cell, count, manifest)
@@ -203,3 +203,8 @@ class LiveRunner(LocalRunner):
                 answer.set_result(reason or "its process ended unexpectedly")
         self._answers.clear()
         super()._home_gone(reason)
+
+
+def _in_full(job: Job) -> Job:
+    """The job, whose results are brought to the kernel however quickly they are made."""
+    return replace(job, observe=True, ship=True, thrifty=False)

@@ -128,7 +128,8 @@ class AttendedFlow:
         self._session.runs_by_hand.extend(outcome.recorded)
         failed = _first_failed(outcome)
         own = None if self.resumes else _own_cell(outcome)
-        self._shown.refresh(Ending(tuple(_lines(outcome)), _outputs(outcome, own)))
+        lines = tuple(_lines(outcome, counts=not self.resumes))
+        self._shown.refresh(Ending(lines, _outputs(outcome, own)))
         if own is not None and not self.in_background:
             _show_again(own["outputs"])
         run = outcome.result.run
@@ -250,12 +251,12 @@ def _display(bundle: dict[str, str]) -> Callable[[dict[str, str]], None]:
     return update
 
 
-def _lines(outcome: LiveOutcome) -> Iterator[str]:
+def _lines(outcome: LiveOutcome, *, counts: bool) -> Iterator[str]:
     run, bound = outcome.result.run, outcome.bound
     tasks = outcome.result.tasks
     cached = sum(task.state_name is StateName.CACHED for task in tasks)
     ran = sum(task.state_name is StateName.COMPLETED for task in tasks)
-    if cached:
+    if cached and counts:  # of a resume, the plan tells
         more = "; --refresh runs all" if not ran else ""
         yield f"{cached} up to date, {ran} run{more}"
     if bound.names:
