@@ -83,7 +83,10 @@ class Daemon:
         """Be there until there is reason to leave."""
         self._take_signals()
         self._add_nursery(os.environ)
+        # a run takes signals as its own; one that is for this process waits until then
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         self._get_ready()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         self._watched.add(module_files())
         for imports in self._options.imports:
             self._nurseries[0].ask(imports)

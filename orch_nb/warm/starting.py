@@ -90,17 +90,15 @@ def _take_lock(address: str) -> IO[bytes] | None:
 
 def daemons() -> list[dict[str, Any]]:
     """What each of this user's daemons says of itself."""
-    return list(_ask_all("status"))
+    return [said for address in _addresses() if (said := _ask(address, "status"))]
 
 
-def stop_daemons() -> list[dict[str, Any]]:
-    """Have all end as soon as the commands that they run have ended; what each says to it."""
-    said = list(_ask_all("stop"))
+def stop_daemons() -> None:
+    """Have all end, as soon as the commands that they run have ended."""
     for address in _addresses():
-        if not Path(f"{address}.sock").exists():  # it is coming up, and listens to nobody yet
+        if not _ask(address, "stop"):  # it is coming up, or hangs
             with contextlib.suppress(OSError, ValueError):
                 os.kill(int(Path(f"{address}.lock").read_bytes()), signal.SIGTERM)
-    return said
 
 
 def is_any_there() -> bool:
@@ -108,16 +106,15 @@ def is_any_there() -> bool:
     return any(True for _ in _addresses())
 
 
-def _ask_all(what: str) -> Iterator[dict[str, Any]]:
-    for address in _addresses():
-        line = connect(f"{address}.sock", _PATIENCE)
-        if line is None:
-            continue
-        with contextlib.closing(line), contextlib.suppress(OSError, ValueError, EOFError):
-            line.send({"what": what})
-            answer = line.receive()
-            if answer is not None:
-                yield answer
+def _ask(address: str, what: str) -> dict[str, Any] | None:
+    """A daemon's answer, if it gives one."""
+    line = connect(f"{address}.sock", _PATIENCE)
+    if line is None:
+        return None
+    with contextlib.closing(line), contextlib.suppress(OSError, ValueError, EOFError):
+        line.send({"what": what})
+        return line.receive()
+    return None
 
 
 def _addresses() -> Iterator[str]:
