@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # These take minutes: kernels, daemons and clusters of their own, real notebooks that are
 # downloaded, every hard notebook once more without forks.
 LONG_TESTS := \
-  $(addprefix tests/integration/magics/test_,flows.py going_back.py robustness.py) \
+  $(addprefix tests/integration/magics/test_,flows.py going_back.py robustness.py bodies.py deploying.py) \
   tests/integration/execution/test_shell_equals_kernel.py \
   $(addprefix tests/integration/runners/test_,dask.py dask_trouble.py) \
   $(addprefix tests/integration/service/test_,daemon.py many.py) \

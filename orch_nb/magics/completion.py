@@ -24,6 +24,8 @@ def complete_flow(shell: Any, event: Any) -> list[str]:
     first = words[1] if len(words) > 1 else ""
     if event.command == "%flow" and first in _OF_A_RUN:
         return [name for name in _run_names() if name not in words[:-1]]
+    if event.command == "%flow" and first == "pull" and not event.symbol.startswith("-"):
+        return _tasks_of(event.symbol)
     deploys = event.command == "%flow" and first == "deploy"
     found = _options(DeployOptions if deploys else LiveOptions, words, event.symbol)
     if event.command == "%flow" and len(words) <= 2 and not found:
@@ -50,6 +52,20 @@ def _options(
     if symbol and not symbol.startswith("-"):
         return []
     return [spec.flag for spec in specs if spec.flag not in words or spec.flag == symbol]
+
+
+def _tasks_of(symbol: str) -> list[str]:
+    """`RUN.TASK` for a run that is named already, else the runs with their dots."""
+    from orch_nb import app
+    from orch_nb.errors import OrchError
+
+    run, dot, _ = symbol.partition(".")
+    if not dot:
+        return [f"{name}." for name in _run_names()]
+    try:
+        return sorted({f"{run}.{task.name}" for task in app.show(run).tasks if not task.is_call})
+    except OrchError:
+        return []
 
 
 def _run_names() -> list[str]:

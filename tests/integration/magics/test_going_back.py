@@ -89,6 +89,7 @@ def test_pull_brings_any_tasks_outputs(start: Any, notebook: Any) -> None:
     kernel = start(notebook.path)
     name = fail(kernel)
     kernel.run("sales = 'mine'")
+    assert f"{name}.by_year" in kernel.complete(f"%flow pull {name}.by")
     pulled = kernel.run(f"%flow pull {name}.load --into old")
     assert pulled.status == "ok", pulled.error
     assert kernel.value("old.sales, sales") == "({1: 10, 2: 20}, 'mine')"
