@@ -100,6 +100,7 @@ def calls_of(prepared: Any, run: FlowRun) -> dict[int, Calls]:
         "run": run.id,
         "epoch": run.epoch,
         "workers": prepared.options.max_workers or 0,
+        "runner": prepared.options.runner,
         "filename": prepared.notebook.filename,
     }
     return {number: {**calls, **now} for number, calls in prepared.calls.items()}

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from orch_nb.app.called_cells import EACH, END, call_id
+from orch_nb.app.function_executors import choose_executor
 from orch_nb.app.function_scopes import Scope, enter_scope
 from orch_nb.dynamic.arguments import replace_futures
 from orch_nb.dynamic.calls import MappedCalls, TaskWork
@@ -116,8 +117,11 @@ def conduct_cells(shell: CellShell, job: Job, spec: SessionSpec) -> Iterator[Job
         engine = Engine(
             ledger, ProcessExecutor(workers, forks), Setting(spec.folder, (), spec.results)
         )
+        runner = "local" if calls["runner"] == "inline" else calls["runner"]
         functions = Engine(
-            ledger, ProcessExecutor(workers), Setting(spec.folder, path, spec.results, spec.run)
+            ledger,
+            choose_executor(runner, calls["workers"] or None, spec.folder, run.flow),
+            Setting(spec.folder, path, spec.results, spec.run),
         )
         ledger.failed = engine.store_failed
         stack.callback(engine.close)

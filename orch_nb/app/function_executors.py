@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -12,9 +13,18 @@ from orch_nb.errors import InputError
 
 
 def make_executor(work: FlowWork) -> Executor:
-    """What runs the flow's calls. Raises InputError for a runner that is not known, SessionError
-    where it needs what is not installed."""
-    runner, most = work.options.runner, work.options.max_workers
+    """What runs the flow's calls; see ``choose_executor``."""
+    folder = str(Path(work.file).parent) if work.file else str(Path.cwd())
+    return choose_executor(work.options.runner, work.options.max_workers, folder, work.name)
+
+
+def choose_executor(runner: str, most: int | None, folder: str, flow: str) -> Executor:
+    """What runs calls of functions: at most so many at once. ``folder`` is where a factory of
+    clusters is looked for, too; ``flow`` is named in Dask's dashboard.
+
+    Raises InputError for a runner that is not known, SessionError where it needs what is not
+    installed.
+    """
     workers = most or os.cpu_count() or 1
     if runner == "local":
         return ProcessExecutor(workers)
@@ -28,6 +38,5 @@ def make_executor(work: FlowWork) -> Executor:
     from orch_nb.runners.dask_calls import DaskExecutor
     from orch_nb.runners.dask_cluster import borrow_cluster
 
-    folder = str(Path(work.file).parent) if work.file else str(Path.cwd())
-    cluster = borrow_cluster(place, workers, folder)
-    return DaskExecutor(most if place else None, cluster, work.name)
+    cluster = functools.partial(borrow_cluster, place, workers, folder)
+    return DaskExecutor(most if place else None, cluster, flow)

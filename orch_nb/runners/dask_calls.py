@@ -14,7 +14,7 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,15 +63,16 @@ class _Lot:
 
 class DaskExecutor:
     """See `orch_nb.dynamic.executors.Executor`. ``slots`` are the calls that may be on the
-    cluster at once, or None: as many as keep it busy."""
+    cluster at once, or None: as many as keep it busy. ``cluster`` is asked for when the first
+    call is there; it is given back at the end."""
 
     where = "dask"
     remote = True
 
-    def __init__(self, slots: int | None, cluster: DaskCluster, flow: str) -> None:
+    def __init__(self, slots: int | None, cluster: Callable[[], DaskCluster], flow: str) -> None:
         self._most = slots
         self._threads = slots or 1
-        self._cluster = cluster
+        self._ask_for_cluster = cluster
         self._flow = flow
         self._topic = f"orch_nb-calls-{secrets.token_hex(8)}"
         self._unsent: list[tuple[int, CallSpec]] = []
@@ -94,6 +95,7 @@ class DaskExecutor:
     def open(self, setting: Setting, hear: Hear) -> None:
         self._setting = setting
         self._hear = hear
+        self._cluster = self._ask_for_cluster()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._serve()), name="orch_nb dask", daemon=True
         )
@@ -121,10 +123,9 @@ class DaskExecutor:
 
     def close(self) -> None:
         self._closing = True
-        if hasattr(self, "_loop") and self._thread.is_alive():
-            with contextlib.suppress(RuntimeError):  # its loop has ended meanwhile
-                self._loop.call_soon_threadsafe(self._closed.set)
-            self._thread.join()
+        with contextlib.suppress(RuntimeError):  # its loop has ended meanwhile
+            self._loop.call_soon_threadsafe(self._closed.set)
+        self._thread.join()
         return_cluster(self._cluster)
 
     # -- in the loop

@@ -99,7 +99,7 @@ def test_equal_arguments_have_one_digest_however_they_were_made() -> None:
 def test_a_future_that_is_hidden_in_an_object_is_refused_in_words() -> None:
     class Holder:
         def __init__(self) -> None:
-            self.inside = ended(1)
+            self.inside = TaskFuture("later")
 
     with pytest.raises(TypeError, match="hidden in an object"):
         pickle_arguments(take_out((Holder(),), {}))
