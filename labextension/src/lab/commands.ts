@@ -11,6 +11,7 @@ import { wordsOf } from './api';
 import type { Doors, RunWish } from './doors';
 import { graphDocument, graphId } from './graph-document';
 import { gridDocument, gridId } from './grid';
+import { linkTo } from './links';
 import { documentId, runDocument, type RunDocument } from './run-document';
 import { scheduleNotebook } from './scheduling';
 import type { SidePanel, SideTab } from './side';
@@ -115,6 +116,8 @@ export function addCommands({ app, tracker, doors, opened, side }: Places): void
       const build = () => runDocument(run, doors);
       const widget = reveal(opened.runs, documentId(run), build);
       if (row >= 0) widget.content.view.openRow(row);
+      // Notebook 7 has one document in a page
+      if (!widget.isAttached) window.open(linkTo(run), '_blank');
     },
   });
   commands.addCommand('orch-nb:open-graph', {

@@ -1,4 +1,4 @@
-/** Below the active cell: what it reads from earlier cells and hands to later ones; click to jump. */
+/** On the active cell's lower edge: what it reads from earlier cells and hands to later ones; click to jump. */
 
 import type { Doors } from './doors';
 import { make } from './dom';
@@ -14,7 +14,7 @@ export function addDataflowBar(open: OpenFlow, doors: Doors): void {
   onEachCell(flow.panel, (cell) => {
     const words = flow.active.value === cell.model.id ? flow.wordsOf(cell.model.id) : undefined;
     const input = cell.node.querySelector<HTMLElement>('.jp-Cell-inputWrapper');
-    const old = cell.node.querySelector(`:scope > .${CLASS}`);
+    const old = input?.querySelector(`:scope > .${CLASS}`);
     const graph = flow.graph.value;
     const parts = words && graph ? partsOf(words, graph, open, doors) : [];
     if (parts.length === 0 || input === null) {
@@ -27,7 +27,7 @@ export function addDataflowBar(open: OpenFlow, doors: Doors): void {
       ...parts,
     );
     if (old) old.replaceWith(bar);
-    else input.after(bar);
+    else input.append(bar);
   });
 }
 

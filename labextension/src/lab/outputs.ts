@@ -13,29 +13,46 @@ const QUIET = 400; // milliseconds that news are gathered
 const KEY = 'orch_nb.followed';
 const MOST = 20; // runs that are remembered
 
+interface Followed {
+  readonly path: string;
+  /** Whether there is more to come. */
+  open: boolean;
+  /** What was put into each cell: it is put there once, and what a person does after it stays. */
+  readonly brought: Map<string, string>;
+}
+
 export class OutputBringer {
-  /** The notebooks' paths of the runs that were started in this page, by the runs' ids. */
-  private readonly paths: Map<string, string>;
+  /** The runs that were started in this page. */
+  private readonly runs: Map<string, Followed>;
   private readonly timers = new Map<string, number>();
 
   constructor(
     stream: Stream,
     private readonly find: (path: string) => NotebookPanel | undefined,
   ) {
-    this.paths = new Map(restore());
+    this.runs = restore();
     stream.listen((told) => {
-      if (told.type === 'again') for (const run of this.paths.keys()) this.later(run);
-      if (told.type !== 'change' || !this.paths.has(told.run)) return;
-      if (!isLive(told.new) || lookOf(told.new).phase === 'done') this.later(told.run);
+      if (told.type === 'again') {
+        for (const [run, { open }] of this.runs) if (open) this.later(run);
+      }
+      const followed = told.type === 'change' && this.runs.get(told.run);
+      if (!followed) return;
+      if (told.task === null && isLive(told.new)) this.mark(followed, true);
+      else if (!isLive(told.new) || lookOf(told.new).phase === 'done') this.later(told.run);
     });
   }
 
   /** From now on the outputs of this run go into the notebook at this path, when it is open. */
   follow(run: string, path: string): void {
-    this.paths.delete(run);
-    this.paths.set(run, path);
-    for (const oldest of [...this.paths.keys()].slice(0, -MOST)) this.paths.delete(oldest);
-    keep([...this.paths]);
+    if (this.runs.has(run)) return;
+    this.runs.set(run, { path, open: true, brought: new Map() });
+    for (const oldest of [...this.runs.keys()].slice(0, -MOST)) this.runs.delete(oldest);
+    keep(this.runs);
+  }
+
+  private mark(followed: Followed, open: boolean): void {
+    followed.open = open;
+    keep(this.runs);
   }
 
   private later(run: string): void {
@@ -48,11 +65,17 @@ export class OutputBringer {
   }
 
   private async bring(run: string): Promise<void> {
-    const panel = this.find(this.paths.get(run) ?? '');
-    if (panel === undefined) return;
+    const followed = this.runs.get(run);
+    const panel = followed && this.find(followed.path);
+    if (followed === undefined || panel === undefined) return;
     try {
-      const { cells } = await call<{ cells: CellOutputs[] }>('GET', `/runs/${run}/outputs`);
-      if (!panel.isDisposed) for (const cell of cells) fill(panel, cell);
+      const { cells, ended } = await call<{ cells: CellOutputs[]; ended: boolean }>(
+        'GET',
+        `/runs/${run}/outputs`,
+      );
+      if (panel.isDisposed) return;
+      for (const cell of cells) fill(panel, cell, followed.brought);
+      if (ended) this.mark(followed, false);
     } catch {
       // the server is away: it is asked again when it is back
     }
@@ -60,28 +83,33 @@ export class OutputBringer {
 }
 
 /** Cells that have not run keep what they had. */
-function fill(panel: NotebookPanel, told: CellOutputs): void {
+function fill(panel: NotebookPanel, told: CellOutputs, brought: Map<string, string>): void {
   if (told.execution_count === null || isLive(told.state)) return;
   const model = cellById(panel, told.cell_id)?.model;
   if (model?.type !== 'code') return;
   const code = model as ICodeCellModel;
-  // the same again would make the notebook dirty, and images blink
-  if (JSON.stringify(code.outputs.toJSON()) !== JSON.stringify(told.outputs))
-    code.outputs.fromJSON(told.outputs as never);
-  if (code.executionCount !== told.execution_count) code.executionCount = told.execution_count;
+  const text = JSON.stringify([told.execution_count, told.outputs]);
+  if (brought.get(told.cell_id) === text) return;
+  brought.set(told.cell_id, text);
+  code.outputs.fromJSON(told.outputs as never);
+  code.executionCount = told.execution_count;
 }
 
-function restore(): [string, string][] {
+type Kept = [string, string, boolean][];
+
+function restore(): Map<string, Followed> {
   try {
-    return JSON.parse(sessionStorage.getItem(KEY) ?? '[]') as [string, string][];
+    const kept = JSON.parse(sessionStorage.getItem(KEY) ?? '[]') as Kept;
+    return new Map(kept.map(([run, path, open]) => [run, { path, open, brought: new Map() }]));
   } catch {
-    return []; // of another version, or a page without storage
+    return new Map(); // of another version, or a page without storage
   }
 }
 
-function keep(paths: [string, string][]): void {
+function keep(runs: ReadonlyMap<string, Followed>): void {
   try {
-    sessionStorage.setItem(KEY, JSON.stringify(paths));
+    const kept: Kept = [...runs].map(([run, { path, open }]) => [run, path, open]);
+    sessionStorage.setItem(KEY, JSON.stringify(kept));
   } catch {
     // a reload forgets
   }

@@ -11,7 +11,8 @@ import { scheduleNotebook } from './scheduling';
 import { showTime } from './times';
 
 const QUIET = 300; // milliseconds that news are gathered
-const AGAIN = 2000; // milliseconds between looks while the daemon is being started
+const AGAIN = 3000; // milliseconds between looks while nobody runs what is scheduled
+const LATE = 15_000; // milliseconds after which a run that has not started is late
 
 interface Upcoming {
   scheduled_time: string;
@@ -122,15 +123,21 @@ async function readAll(): Promise<Everything> {
     call<{ deployments: DeploymentRecord[] }>('GET', '/deployments'),
     call<{ upcoming: Upcoming[] }>('GET', `/upcoming${query({ limit: 10 })}`),
     call<DaemonRecord>('GET', '/daemon'),
-    call<{ runs: RunRecord[] }>('GET', `/runs${query({ state: ['Late'], limit: 5 })}`),
+    call<{ runs: RunRecord[] }>('GET', `/runs${query({ type: ['SCHEDULED'], limit: 50 })}`),
   ]);
   const late = await Promise.all(
-    runs.map(async (run) => ({
+    runs.filter(isLate).map(async (run) => ({
       run,
       ...(await call<Omit<Late, 'run'>>('GET', `/runs/${run.id}/why`)),
     })),
   );
   return { deployments, upcoming, daemon, late };
+}
+
+/** Whether it should have started; without a scheduler nobody has recorded it. */
+function isLate(run: RunRecord): boolean {
+  const due = run.scheduled_time;
+  return run.state_name === 'Late' || (due !== null && Date.now() - Date.parse(due) > LATE);
 }
 
 interface Shared {

@@ -64,10 +64,11 @@ class Lab(JupyterServer):
         """Where Lab opens with nothing in it."""
         return f"{self.url}/lab/workspaces/{workspace}?token={self._token}"
 
-    def ask(self, path: str) -> Any:
-        """What the API answers."""
+    def ask(self, path: str, body: Any = None) -> Any:
+        """What the API answers; with a body it is a POST."""
         headers = {"Authorization": f"token {self._token}"}
-        request = urllib.request.Request(f"{self.url}/orch-nb/api{path}", headers=headers)
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/orch-nb/api{path}", data, headers)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
