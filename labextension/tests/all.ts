@@ -1,3 +1,4 @@
+import './lab.test';
 import './host.test';
 import './run.test';
 import './words.test';
