@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ from orch_nb.errors import GraphError, NotFoundError
 
 if TYPE_CHECKING:
     from orch_nb.graph.model import FlowGraph
+    from orch_nb.graph.notebooks import InnerGraph
     from orch_nb.notebook import Notebook
 
 FORMATS = ("text", "json", "mermaid", "svg")
@@ -34,24 +36,26 @@ def graph(
     explain: str | None,
     ascii_only: bool,
 ) -> None:
-    """Show the dataflow of NOTEBOOK. Cells are named by number or by task name."""
+    """Show the dataflow of NOTEBOOK, and of the notebooks that it runs. Cells are named by number
+    or by task name."""
     from orch_nb.graph import render, words
 
     document, flow = load_graph(notebook, cells)
+    inner = inner_graphs(notebook, flow)
     if why:
         one, other = (find_cell(document, text) for text in why)
         text = words.why(flow, one, other)
     elif explain:
         text = words.explain(flow.node(find_cell(document, explain)), flow)
     elif as_json or form == "json":
-        text = render.as_json(flow)
+        text = render.as_json(flow, inner)
     elif form == "mermaid":
-        text = render.as_mermaid(flow)
+        text = render.as_mermaid(flow, inner)
     elif form == "svg":
-        text = render.as_svg(flow)
+        text = render.as_svg(flow, inner)
     else:
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
-        text = render.as_text(flow, columns, ascii_only, document.filename)
+        text = render.as_text(flow, columns, ascii_only, document.filename, inner)
     if form in ("text",) and not as_json:
         text = "\n".join(_printable(line) for line in text.splitlines())
     click.echo(text)
@@ -77,6 +81,32 @@ def load_graph(path: str, cells: str | None = None) -> tuple[Notebook, FlowGraph
     except GraphError as error:
         where = document.filename if error.where is None else f"{document.filename}, {error.where}"
         raise GraphError(error.message, where=where, hint=error.hint) from None
+
+
+def inner_graphs(
+    path: str, flow: FlowGraph, above: tuple[Path, ...] = ()
+) -> tuple[InnerGraph, ...]:
+    """The graphs of the notebooks that a notebook's cells run; ``above`` run it in turn. Paths
+    are those in its folder, where its cells run."""
+    from orch_nb.errors import OrchError
+    from orch_nb.graph.notebooks import InnerGraph, without_graphs
+
+    here = Path(path).resolve()
+    above = (*above, here)
+    found = []
+    for called in without_graphs(flow):
+        there = here.parent / called.path
+        if there.resolve() in above:
+            found.append(InnerGraph(called.cell, called.path, missing="it is above"))
+            continue
+        try:
+            _, graph = load_graph(str(there))
+        except OrchError as error:
+            found.append(InnerGraph(called.cell, called.path, missing=error.message))
+            continue
+        inner = inner_graphs(str(there), graph, above)
+        found.append(InnerGraph(called.cell, called.path, graph, inner))
+    return tuple(found)
 
 
 def find_cell(document: Notebook, text: str) -> int:

@@ -1,4 +1,5 @@
-"""Which notebooks a notebook runs: the literal paths that its cells give to `run_notebook`."""
+"""Which notebooks a notebook runs, the literal paths that its cells give to `run_notebook`; and
+their graphs, to be drawn within its own."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orch_nb.graph.model import FlowGraph
 from orch_nb.model import Cell
 
 _MAGIC = re.compile(r"^\s*[%!].*$", re.M)
@@ -18,6 +20,24 @@ class CalledNotebook:
 
     cell: int
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class InnerGraph:
+    """The graph of a notebook that a cell runs, and of those that this one runs in turn. Without
+    a ``graph``, ``missing`` says why it can't be drawn."""
+
+    cell: int
+    path: str
+    graph: FlowGraph | None = None
+    inner: tuple[InnerGraph, ...] = ()
+    missing: str = ""
+
+
+def without_graphs(graph: FlowGraph) -> tuple[InnerGraph, ...]:
+    """The notebooks that a graph's cells run, by their paths alone."""
+    called = called_notebooks([node.cell for node in graph.nodes])
+    return tuple(InnerGraph(each.cell, each.path) for each in called)
 
 
 def called_notebooks(cells: Sequence[Cell]) -> tuple[CalledNotebook, ...]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from orch_nb.graph.model import FlowGraph
-from orch_nb.graph.notebooks import called_notebooks
+from orch_nb.graph.notebooks import InnerGraph, without_graphs
 
 
-def record(graph: FlowGraph) -> dict[str, Any]:
+def record(graph: FlowGraph, inner: Sequence[InnerGraph] | None = None) -> dict[str, Any]:
     """``{"cells": [{number, id, name, kind}], "edges": [{from, to, names, reason}],
-    "notebooks": [{cell, path}]}``; the latter are those that cells run."""
+    "notebooks": [{cell, path}]}``; the latter are those that cells run, each with its own cells,
+    edges and notebooks where ``inner`` has its graph."""
+    inner = without_graphs(graph) if inner is None else inner
     return {
         "cells": [
             {
@@ -33,11 +36,12 @@ def record(graph: FlowGraph) -> dict[str, Any]:
         ],
         "notebooks": [
             {"cell": called.cell, "path": called.path}
-            for called in called_notebooks([node.cell for node in graph.nodes])
+            | ({} if called.graph is None else record(called.graph, called.inner))
+            for called in inner
         ],
     }
 
 
-def as_json(graph: FlowGraph) -> str:
+def as_json(graph: FlowGraph, inner: Sequence[InnerGraph] | None = None) -> str:
     """The record as text, indented."""
-    return json.dumps(record(graph), indent=2, ensure_ascii=False)
+    return json.dumps(record(graph, inner), indent=2, ensure_ascii=False)

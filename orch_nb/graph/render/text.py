@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from orch_nb.graph.layout import reduced
 from orch_nb.graph.model import EdgeKind, FlowGraph, Node
-from orch_nb.graph.notebooks import called_notebooks
+from orch_nb.graph.notebooks import InnerGraph, without_graphs
 from orch_nb.graph.topology import width
 from orch_nb.graph.words import title
 from orch_nb.model import CellKind
@@ -14,11 +14,25 @@ from orch_nb.model import CellKind
 _ASCII = str.maketrans({"●": "*", "│": "|", "├": "+", "╮": "\\", "╯": "/", "→": ">", "←": "<"})
 
 
-def as_text(graph: FlowGraph, columns: int = 80, ascii: bool = False, name: str = "NB") -> str:
+def as_text(
+    graph: FlowGraph,
+    columns: int = 80,
+    ascii: bool = False,
+    name: str = "NB",
+    inner: Sequence[InnerGraph] | None = None,
+) -> str:
     """The cells in document order, what each makes and reads, and how many may run at once.
 
-    ``name`` is the notebook's, for the hint in the closing line.
+    ``name`` is the notebook's, for the hint in the closing line; ``inner`` are the graphs of the
+    notebooks that its cells run, each drawn below its cell.
     """
+    inner = without_graphs(graph) if inner is None else inner
+    text = [*_lines(graph, columns, inner), _closing(graph, name)]
+    result = "\n".join(text)
+    return result.translate(_ASCII) if ascii else result
+
+
+def _lines(graph: FlowGraph, columns: int, inner: Sequence[InnerGraph]) -> list[str]:
     shown = [node for node in graph.nodes if _shown(node)]
     lines = _rails(graph, shown)
     titles = max((len(title(node)) for node in shown), default=0)
@@ -28,24 +42,25 @@ def as_text(graph: FlowGraph, columns: int = 80, ascii: bool = False, name: str 
     rail = max((len(line) for line, _ in lines), default=1)
     digits = max((len(str(node.cell.number)) for node in shown), default=1)
     text = []
-    notebooks = called_notebooks([node.cell for node in graph.nodes])
     for line, node in lines:
         if node is None:
             text.append(line.rstrip())
             continue
-        called = _cut(title(node), titles)
+        heading = _cut(title(node), titles)
         row = (
-            f"{line:<{rail}} {node.cell.number:>{digits + 1}}  {called:<{titles}}"
+            f"{line:<{rail}} {node.cell.number:>{digits + 1}}  {heading:<{titles}}"
             f"  {_cut(makes[node.cell.number], wide):<{wide}}  {_reads(graph, node)}"
         )
         text.append(_cut(row.rstrip(), columns))
-        for notebook in notebooks:
-            if notebook.cell == node.cell.number:
-                indent = " " * (rail + digits + 2)
-                text.append(_cut(f"{indent}  → runs {notebook.path}", columns))
-    text.append(_closing(graph, name))
-    result = "\n".join(text)
-    return result.translate(_ASCII) if ascii else result
+        indent = " " * (rail + digits + 4)
+        for called in inner:
+            if called.cell == node.cell.number:
+                why = f" ({called.missing})" if called.missing else ""
+                text.append(_cut(f"{indent}→ runs {called.path}{why}", columns))
+                if called.graph is not None:
+                    below = _lines(called.graph, columns - len(indent) - 2, called.inner)
+                    text += [f"{indent}  {line}" for line in below]
+    return text
 
 
 def _shown(node: Node) -> bool:

@@ -14,6 +14,7 @@ from orch_nb.graph import render, words
 from orch_nb.graph.build import build_graph
 from orch_nb.graph.layout import lay_out
 from orch_nb.graph.model import FlowGraph
+from orch_nb.graph.notebooks import InnerGraph
 from orch_nb.graph.topology import ancestors, critical_path, descendants, path, width
 from orch_nb.model import CellKind
 from tests.unit.analysis.hazards import cells_of, graph_of
@@ -140,3 +141,27 @@ def test_a_layout_keeps_the_graph(graph: FlowGraph) -> None:
         above[target] |= {source} | above[source]
     assert above == {number: set(ancestors(graph, number)) for number in layout.places}
     assert lay_out(graph) == layout
+
+
+def test_a_notebook_that_is_run_is_drawn_within_its_caller() -> None:
+    outer = graph_of("import orch_nb", "x = 1", "r = orch_nb.run_notebook('in.ipynb', n=x)")
+    inner = graph_of("n = 1", "m = n * 2")
+    drawn = [InnerGraph(3, "in.ipynb", inner), InnerGraph(3, "gone.ipynb", missing="no file")]
+    lines = render.as_text(outer, inner=drawn).splitlines()
+    called = next(i for i, line in enumerate(lines) if "→ runs in.ipynb" in line)
+    assert [line.split()[:3] for line in lines[called + 1 : called + 3]] == [
+        ["●", "1", "cell-1"],
+        ["●", "2", "cell-2"],
+    ]
+    assert "→ runs gone.ipynb (no file)" in lines[called + 3]
+    mermaid = render.as_mermaid(outer, drawn).splitlines()
+    begin = mermaid.index('  subgraph n1 ["in.ipynb"]')
+    assert '  n1c1 -- "n" --> n1c2' in mermaid[begin : mermaid.index("  end")]
+    assert mermaid[-3:-2] == ["  c3 -- runs --> n1"]
+    record = json.loads(render.as_json(outer, drawn))["notebooks"]
+    assert record[0]["edges"][0]["names"] == ["n"]
+    assert record[1] == {"cell": 3, "path": "gone.ipynb"}
+    root = ET.fromstring(render.as_svg(outer, drawn))
+    boxes = list(root.iter("{http://www.w3.org/2000/svg}rect"))
+    frames = [box for box in boxes if box.get("class") == "frame"]
+    assert (len(boxes), len(frames)) == (len(lay_out(outer).places) + 2 + 1, 1)
