@@ -28,7 +28,7 @@ OLDEST := .venv/oldest
 OLDEST_PACKAGES := ipykernel==6.17.1 ipython==7.34.0 ipywidgets==7.7.1 jupyter_client==7.4.9 \
   traitlets==5.7.1 numpy pandas
 
-.PHONY: help run test test-long test-oldest test-ui test-wheel test-lowest lint lint-views views built-views docs lite dist bench soak
+.PHONY: help run test test-long test-oldest test-ui test-wheel test-lowest test-lite lint lint-views views built-views docs lite dist bench soak
 
 help:
 	@echo "make run    install, then run the quickstart notebook with live states"
@@ -43,6 +43,7 @@ help:
 	@echo "make test-wheel  install dist/*.whl afresh, without Node, and try it"
 	@echo "make test-lowest  the tests with the lowest versions that pyproject.toml allows"
 	@echo "make lite   JupyterLite with orch_nb in the browser, into build/lite; needs npm"
+	@echo "make test-lite  that site in a real browser which reaches nothing else"
 	@echo "make bench  measure, side by side with the peers where there are any"
 	@echo "make soak   run, fail, cancel and kill runs for SECONDS=300"
 
@@ -107,6 +108,9 @@ lite: build/lite-env/installed
 	ORCH_NB_VIEWS=require build/lite-env/bin/python -m pip wheel --quiet --no-deps \
 	  --disable-pip-version-check --wheel-dir build/lite-wheel .
 	build/lite-env/bin/python lite/build.py build/lite-wheel/*.whl build/lite
+
+test-lite: $(VENV)/installed-test $(VENV)/installed-ui
+	ORCH_NB_LITE=build/lite/site $(BIN)/python -m pytest tests/acceptance/lite
 
 build/lite-env/installed:
 	$(PYTHON) -m venv build/lite-env
