@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from playwright.sync_api import Dialog, Error, Locator, Page, Route, expect
+from playwright.sync_api import Dialog, Error, Locator, Page, Response, Route, expect
 
 _QUIET = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
@@ -206,7 +206,11 @@ class NotebookPage:
 
     def save(self) -> None:
         """Save the notebook, and wait until it is on disk."""
-        with self.page.expect_response(lambda response: response.request.method == "PUT"):
+
+        def is_saved(response: Response) -> bool:
+            return response.request.method == "PUT" and "/api/contents/" in response.url
+
+        with self.page.expect_response(is_saved, timeout=_PATIENCE):
             self.page.keyboard.press("Control+s")
 
     def _failed(self, error: Error) -> None:
