@@ -30,6 +30,7 @@ import { Stream } from './stream';
 import { addUnderlines } from './underlines';
 
 const ID = 'orch-nb:plugin';
+const LATER = 1000; // milliseconds after Lab is there
 
 interface Chosen {
   showMarks: boolean;
@@ -98,6 +99,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
     addToPlaces(places, palette, launcher);
     addRenderer(rendermime, doors);
     if (restorer) restore(restorer, places);
+    void app.restored.then(() => {
+      setTimeout(() => {
+        stream.start();
+      }, LATER);
+    });
 
     flows.each((open) => {
       void open.flow.panel.revealed.then(() => {
@@ -155,11 +161,13 @@ function wishOf(id: string): Record<string, string> {
 /** An address that names a run opens it. */
 function followLinks(router: IRouter, { app }: Places): void {
   app.commands.addCommand('orch-nb:follow-link', {
-    execute: async (args) => {
+    execute: (args) => {
       const { run, rest } = readLink(args.path as string, args.search as string);
-      await app.restored;
-      router.navigate(rest, { skipRouting: true });
-      await app.commands.execute('orch-nb:open-run', { run });
+      // Lab restores its layout only when all that the address asks for has been done
+      void app.restored.then(() => {
+        router.navigate(rest, { skipRouting: true });
+        return app.commands.execute('orch-nb:open-run', { run });
+      });
     },
   });
   router.register({ command: 'orch-nb:follow-link', pattern: LINKED, rank: 10 });

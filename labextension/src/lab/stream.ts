@@ -23,7 +23,7 @@ export interface Change {
   attempt: number;
 }
 
-/** `again`: the server was away, or is another; lists are best read anew. */
+/** `again`: it is heard from now on, or once more; what was read before is best read anew. */
 export type Told = Change | { type: 'deployments' } | { type: 'again' };
 
 type Message = Snapshot | Delta;
@@ -34,14 +34,19 @@ export class Stream {
   private socket: WebSocket | null = null;
   private cursor: number | null = null;
   private pause = FIRST_PAUSE;
-  private opened = 0;
+  private started = false;
   private readonly listeners = new Set<(told: Told) => void>();
   private readonly watched = new Map<string, Set<(message: Message) => void>>();
+
+  /** Connects, now that Lab is there: its own requests go first. */
+  start(): void {
+    this.started = true;
+    this.connect();
+  }
 
   /** Hears of every change until the function returned is called. */
   listen(work: (told: Told) => void): () => void {
     this.listeners.add(work);
-    this.connect();
     return () => this.listeners.delete(work);
   }
 
@@ -50,7 +55,7 @@ export class Stream {
     const found = this.watched.get(run) ?? new Set();
     found.add(work);
     this.watched.set(run, found);
-    this.connect();
+    this.start();
     // a second view needs a snapshot of its own
     if (found.size > 1) this.send('unwatch', run);
     this.send('watch', run);
@@ -68,7 +73,7 @@ export class Stream {
   }
 
   private connect(): void {
-    if (this.socket !== null) return;
+    if (this.socket !== null || !this.started) return;
     const base = URLExt.join(this.settings.wsUrl, 'orch-nb/api/events/stream');
     const query = new URLSearchParams();
     if (this.cursor !== null) query.set('cursor', String(this.cursor));
@@ -78,7 +83,7 @@ export class Stream {
     socket.onopen = () => {
       this.pause = FIRST_PAUSE;
       for (const run of this.watched.keys()) this.send('watch', run);
-      if (this.opened++ > 0) this.tell({ type: 'again' });
+      this.tell({ type: 'again' });
     };
     socket.onmessage = (event) => {
       this.take(JSON.parse(event.data as string) as Record<string, unknown>);

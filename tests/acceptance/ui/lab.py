@@ -108,6 +108,14 @@ class LabPage(NotebookPage):
         if message.type == "error" and not self.away:
             self.errors.append(f"{message.text} ({message.location.get('url')})")
 
+    def visit(self, name: str, workspace: str) -> None:
+        """Open a notebook that is there, in a workspace, and wait for its kernel."""
+        self._name = name
+        stem = Path(name).stem
+        address = self.server.address(name)
+        self.page.goto(address.replace(f"workspaces/{stem}/", f"workspaces/{workspace}/"))
+        self.wait_until_idle()
+
     @property
     def side(self) -> Locator:
         """The side panel."""
@@ -165,7 +173,7 @@ class LabPage(NotebookPage):
             f"{v['id']}: {v['nodes'][0]['html'][:160]} {v['nodes'][0]['failureSummary']}"
             for v in found["violations"]
         ]
-        assert problems == []
+        assert problems == [], problems
 
     def dismiss(self) -> None:
         """Close the dialogs that Lab itself opens when its server was away."""
@@ -189,8 +197,8 @@ def lab_page(lab: JupyterServer, browser: Browser) -> Iterator[LabPage]:
         yield page
     finally:
         context.close()
-    assert page.outside == []
-    assert page.errors == []
+    assert page.outside == [], page.outside
+    assert page.errors == [], page.errors
 
 
 def run_of_the_notebook(lab: Lab, name: str) -> None:

@@ -53,8 +53,7 @@ def test_two_tabs_on_one_notebook(opened: LabPage, lab: Lab, browser: Browser) -
     opened.open("both.ipynb", ["n = 1", "m = n + 1\nprint(m)"])
     opened.save()
     with lab_page(lab, browser) as other:
-        other.page.goto(lab.address("both.ipynb").replace("workspaces/both", "workspaces/other"))
-        other.wait_until_idle()
+        other.visit("both.ipynb", "other")
         expect(other.show("Flow").locator(".onb-lab-cell")).to_have_count(2, timeout=PATIENCE)
         opened.run_as_flow()
         for page in (opened, other):

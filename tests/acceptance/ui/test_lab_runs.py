@@ -100,7 +100,7 @@ def test_five_thousand_runs_are_scrolled_filtered_and_searched(opened: LabPage, 
     expect(rows).to_have_count(6, timeout=PATIENCE)
     side.get_by_label("search: run, flow or notebook").fill("")
     side.get_by_label("time").select_option("1")
-    side.get_by_label("flow").fill("flow1")
+    side.get_by_label("flow", exact=True).fill("flow1")
     expect(rows.first).to_contain_text("flow1", timeout=PATIENCE)
     expect(rows).to_have_count(4, timeout=PATIENCE)
     opened.check_accessibility("#orch-nb-side")

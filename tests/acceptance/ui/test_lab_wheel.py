@@ -76,9 +76,7 @@ def test_two_people_edit_one_notebook(lab: Lab, browser: Browser) -> None:
     with lab_page(lab, browser) as one, lab_page(lab, browser) as two:
         one.write("shared.ipynb", ["n = 1", "m = n + 1\nprint(m)"])
         for number, page in enumerate((one, two)):
-            address = lab.address("shared.ipynb")
-            page.page.goto(address.replace("workspaces/shared", f"workspaces/person{number}"))
-            page.wait_until_idle()
+            page.visit("shared.ipynb", f"person{number}")
             rows = page.show("Flow").locator(".onb-lab-cell")
             expect(rows).to_have_count(2, timeout=PATIENCE)
         one.tag(1, "sum")
