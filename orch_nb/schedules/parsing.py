@@ -137,7 +137,9 @@ def parse_rrule(text: str, zone: str = "UTC", *, now: datetime) -> RRuleSchedule
     rule = "\n".join(line.strip(";") for line in lines if line)
     if _FREQUENT.search(rule):
         raise OptionError(
-            "a recurrence rule can't repeat within the hour", hint="use --every 5m instead"
+            "a recurrence rule can't repeat within the hour: by RFC 5545 it would lose the hour "
+            "that comes twice when clocks go back",
+            hint="--every 5m counts elapsed time; --cron '*/5 9-17 * * 1-5' keeps to hours",
         )
     start = wall_time(now, zone_named(zone)).replace(microsecond=0)
     if re.search(r"DTSTART[^\n]*(Z\b|TZID)", rule):
