@@ -540,12 +540,16 @@ def _wrapped_part(obj: Any) -> Sequence[Any]:
     return (obj.__func__,)
 
 
-def register(cls: type, anatomy: Anatomy) -> None:
-    """Teach the anatomy of a type; subclasses follow unless they have their own."""
-    _FAMILIES[cls] = anatomy
+def register(cls: type, anatomy: Anatomy, derived: Anatomy | None = None) -> None:
+    """Teach the anatomy of a type; its subclasses have ``derived`` or the same, unless they have
+    their own."""
+    _FAMILIES[cls] = derived or anatomy
     _known.clear()
+    if derived is not None:
+        _EXACT[cls] = anatomy
 
 
+_EXACT: dict[type, Anatomy] = {}
 _FAMILIES: dict[type, Anatomy] = {
     tuple: _Frozen(tuple.__iter__),
     frozenset: LEAF,
@@ -586,8 +590,9 @@ def anatomy_of(obj: Any, namespace: dict[str, Any]) -> Anatomy:
 
 
 def _anatomy_for(cls: type) -> Anatomy:
-    if cls in _ITEMS:
-        return _ITEMS[cls]
+    exact = _ITEMS.get(cls) or _EXACT.get(cls)
+    if exact is not None:
+        return exact
     for base in cls.__mro__:
         if base in _FAMILIES:
             return _FAMILIES[base]

@@ -30,6 +30,12 @@ def owner_of(value: Any) -> Any:
     return value
 
 
+def is_array(value: Any) -> bool:
+    """Whether ``value`` is an ndarray, of whatever class."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
+
+
 class _Array(Anatomy):
     mutable = quick = True
 
@@ -37,7 +43,7 @@ class _Array(Anatomy):
         return int(obj.size if obj.dtype.hasobject else obj.nbytes >> 6)
 
     def parts(self, obj: Any) -> Iterable[Any]:
-        if obj.base is not None and type(obj.base) is type(obj):
+        if is_array(obj.base):
             yield owner_of(obj)
         if obj.dtype.hasobject and obj.dtype == object:
             yield from obj.ravel(order="K").tolist()
@@ -72,6 +78,49 @@ class _Array(Anatomy):
             raise Pinned("array view with a new shape")
         if obj.flags.writeable != writeable:
             obj.flags.writeable = writeable
+
+
+class _SubArray(_Array):
+    """A subclass of ndarray (masked arrays, matrices, units): its numbers, and its attributes."""
+
+    @staticmethod
+    def _plain(obj: Any) -> Any:
+        """The numbers, without the class's own ideas of a view."""
+        import numpy as np
+
+        if isinstance(obj, np.memmap):
+            raise Pinned("memmap")
+        return np.ndarray.view(obj, np.ndarray)
+
+    @staticmethod
+    def _attributes(obj: Any) -> dict[str, Any]:
+        try:  # the class may have its own ideas of attributes, too
+            own: dict[str, Any] = object.__getattribute__(obj, "__dict__")
+        except AttributeError:
+            return {}
+        return own
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        yield from super().parts(self._plain(obj))
+        yield from self._attributes(obj).values()
+
+    def freeze(self, obj: Any) -> State:
+        refs, digest = super().freeze(self._plain(obj))
+        own = self._attributes(obj)
+        return (*refs, *own.values()), (digest, tuple(own))
+
+    def content(self, obj: Any) -> Any:
+        return super().content(self._plain(obj)), dict(self._attributes(obj))
+
+    def restore(self, obj: Any, content: Any) -> None:
+        plain, attributes = content
+        own = self._attributes(obj)
+        own.clear()
+        own.update(attributes)
+        # its shape can be set through the class itself only
+        if obj.shape != plain[0].shape or obj.dtype != plain[0].dtype:
+            raise Pinned(f"{type(obj).__qualname__} with a new shape")
+        super().restore(self._plain(obj), plain)
 
 
 class _RandomState(Anatomy):
@@ -122,7 +171,7 @@ def _teach_numpy() -> None:
     register(np.generic, LEAF)
     register(np.dtype, LEAF)
     register(np.ufunc, LEAF)
-    register(np.ndarray, _Array())
+    register(np.ndarray, _Array(), derived=_SubArray())
     register(np.random.RandomState, _RandomState(legacy=True))
     register(np.random.BitGenerator, _RandomState(legacy=False))
     register(np.random.Generator, _Generator())

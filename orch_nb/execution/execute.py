@@ -113,7 +113,11 @@ def execute(
         return outcome
     failed = not outcome.ok and job.stop_on_error
     ship = job.ship and not failed
-    return watch.describe(outcome, result, spec, observer, ship=ship)
+    try:
+        return watch.describe(outcome, result, spec, observer, ship=ship)
+    except Exception as error:  # the values' own code may run, and fail in any way
+        words = f"what it made can't be looked at: {type(error).__name__}: {str(error)[:200]}"
+        return replace(outcome, unshippable=words)
 
 
 def apply_blob(shell: CellShell, count: int, manifest: Message, spec: SessionSpec) -> None:

@@ -1,15 +1,19 @@
 """See a cell act on the world outside its process, and make it wait for its turn.
 
 Python tells its audit hooks of opened files, started programs and sockets. One hook is set in
-every process that orch_nb starts (never in a user's kernel) and does nothing between cells.
+every process that orch_nb starts (never in a user's kernel) and does nothing between cells. Of
+looks at a file's status (`os.path.exists` and the like) the hooks hear nothing: the functions of
+`os` behind them are wrapped, in the same processes.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from orch_nb.execution.unseen import FolderWatch, claims
@@ -50,6 +54,8 @@ _PATHS = frozenset(
     name for name in _EFFECTS if name.startswith("shutil.") or "file" in _EFFECTS[name]
 ) | {"os.rmdir", "os.mkdir", "sqlite3.connect"}
 
+_LOOKS = ("stat", "lstat", "access")
+
 _STARTS = frozenset({"starts a program", "becomes another program", "forks"})
 
 # Written as a side effect of importing or plotting: caches that no notebook looks at.
@@ -70,6 +76,7 @@ class Observer:
         folder: FolderWatch | None = None,
     ) -> None:
         self.read: set[str] = set()
+        self._looked: set[str] = set()  # whether they are there, how large, how old
         self.written: set[str] = set()
         self.unseen: set[str] = set()  # those of ``written`` that were found only afterwards
         self.acted = ""
@@ -88,6 +95,12 @@ class Observer:
             self.see_effect("writes a file")
         else:
             self.read.add(text)
+
+    def see_look(self, path: Any) -> None:
+        """A file's status is asked for, be it there or not."""
+        text = _path_text(path)
+        if text is not None and not self.is_own(text):
+            self._looked.add(text)
 
     def is_own(self, path: str) -> bool:
         """Whether a file is one of orch_nb's own, as of a run that the cell starts."""
@@ -117,6 +130,7 @@ class Observer:
 
     def look_around(self, seconds: float) -> None:
         """After the cell, which took so long: see the files that it changed unseen."""
+        self.read |= {path for path in self._looked if not Path(path).is_dir()}
         if self._folder is None:
             return
         found = self._folder.changed(self.written, seconds)
@@ -159,8 +173,27 @@ def watch(observer: Observer | None) -> None:
     global _current, _installed
     if not _installed and observer is not None:
         sys.addaudithook(_hook)
+        for name in _LOOKS:
+            _see_calls_of(name)
         _installed = True
     _current = observer
+
+
+def _see_calls_of(name: str) -> None:
+    """Put a function in the place of one of ``os`` that tells the observer of the path first."""
+    original = getattr(os, name)
+
+    @functools.wraps(original)
+    def look(path: Any, *arguments: Any, **named: Any) -> Any:
+        if _current is not None:
+            _current.see_look(path)
+        return original(path, *arguments, **named)
+
+    look.__module__ = "os"  # so that pickle finds it where it is
+    setattr(os, name, look)
+    for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
+        if original in able:
+            able.add(look)
 
 
 def act(words: str) -> None:

@@ -36,6 +36,8 @@ class FolderWatch:
         self._folder = folder
         self._own = own
         self._within_own = tuple(f"{place}/" for place in own)
+        # a notebook may lie where orch_nb keeps its things: its own folder is not among them
+        self._inside = f"{folder}/" if folder.startswith(self._within_own) else ""
         self._claims = claims.size()
         self._counted = _count_writes()
         self._began = time.clock_gettime_ns(_FILE_CLOCK)
@@ -50,6 +52,8 @@ class FolderWatch:
 
     def is_own(self, path: str) -> bool:
         """Whether a file is one of orch_nb's own."""
+        if self._inside and path.startswith(self._inside):
+            return False
         return path in self._own or path.startswith(self._within_own)
 
     def changed(self, known: set[str], seconds: float) -> set[str]:

@@ -29,7 +29,7 @@ from orch_nb.execution.anatomy import (
     anatomy_of,
     is_notebooks_cache,
 )
-from orch_nb.execution.anatomy_arrays import owner_of
+from orch_nb.execution.anatomy_arrays import is_array, owner_of
 from orch_nb.execution.walk import BUDGET, Index, Namespace, walk
 from orch_nb.execution.warned import Warned
 
@@ -108,6 +108,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if not obj.dtype.hasobject or (obj.dtype == object and self._stays_view(obj)):
                 return self._reduce_array(obj)
             return super().reducer_override(obj)
+        if is_array(obj) and self._shows_other(obj):
+            if not self._stays_view(obj):
+                raise Pinned(f"{cls.__qualname__} that shares another's memory")
+            attributes = getattr(obj, "__dict__", {})
+            return _make_subview, (cls, *_place_of(obj)), attributes, None, None, _set_attributes
         if cls.__module__ in _PANDAS_INSIDE:
             return self._reduce_inside(obj)
         home = _KEPT_IN.get(cls, cls.__module__)
@@ -157,19 +162,19 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return _make_function, arguments, (obj.__defaults__, *state), None, None, _finish_function
 
     def _stays_view(self, obj: Any) -> bool:
+        """Whether an array is to be made as a view of another's memory again."""
+        owner = owner_of(obj)
+        return self._shows_other(obj) and (owner.flags.c_contiguous or owner.flags.f_contiguous)
+
+    def _shows_other(self, obj: Any) -> bool:
         """Whether an array's memory belongs to another one, which is there or travels too."""
         owner = owner_of(obj)
-        contiguous = owner.flags.c_contiguous or owner.flags.f_contiguous
         known = self._index.reference(owner) is not None
-        return owner is not obj and contiguous and (known or id(owner) in self._shared_owners)
+        return owner is not obj and (known or id(owner) in self._shared_owners)
 
     def _reduce_array(self, obj: Any) -> Any:
         if self._stays_view(obj):
-            owner = owner_of(obj)
-            start = owner.__array_interface__["data"][0]
-            offset = obj.__array_interface__["data"][0] - start
-            layout = (obj.shape, obj.strides, obj.dtype, obj.flags.writeable)
-            return _make_view, (owner, offset, *layout)
+            return _make_view, _place_of(obj)
         order = "F" if obj.flags.f_contiguous and not obj.flags.c_contiguous else "C"
         if not (obj.flags.c_contiguous or obj.flags.f_contiguous):
             obj = obj.copy(order="K")
@@ -246,6 +251,25 @@ def _finish_function(function: types.FunctionType, state: tuple[Any, Any, Any]) 
     for name, value in slots.items():
         if name != "__type_params__" or sys.version_info >= (3, 12):
             setattr(function, name, value)
+
+
+def _place_of(view: Any) -> tuple[Any, ...]:
+    """The owner of a view's memory, and how the view lies in it: what ``_make_view`` takes."""
+    owner = owner_of(view)
+    offset = view.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+    return owner, offset, view.shape, view.strides, view.dtype, view.flags.writeable
+
+
+def _make_subview(cls: Any, *place: Any) -> Any:
+    import numpy as np
+
+    return np.ndarray.view(_make_view(*place), cls)
+
+
+def _set_attributes(view: Any, attributes: dict[str, Any]) -> None:
+    own = getattr(view, "__dict__", {})
+    own.clear()
+    own.update(attributes)
 
 
 def _make_view(

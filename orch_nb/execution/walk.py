@@ -47,10 +47,30 @@ def walk(root: Any, namespace: Namespace, budget: list[int]) -> Iterator[tuple[A
         cls = type(obj)
         if cls in _PLAIN and _all_atoms(obj):
             continue
-        parts = obj if cls is list or cls is tuple else anatomy.parts(obj)
+        parts = obj if cls is list or cls is tuple else _parts(obj, anatomy)
         inner = [part for part in parts if type(part) not in ATOMS]
         inner.reverse()
         stack += inner
+
+
+def _parts(obj: Any, anatomy: Anatomy) -> list[Any]:
+    """The objects that ``obj`` holds; Pinned when the type's own code fails at that."""
+    try:
+        return list(anatomy.parts(obj))
+    except Pinned:
+        raise
+    except Exception as error:  # any type may fail in any way
+        raise Pinned(type(obj).__qualname__) from error
+
+
+def _frozen(obj: Any, anatomy: Anatomy) -> State:
+    """A frozen look at ``obj``; Pinned as above."""
+    try:
+        return anatomy.freeze(obj)
+    except Pinned:
+        raise
+    except Exception as error:  # as above
+        raise Pinned(type(obj).__qualname__) from error
 
 
 def _all_atoms(obj: Any) -> bool:
@@ -130,7 +150,7 @@ class Watch:
                 others and anatomy.quick and anatomy.size(obj) <= LONG
             ):
                 try:
-                    state = self._last.recall(obj) or anatomy.freeze(obj)
+                    state = self._last.recall(obj) or _frozen(obj, anatomy)
                     self._frozen.append((obj, anatomy, state))
                 except Pinned as pin:
                     names_text = ", ".join(index._reached[key][:3])
@@ -145,7 +165,7 @@ class Watch:
         found = list(self._unseen)
         for obj, anatomy, (refs, digest) in self._frozen:
             try:
-                now_refs, now_digest = anatomy.freeze(obj)
+                now_refs, now_digest = _frozen(obj, anatomy)
             except Pinned as pin:
                 self.pinned = self.pinned or str(pin.args[0])
                 found.append((obj, anatomy))
@@ -158,7 +178,7 @@ class Watch:
 
 
 def names_reaching(objects: Iterable[Any], names: Iterable[str], namespace: Namespace) -> set[str]:
-    """Those of ``names`` that reach any of ``objects``; all of them when the budget ends."""
+    """Those of ``names`` that reach any of ``objects``; all of them where it can't be told."""
     wanted = {id(obj) for obj in objects}
     found: set[str] = set()
     budget = [BUDGET]
@@ -169,6 +189,6 @@ def names_reaching(objects: Iterable[Any], names: Iterable[str], namespace: Name
         try:
             if any(id(obj) in wanted for obj, _ in walk(namespace[name], namespace, budget)):
                 found.add(name)
-        except BudgetExceeded:
+        except Pinned:
             return set(names)
     return found

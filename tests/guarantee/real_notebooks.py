@@ -27,7 +27,7 @@ class Source:
     notebooks: tuple[str, ...]
 
 
-# The first of each run in `make test`, all of them in `make test-notebooks`.
+# All of them run in `make test-long`.
 SOURCES = (
     Source(
         "statsmodels",

@@ -123,6 +123,52 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "b = next(c), n()",
         "print(a, b, next(c), n())",
     ),
+    "a file that is looked for": (
+        "import time, os\nfrom pathlib import Path",
+        "name = 'made' + '.txt'; " + WAIT,
+        "Path(name).write_text('x' * 7); " + WAIT,
+        "print(os.path.exists('made.txt'), Path('made' '.txt').is_file())",
+        "print(os.path.getsize('./made.txt')); " + WAIT,
+        "os.remove(name); " + WAIT,
+        "if os.path.exists('made.txt'):\n    raise ValueError('it is there')",
+    ),
+    "a picture that is saved and shown": (
+        "import matplotlib.pyplot as plt",
+        "fig = plt.figure(); plt.plot([1, 2])",
+        "fig.savefig('figure.png')",
+        "from IPython.display import Image\nImage('figure.png')",
+    ),
+    "masked arrays": (
+        "import numpy as np, time",
+        "x = np.arange(10.0); m = np.ma.masked_array(x, mask=x > 5); " + WAIT,
+        "alone = np.ma.masked_array([1.0, 2, 3], mask=[0, 1, 0]); part = alone[1:]; " + WAIT,
+        "m[2] = np.ma.masked; part[1] = 8; " + WAIT,
+        "print(m, x, alone)",
+        "m[1] = 99; z = np.ma.masked_greater(x.reshape(2, 5), 3); " + WAIT,
+        "print(x, m.mean(), z, z.mask.sum())",
+    ),
+    "subclasses of arrays that share memory": (
+        "import numpy as np, time",
+        "x = np.arange(4.0).reshape(2, 2); " + WAIT,
+        "m = np.matrix(x, copy=False); r = np.rec.array([(1, 2.0)], dtype='i8,f8'); " + WAIT,
+        "m[0, 0] = 9; r.f0[0] = 5; " + WAIT,
+        "print(x, m * m, r)",
+        "file = np.memmap('f.dat', dtype='f8', mode='w+', shape=(4,)); " + WAIT,
+        "file[3] = 4; file.flush(); " + WAIT,
+        "print(np.fromfile('f.dat'), file[3])",
+    ),
+    "an object that fails when it is looked at": (
+        "import numpy as np, time",
+        "class Odd(np.ndarray):\n"
+        "    def __getattribute__(self, name):\n"
+        "        if name in ('base', 'flags'):\n"
+        "            raise ValueError(name)\n"
+        "        return super().__getattribute__(name)",
+        "odd = np.arange(3).view(Odd); other = 1; " + WAIT,
+        "other += 1; " + WAIT,
+        "odd[0] = 7; " + WAIT,
+        "print(odd.sum(), other); del odd",
+    ),
     "iterators that pickle makes others of": (
         "import time, itertools",
         "d = {'a': 1}; keys = iter(d); items = iter(d.items()); " + WAIT,

@@ -46,6 +46,16 @@ def test_new_and_changed_files_are_found_and_others_are_not(tmp_path: Path) -> N
     assert found == {str(tmp_path / name) for name in ("changed", "sub/deep", "new")}
 
 
+def test_a_working_folder_among_orch_nbs_own_things_is_the_notebooks(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    own = frozenset({str(data), str(data / "results")})
+    watch = FolderWatch(str(data / "work"), own)
+    assert not watch.is_own(str(data / "work" / "table.csv"))
+    assert watch.is_own(str(data / "results" / "blob"))
+    assert watch.is_own(str(data / "store.db"))
+    assert not watch.is_own(str(tmp_path / "elsewhere"))
+
+
 def test_what_is_nobodys_data_is_left_out(tmp_path: Path) -> None:
     own = tmp_path / "state"
     for folder in (own, tmp_path / ".git", tmp_path / "__pycache__"):
