@@ -158,8 +158,7 @@ class Panel:
         if views_source() is not None and self._widget is None:
             from orch_nb.panel.widget import RunWidget
 
-            widget = RunWidget(self._whole)
-            widget.on_msg(self._heard)
+            widget = RunWidget(self._whole, self._heard)
             with self._lock:
                 self._widget = widget
         if self._widget is None or self._finished:
@@ -237,6 +236,8 @@ class Panel:
         if not isinstance(content, dict) or content.get("type") != "ask":
             return
         self._answers = True
+        with self._lock:  # the first question may come before `show` has the widget
+            self._widget = self._widget or widget
         number, action = content.get("number"), content.get("action")
         if not isinstance(number, int) or not isinstance(action, str):
             return

@@ -13,6 +13,8 @@ import traitlets
 
 from orch_nb.panel.bundle import LOADER, views_source
 
+Heard = Callable[[Any, Any, Any], None]  # the widget, what was said, buffers
+
 
 class ViewsHolder(ipywidgets.Widget):  # type: ignore[misc]
     """Holds the views' source, so that it goes to a page once and not with every panel."""
@@ -33,8 +35,10 @@ class RunWidget(anywidget.AnyWidget):
     key = traitlets.Unicode().tag(sync=True)
     snapshot = traitlets.Any().tag(sync=True, to_json=lambda _, widget: widget.whole())
 
-    def __init__(self, whole: Callable[[], Any], **state: Any) -> None:
+    def __init__(self, whole: Callable[[], Any], heard: Heard, **state: Any) -> None:
         self.whole = whole
+        # before the page is told of it: kernels with subshells take its first question at once
+        self.on_msg(heard)
         holder = _holder()
         state |= {"views": holder.model_id, "digest": _digest(holder.source)}
         super().__init__(key=uuid.uuid4().hex, **state)
