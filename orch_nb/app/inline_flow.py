@@ -122,6 +122,7 @@ class _Attempt:
         planned, prepared = self._planned, self._planned.prepared
         began = datetime.now(UTC)
         record = make_flow_run(prepared, planned.request, planned.bound, None, planned.run_id)
+        record = replace(record, options=replace(record.options, runner="inline"))
         record = replace(
             record, name=next(candidates()), state_name=StateName.RUNNING, start_time=began
         )

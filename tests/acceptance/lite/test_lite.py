@@ -71,17 +71,17 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
 
 def test_the_lesson_runs_in_the_page(page: Page) -> None:
     cells = page.locator(".jp-Notebook .jp-CodeCell")
-    expect(cells).to_have_count(9, timeout=SLOW)
+    expect(cells).to_have_count(10, timeout=SLOW)
     expect(page.get_by_text("Python (Pyodide) | Idle").first).to_be_visible(timeout=SLOW)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    last = cells.nth(8)
+    last = cells.nth(9)
     said = last.locator(".jp-OutputArea-output")
     expect(said).to_contain_text("nothing is recorded there", timeout=SLOW)
     picture = os.environ.get("ORCH_NB_PICTURES")
     if picture:
         page.screenshot(path=str(Path(picture) / "lite.png"))
-    flow = cells.nth(5)
+    flow = cells.nth(6)
     panel = flow.locator(".onb").first
     expect(panel).to_contain_text("reading")
     expect(panel).to_contain_text("Completed")
@@ -89,7 +89,7 @@ def test_the_lesson_runs_in_the_page(page: Page) -> None:
     rows = panel.get_by_role("option")  # the live list; a still picture has none
     expect(rows.filter(has_text="report")).to_contain_text("Completed")
     panel.get_by_role("tab", name="Graph").click()
-    expect(panel.locator("svg")).to_be_visible()
-    again = cells.nth(6).locator(".onb").first
+    expect(panel.locator("svg.onb-canvas")).to_be_visible()
+    again = cells.nth(7).locator(".onb").first
     expect(again).to_contain_text("up to date, 0 run")
-    expect(cells.nth(7).locator(".jp-OutputArea-output")).to_contain_text("report")
+    expect(cells.nth(8).locator(".jp-OutputArea-output")).to_contain_text("report")
