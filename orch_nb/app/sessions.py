@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orch_nb.errors import OptionError
 from orch_nb.options import FlowOptions
 from orch_nb.runners.kernelspecs import KernelChoice, KernelMode
 from orch_nb.runners.template import Template, spare
+
+if TYPE_CHECKING:
+    from orch_nb.warm.borrowing import Loan
 
 
 class Session:
@@ -22,19 +25,42 @@ class Session:
         self._folder = folder
         self._imports = imports
         self._ready: Any = None  # a template that no runner has yet
+        self._loan: Loan | None = None  # or one that is being forked
         self._started: list[Any] = []
         self._cluster: Any = None
 
     def start(self) -> None:
         """Have the processes come up, without waiting for them."""
-        if self._ready is None and self.kernel.mode is not KernelMode.FOREIGN:
-            from orch_nb.warm.borrowing import borrow  # needs what a browser lacks
-
-            if self.kernel.mode is KernelMode.OURS and not self.kernel.env:
-                self._ready = spare.take() or borrow(self._imports, self._folder)
+        foreign = self.kernel.mode is KernelMode.FOREIGN
+        if foreign or self._ready is not None or self._loan is not None:
+            return
+        if self.kernel.mode is KernelMode.OURS and not self.kernel.env:
+            self._ready = spare.take()
             if self._ready is None:
-                self._ready = Template(self.kernel.python, self._folder, self.kernel.env)
+                self._loan = self._ask_for_template()
+        if self._ready is None and self._loan is None:
+            self._ready = self._own_template()
+        if self._ready is not None:
             self._started.append(self._ready)
+
+    def _ask_for_template(self) -> Loan | None:
+        from orch_nb.warm.borrowing import Loan  # needs what a browser lacks
+
+        loan = Loan(self._imports, self._folder)
+        return loan if loan.promised else None
+
+    def _own_template(self) -> Template:
+        return Template(self.kernel.python, self._folder, self.kernel.env)
+
+    def _take_template(self) -> Any:
+        """What was started, for one runner; None for a kernel that runs its cells itself."""
+        self.start()
+        if self._loan is not None:
+            self._ready = self._loan.take() or self._own_template()
+            self._loan = None
+            self._started.append(self._ready)
+        template, self._ready = self._ready, None
+        return template
 
     def slots(self, options: FlowOptions) -> int:
         """How many cells are to run at once. Raises SessionError, in words, for a Dask cluster
@@ -67,14 +93,11 @@ class Session:
         from orch_nb.runners.dask_runner import DaskRunner
 
         cluster = self._start_cluster(options)
-        self.start()
-        template, self._ready = self._ready, None
-        return DaskRunner(template, cluster, sending)
+        return DaskRunner(self._take_template(), cluster, sending)
 
     def runner(self) -> Any:
         """A runner with processes of its own, for the whole run or for what is left of it."""
-        self.start()
-        template, self._ready = self._ready, None
+        template = self._take_template()
         if template is not None:
             from orch_nb.runners.local import LocalRunner
 
@@ -85,6 +108,9 @@ class Session:
 
     def close(self) -> None:
         """End what was started; a second time nothing happens."""
+        if self._loan is not None:
+            self._loan.give_back()
+            self._loan = None
         for template in self._started:
             template.close()
         if self._cluster is not None:

@@ -1,4 +1,7 @@
-"""A template for one run, forked from one that the daemon keeps warm."""
+"""A template for one run, forked from one that the daemon keeps warm.
+
+It holds the libraries of the run's notebook, as far as they were loaded beforehand.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from orch_nb.execution.inheriting import describe_self
 from orch_nb.execution.job import encode
 from orch_nb.warm import identity
 from orch_nb.warm.client import connect
+from orch_nb.warm.messages import Line
 
 _PATIENCE = 1.0  # seconds for the daemon to lend one
 _END_SECONDS = 5.0  # for a template to end when its connection has closed
@@ -53,42 +57,63 @@ class BorrowedTemplate:
         return self._handle < 0 or bool(select.select([self._handle], [], [], seconds)[0])
 
 
-def borrow(imports: Sequence[str], folder: str) -> BorrowedTemplate | None:
-    """A template that holds the libraries of a notebook with those imports, as far as they were
-    loaded beforehand, for a run in ``folder``. None where there is none to be had."""
-    found = _borrow(imports, folder)
-    if found is None:
-        seen.append(tuple(imports))
-    return found
+class Loan:
+    """A template that was asked for, and is forked while its borrower does other things."""
 
+    def __init__(self, imports: Sequence[str], folder: str) -> None:
+        self._imports = imports
+        self._folder = folder
+        self._line: Line | None = None
+        if identity.is_wanted() and identity.is_private(identity.private_folder()):
+            self._line = _ask(imports)
+        if self._line is None:
+            seen.append(tuple(imports))
 
-def _borrow(imports: Sequence[str], folder: str) -> BorrowedTemplate | None:
-    if not identity.is_wanted() or not identity.is_private(identity.private_folder()):
-        return None
-    born = identity.standing()
-    address = f"{identity.address(born)}.sock"
-    try:
-        lent = _ask(address, born, imports)
-        if lent is not None and _shadowed(lent[1], folder):
-            lent[0].close()
-            lent = _ask(address, born, ())
-        if lent is None:
+    @property
+    def promised(self) -> bool:
+        """Whether there is a daemon that has been asked."""
+        return self._line is not None
+
+    def take(self) -> BorrowedTemplate | None:
+        """The template; None when there is none to be had after all."""
+        line, self._line = self._line, None
+        try:
+            lent = None if line is None else _receive(line)
+            if lent is not None and _shadowed(lent[1], self._folder):
+                lent[0].close()
+                plain = _ask(())
+                lent = None if plain is None else _receive(plain)
+            if lent is None:
+                return None
+            lent[0].sock.sendall(encode({"op": "take over", **describe_self(self._folder)}))
+            return lent[0]
+        except (OSError, ValueError, KeyError, EOFError):
             return None
-        lent[0].sock.sendall(encode({"op": "take over", **describe_self(folder)}))
-        return lent[0]
-    except (OSError, ValueError, KeyError):
-        return None
+
+    def give_back(self) -> None:
+        """It is not needed."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
 
 
-def _ask(
-    address: str, born: bytes, imports: Sequence[str]
-) -> tuple[BorrowedTemplate, Sequence[str]] | None:
-    line = connect(address, _PATIENCE)
+def _ask(imports: Sequence[str]) -> Line | None:
+    """A line to the daemon, which has been asked for a template."""
+    born = identity.standing()
+    line = connect(f"{identity.address(born)}.sock", _PATIENCE)
     if line is None:
         return None
-    with contextlib.closing(line):
-        question: dict[str, Any] = {"what": "template", "standing": born}
+    question: dict[str, Any] = {"what": "template", "standing": born}
+    try:
         line.send({**question, "environment": dict(os.environ), "imports": list(imports)})
+    except OSError:
+        line.close()
+        return None
+    return line
+
+
+def _receive(line: Line) -> tuple[BorrowedTemplate, Sequence[str]] | None:
+    with contextlib.closing(line):
         answer = line.receive()
         if answer is None or answer["op"] != "lent":
             return None

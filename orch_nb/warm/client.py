@@ -1,25 +1,21 @@
 """A command that asks the daemon to be run at once, before it has imported anything of its own.
 
 Whatever is odd (no daemon, another one, a slow one) is no error: the command then runs as if
-there were no daemons. Once the daemon has begun, this process only passes signals on, and ends as
-the command does.
+there were no daemons.
 """
 
 from __future__ import annotations
 
+import _socket  # see orch_nb.warm.messages
 import os
-import signal
-import socket
 import sys
-from collections.abc import Sequence
 
 from orch_nb.warm import identity
 from orch_nb.warm.messages import MOST_DESCRIPTORS, Line, peer_user
 
 TYPE_CHECKING = False  # as type checkers take it: a warm command waits for no import of typing
 if TYPE_CHECKING:
-    from types import FrameType
-    from typing import NoReturn
+    from collections.abc import Sequence
 
     from orch_nb.warm.messages import Message
 
@@ -29,7 +25,6 @@ _LOOK = {"runs", "show", "logs", "explain", "diff", "pull", "limits", "why", "wo
 WARM_COMMANDS = frozenset(_WORK | _LOOK | {"deployments", "upcoming", "where"})
 COLD = "--no-warm"
 _PATIENCE = 1.0  # seconds for the daemon to say that it is there
-_PASSED_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGWINCH", "SIGUSR1", "SIGUSR2")
 
 
 def ask(arguments: Sequence[str]) -> None:
@@ -45,16 +40,21 @@ def ask(arguments: Sequence[str]) -> None:
         line = _connect()
         if line is None:
             return
-        with line.sock:
-            if _is_welcome(line):
-                _follow(line)
+        try:
+            if _is_welcome(line) and _introduce(line):
+                # here: the command begins meanwhile
+                from orch_nb.warm.following import follow
+
+                follow(line)
+        finally:
+            line.close()
     except (OSError, ValueError, EOFError):
         return
 
 
 def connect(path: str, seconds: float) -> Line | None:
     """A line to the daemon whose socket has that path; None without one that is ours."""
-    sock = socket.socket(socket.AF_UNIX)
+    sock = _socket.socket(_socket.AF_UNIX)
     sock.settimeout(seconds)
     try:
         sock.connect(path)
@@ -123,71 +123,3 @@ def _request(numbers: list[int]) -> Message:
         "limits": {name: resource.getrlimit(getattr(resource, name)) for name in names},
         "descriptors": numbers,
     }
-
-
-class _Signals:
-    """Passes on to the command what this process is sent."""
-
-    def __init__(self) -> None:
-        self._process: int | None = None  # a descriptor of it
-        self._early: list[int] = []
-        numbers = [getattr(signal, name) for name in _PASSED_ON]
-        self._before = {number: signal.signal(number, self._pass_on) for number in numbers}
-        self._before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._pause)
-
-    def restore(self) -> None:
-        """The command runs in this process after all."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        for number in self._early:
-            os.kill(os.getpid(), number)
-
-    def follow(self, process: int) -> None:
-        """The command runs: what came before goes to it now."""
-        self._process = process
-        for number in self._early:
-            self._send(number)
-
-    def _pass_on(self, number: int, frame: FrameType | None) -> None:
-        if self._process is None:
-            self._early.append(number)
-        else:
-            self._send(number)
-
-    def _pause(self, number: int, frame: FrameType | None) -> None:
-        self._send(signal.SIGSTOP)
-        os.kill(os.getpid(), signal.SIGSTOP)
-        self._send(signal.SIGCONT)
-
-    def _send(self, number: int) -> None:
-        try:
-            if self._process is not None:
-                signal.pidfd_send_signal(self._process, number)
-        except ProcessLookupError:
-            pass  # it has ended, and its last message is on the way
-
-
-def _follow(line: Line) -> None:
-    """Have it begin, and end as the command ends. Returns only if it was never begun."""
-    line.sock.settimeout(None)
-    signals = _Signals()
-    started = line.receive() if _introduce(line) else None
-    if started is None or started["op"] != "started":
-        signals.restore()
-        return
-    signals.follow(line.take_descriptors()[0])
-    try:
-        last = line.receive()
-    except OSError:
-        last = None
-    _end(last)
-
-
-def _end(last: Message | None) -> NoReturn:
-    if last is not None and "signal" in last:
-        signal.signal(last["signal"], signal.SIG_DFL) if last["signal"] != signal.SIGKILL else None
-        os.kill(os.getpid(), last["signal"])
-    if last is None or "code" not in last:
-        os.write(2, b"error: the warm process that ran the command ended unexpectedly\n")
-        os._exit(1)
-    os._exit(last["code"])
