@@ -38,6 +38,25 @@ test('silence means that nobody answers, until somebody does', () => {
   assert.equal(host.answers.value, true);
 });
 
+test('what only looks is asked again, what acts is not', () => {
+  const sent: string[] = [];
+  const later: [() => void, number][] = [];
+  const host = new MessageHost(
+    ({ action }) => sent.push(action),
+    (work, milliseconds) => later.push([work, milliseconds]),
+  );
+  void host.ask('detail', 1);
+  void host.ask('resume');
+  later.slice().forEach(([work]) => {
+    work();
+  });
+  assert.deepEqual(sent, ['detail', 'resume', 'detail']);
+  assert.deepEqual(
+    later.map(([, milliseconds]) => milliseconds),
+    [3000, 3000, 9000],
+  );
+});
+
 test('what was chosen survives a reload, and nonsense does no harm', () => {
   const kept = new Map<string, string>();
   const keeper: Keeper = {

@@ -14,6 +14,8 @@ export interface Host {
 
 export const PATIENCE = 3000; // milliseconds after which an unanswered question means: busy
 
+const LOOKS = ['snapshot', 'detail'];
+
 /** A host that sends asks as messages, and is told the answers. */
 export class MessageHost implements Host {
   readonly answers: Signal<boolean | null> = signal(null);
@@ -31,11 +33,18 @@ export class MessageHost implements Host {
     if (row !== undefined) ask.row = row;
     return new Promise((resolve) => {
       this.open.set(number, resolve);
-      this.later(() => {
-        if (this.open.has(number)) this.answers.value = false;
-      }, PATIENCE);
-      this.send(ask);
+      this.sendAgain(ask, PATIENCE);
     });
+  }
+
+  /** Sends it, and what only looks again and again, ever more seldom: a message can be lost. */
+  private sendAgain(ask: Ask, patience: number): void {
+    this.send(ask);
+    this.later(() => {
+      if (!this.open.has(ask.number)) return;
+      this.answers.value = false;
+      if (LOOKS.includes(ask.action)) this.sendAgain(ask, patience * 3);
+    }, patience);
   }
 
   take(answer: Answer): void {
