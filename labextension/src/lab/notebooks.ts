@@ -3,6 +3,9 @@
 import type { Cell } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 
+const TRY_AGAIN = 100; // milliseconds
+const TRIES = 100;
+
 export function cellById(panel: NotebookPanel, id: string): Cell | undefined {
   return panel.content.widgets.find((cell) => cell.model.id === id);
 }
@@ -33,7 +36,17 @@ export function jumpTo(panel: NotebookPanel, id: string): void {
   const place = panel.content.widgets.findIndex((cell) => cell.model.id === id);
   if (place < 0) return;
   panel.content.activeCellIndex = place;
-  void panel.content.scrollToItem(place, 'smart');
+  void scrollTo(panel, id);
+}
+
+/** Lab makes the cells of a large notebook little by little, and can't go to what it has not made. */
+async function scrollTo(panel: NotebookPanel, id: string): Promise<void> {
+  const cell = cellById(panel, id);
+  for (let left = TRIES; left > 0 && cell && !cell.isAttached; left--)
+    await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN));
+  const place = panel.content.widgets.findIndex((one) => one === cell);
+  if (place >= 0 && place === panel.content.activeCellIndex)
+    await panel.content.scrollToItem(place, 'smart');
 }
 
 /** The same for the code cell of this number. */

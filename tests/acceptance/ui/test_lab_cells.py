@@ -92,6 +92,7 @@ def test_the_inspector_writes_metadata_or_the_line(opened: LabPage) -> None:
     page.keyboard.press("Tab")
     rail = opened.show("Flow")
     expect(rail.get_by_role("button", name="task 1, first")).to_be_visible(timeout=PATIENCE)
+    opened.expected = "status of 400"
     form.locator("input[name=retries]").fill("-3")
     page.keyboard.press("Tab")
     expect(form.get_by_role("status")).to_contain_text("retries", timeout=PATIENCE)

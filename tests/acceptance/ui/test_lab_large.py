@@ -42,6 +42,7 @@ def test_three_hundred_cells(opened: LabPage) -> None:
     # from the rail to the notebook, far out of its view
     rows.nth(250).click()
     active = page.locator(".jp-Notebook .jp-CodeCell.jp-mod-active")
+    expect(active).to_have_count(1, timeout=2 * PATIENCE)  # Lab makes them little by little
     expect(active.locator(".cm-content")).to_contain_text("x250 = ", timeout=PATIENCE)
     expect(active.locator(".onb-lab-bar")).to_contain_text("x247", timeout=PATIENCE)
 

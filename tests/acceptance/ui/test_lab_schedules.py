@@ -61,6 +61,7 @@ def test_a_schedule_from_its_form_to_its_late_run(
     side = opened.show("Schedules")
     side.get_by_role("button", name="Schedule this notebook…").click()
     dialog = page.locator(".jp-Dialog")
+    opened.expected = "status of 400"
     dialog.locator("input[name=years]").fill("2024")
     dialog.locator("input[name=tell]").fill(f"json://127.0.0.1:{port}/")
     dialog.get_by_role("button", name="Send test").click()
