@@ -43,15 +43,22 @@ def new_hints(
 def _collisions(recording: Recording, outcomes: Mapping[int, Outcome]) -> Iterator[Learn]:
     """Files that a later cell wrote in native code, where nothing could hold it back, while an
     earlier one used them. This run can't undo it: it says so, and the next one keeps the order."""
+    users: dict[str, list[int]] = {}
+    for number, outcome in outcomes.items():
+        for path in {*outcome.files_read, *outcome.files_written}:
+            users.setdefault(path, []).append(number)
     for number, later in outcomes.items():
         begun = recording.tasks[number].start_time
-        for other, earlier in outcomes.items():
+        shared: dict[int, list[str]] = {}
+        for path in sorted(later.files_unseen):
+            for other in users.get(path, ()):
+                shared.setdefault(other, []).append(path)
+        for other, names in shared.items():
             ended = recording.tasks[other].end_time
-            used = {*earlier.files_read, *earlier.files_written}
-            names = tuple(sorted(used.intersection(later.files_unseen)))
-            if other < number and names and begun and ended and ended > begun:
+            if other < number and begun and ended and ended > begun:
                 files = ", ".join(names)
-                yield Learn(other, number, names, f"wrote {files} while cell {other} used it")
+                told = f"wrote {files} while cell {other} used it"
+                yield Learn(other, number, tuple(names), told)
                 recording.notice(
                     f"cell {number} wrote {files} while cell {other} used it, so their values may "
                     "not be those of a serial run; the next run keeps them in order"
