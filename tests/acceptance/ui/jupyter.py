@@ -33,6 +33,8 @@ class JupyterServer:
     ORCH_NB_TEST_PYTHON names another interpreter for the kernels, as in tests/integration/magics.
     """
 
+    has_extension = False  # whether it has what orch_nb brings for Lab, installed or not
+
     def __init__(
         self,
         app: str,
@@ -49,6 +51,8 @@ class JupyterServer:
         overrides = folder / "labconfig" / "default_setting_overrides.json"
         themed = {"@jupyterlab/apputils-extension:themes": {"theme": theme}}
         overrides.write_text(json.dumps(_QUIET | themed), encoding="utf-8")
+        if not self.has_extension:
+            _disable_extension(folder)
         other = os.environ.get("ORCH_NB_TEST_PYTHON")
         if other:
             _put_kernel(folder / "data" / "kernels" / "python3", other)
@@ -130,6 +134,16 @@ class JupyterServer:
         lab = f"lab/workspaces/{Path(name).stem}/tree"
         place = lab if self.app == "lab" else "notebooks"
         return f"{self.url}/{place}/{name}?token={self._token}"
+
+
+def _disable_extension(folder: Path) -> None:
+    """Leave the panel alone with Jupyter, also where a wheel has installed the extension."""
+    page = folder / "labconfig" / "page_config.json"
+    page.write_text(json.dumps({"disabledExtensions": {"orch-nb": True}}), encoding="utf-8")
+    server = folder / "jupyter_server_config.d" / "orch_nb.json"
+    server.parent.mkdir()
+    disabled = {"ServerApp": {"jpserver_extensions": {"orch_nb.server": False}}}
+    server.write_text(json.dumps(disabled), encoding="utf-8")
 
 
 def _put_kernel(folder: Path, python: str) -> None:

@@ -29,6 +29,8 @@ _DRAINED = 40.0  # seconds that a daemon has to end after the last server
 class Lab(JupyterServer):
     """A Lab of its own, with an own data folder; left, it waits until its daemon has gone."""
 
+    has_extension = True
+
     def __init__(
         self,
         folder: Path,
