@@ -12,6 +12,7 @@ LONG_TESTS := \
   tests/integration/execution/test_shell_equals_kernel.py \
   $(addprefix tests/integration/runners/test_,dask.py dask_trouble.py) \
   $(addprefix tests/integration/service/test_,daemon.py many.py) \
+  $(addprefix tests/integration/warm/test_,commands.py daemon.py) \
   tests/guarantee/test_real_notebooks.py \
   tests/guarantee/test_without_forks.py
 
@@ -19,7 +20,7 @@ LONG_TESTS := \
 LOWEST_TESTS ?= tests/unit tests/integration/server tests/integration/store \
   $(addprefix tests/acceptance/test_,run.py resume.py cache.py examples.py dynamic.py)
 
-BENCHMARKS := bench_runs shapes large_values observing analysis store resume live schedule mapping dask_map
+BENCHMARKS := peers bench_runs shapes large_values observing analysis store resume live schedule mapping dask_map
 
 NPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
