@@ -54,6 +54,7 @@ def doctor() -> list[Check]:
         ("results", _results),
         ("kernels", _kernels),
         ("processes", _processes),
+        ("warm", _warm),
         ("jupytext", _jupytext),
         ("views", _views),
         ("node", _node),
@@ -122,6 +123,19 @@ def _processes() -> Check:
         return Check("processes", True, "cells run in forked processes")
     detail = f"off: cells run one after the other: {reason}"
     return Check("processes", False, detail, "Linux runs cells in parallel", optional=True)
+
+
+def _warm() -> Check:
+    from orch_nb.warm import identity
+    from orch_nb.warm.starting import daemons
+
+    if not identity.is_wanted():
+        detail = f"off: every run starts from cold: {identity.SWITCH}, or another system than Linux"
+        return Check("warm", False, detail, f"{identity.SWITCH}=1 on Linux", optional=True)
+    found = daemons()
+    memory = sum(daemon["memory"] for daemon in found)
+    ready = f"{len(found)} daemons, {memory / 1e6:,.0f} MB" if found else "nothing yet"
+    return Check("warm", True, f"{ready}; `orch-nb warm` shows and stops what is kept")
 
 
 def _jupytext() -> Check:

@@ -28,6 +28,7 @@ def preload(shell: CellShell, modules: Sequence[str]) -> dict[str, Any]:
     now, ``files`` all files of modules, ``memory`` the bytes that are this process's own.
     """
     before = set(sys.modules)
+    shell.preload(["builtins"])  # the first cell is the slowest: its forks need not have one
     refused = {module: why for module in modules if (why := _load(shell, module))}
     gc.collect()
     gc.freeze()

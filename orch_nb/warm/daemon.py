@@ -267,14 +267,18 @@ class Daemon:
             elif guest.what == "stop":
                 self._leave("it was told to")
                 guest.line.send({"op": "stopping", "commands": len(self._commands)})
+            elif guest.what == "command" and not wrong and not self._leaving:
+                guest.line.send({"op": "ready"})
+                self._is_stale()  # looked at while the client gathers what it has to send
             elif wrong or self._is_stale():
                 self._dismiss(guest)
             elif guest.what == "template":
                 self._lend(guest, message)
-            elif guest.what == "command":
-                guest.line.send({"op": "ready"})
         elif message["op"] == "run" and guest.what == "command" and not guest.process:
-            self._begin(guest, message)
+            if self._leaving:
+                self._dismiss(guest)
+            else:
+                self._begin(guest, message)
 
     def _is_stale(self) -> bool:
         if not self._leaving and (changed := self._watched.changed()):
