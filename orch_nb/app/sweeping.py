@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -159,14 +160,31 @@ def sweep(
         ) from None
     summary = folder / "summary.ipynb"
     check_writable(str(summary))
-    work = _Sweep(request, folder, ended, control or SweepControl())
     first, *others = enumerate(request.points, 1)
-    runs = [work.run(first)]
-    with ThreadPoolExecutor(work.at_once, thread_name_prefix="orch_nb sweep") as pool:
-        runs += pool.map(work.run, others)
+    with _one_cluster(request) as shared:
+        work = _Sweep(shared, folder, ended, control or SweepControl())
+        runs = [work.run(first)]
+        with ThreadPoolExecutor(work.at_once, thread_name_prefix="orch_nb sweep") as pool:
+            runs += pool.map(work.run, others)
     result = SweepResult(tuple(run for run in runs if run is not None), str(summary))
     write_summary(summary, notebook.name, result)
     return result
+
+
+@contextlib.contextmanager
+def _one_cluster(request: SweepRequest) -> Iterator[SweepRequest]:
+    """While inside, runs that ask for a Dask cluster of their own share one."""
+    if request.options.get("runner") != "dask":
+        yield request
+        return
+    from orch_nb.runners.dask_cluster import DaskCluster
+
+    workers = request.options.get("max_workers") or os.cpu_count() or 1
+    cluster = DaskCluster("", workers, str(Path(request.notebook).parent))
+    try:
+        yield replace(request, options={**request.options, "runner": f"dask={cluster.address}"})
+    finally:
+        cluster.close()
 
 
 class _Sweep:

@@ -118,6 +118,12 @@ class DaskCluster:
             raise
         return client
 
+    @property
+    def address(self) -> str:
+        """Its scheduler's address, once it is up; the place that was told, of another's."""
+        self._wait()
+        return self.place if self._made is None else str(self._made.scheduler_address)
+
     def slots(self) -> int:
         """How many cells it can run at once. Raises SessionError as ``connect`` does."""
         from concurrent.futures import ThreadPoolExecutor
