@@ -25,7 +25,7 @@ from orch_nb.execution.call_messages import (
 from orch_nb.execution.calls import CallSpec
 from orch_nb.execution.frames import FrameReader
 
-_AHEAD = 8  # calls that wait in a worker, where they are short
+_AHEAD = 16  # calls that wait in a worker, where they are short
 
 
 class Forks:

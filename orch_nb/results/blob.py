@@ -21,7 +21,7 @@ import os
 import pickle
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,9 +62,13 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
-        plain = asdict(self)
-        plain["buffers"] = [[entry.xxh3, entry.offset, entry.length] for entry in self.buffers]
-        return plain
+        return {
+            "digest": self.digest,
+            "pickle_sha256": self.pickle_sha256,
+            "pickle_length": self.pickle_length,
+            "buffers": [[entry.xxh3, entry.offset, entry.length] for entry in self.buffers],
+            "size": self.size,
+        }
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
