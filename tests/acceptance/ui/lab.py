@@ -23,6 +23,7 @@ AXE = Path(__file__).parents[3] / "labextension/node_modules/axe-core/axe.min.js
 PATIENCE = 60_000  # milliseconds
 _SHOTS = "ORCH_NB_SHOTS"
 _OF_LAB = "Comm not found"  # it says so of kernels that are quicker than their page
+_SHUT = 60.0  # seconds that a server has to end its kernels
 _DRAINED = 40.0  # seconds that a daemon has to end after the last server
 
 
@@ -88,7 +89,13 @@ class Lab(JupyterServer):
         return found
 
     def _end(self) -> None:
-        super()._end()
+        self._process.terminate()
+        try:
+            self._process.wait(_SHUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
         end = time.monotonic() + _DRAINED
         while left := self.processes():
             if time.monotonic() > end:

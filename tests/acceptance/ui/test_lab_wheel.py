@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, expect
 from tests.acceptance.ui.lab import BUILT, PATIENCE, Lab, lab_page
 
 _TREE = Path(__file__).parents[3]
+pytestmark = pytest.mark.timeout(900)  # an environment is made and filled
 _WANTED = ("jupyterlab", "jupyter-collaboration", "ipykernel")
 
 
@@ -32,7 +33,8 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert (BUILT / "package.json").is_file(), "make views"
     folder = tmp_path_factory.mktemp("fresh")
     programs = folder / "env" / "bin"
-    uv = shutil.which("uv")
+    here = Path(sys.executable).parent
+    uv = shutil.which("uv", path=f"{here}{os.pathsep}{os.environ['PATH']}")
     skip = {"ORCH_NB_VIEWS": "skip"}  # as they were built; a release builds them
     if uv is not None:
         _call(uv, "build", "--quiet", "--wheel", "--out-dir", folder, _TREE, **skip)
