@@ -22,6 +22,8 @@ _LENGTH = struct.Struct(">I")
 _to_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 _from_json = json.loads
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
 Message = dict[str, Any]
 
 
@@ -139,8 +141,21 @@ class SessionSpec:
 
 
 def to_message(record: Any) -> Message:
-    """A job, outcome or spec as a JSON-able dict."""
-    return dataclasses.asdict(record)
+    """A job, outcome or spec as a JSON-able dict, which shares the plain data in it."""
+    return {name: _plain(getattr(record, name)) for name in record.__dataclass_fields__}
+
+
+def _plain(value: Any) -> Any:
+    """``value`` without records in it; the same object where there is none."""
+    kind = type(value)
+    if kind in _PLAIN or not value:
+        return value
+    if kind is dict:
+        return {name: _plain(one) for name, one in value.items()}
+    if kind is tuple or kind is list:
+        return [_plain(one) for one in value]
+    is_record = dataclasses.is_dataclass(value) and not isinstance(value, type)
+    return dataclasses.asdict(value) if is_record else value
 
 
 def job_from(message: Mapping[str, Any]) -> Job:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from json.encoder import encode_basestring, encode_basestring_ascii
+from math import isfinite
 from typing import Any
 
 _SPLIT_MIMES = frozenset({"application/javascript", "image/svg+xml"})
@@ -52,6 +54,46 @@ def _encode(value: Mapping[str, Any], *, depth: int) -> bytes:
 
 
 def _dumps(value: object, *, ascii: bool) -> str:
+    try:
+        return _lay_out(value, "\n", encode_basestring_ascii if ascii else encode_basestring)
+    except _UnusualError:
+        return _dumps_anything(value, ascii=ascii)
+
+
+class _UnusualError(Exception):
+    """A value that JSON has no type for, or a key that is no text."""
+
+
+def _lay_out(value: object, newline: str, quote: Callable[[str], str]) -> str:
+    """What `json.dumps` gives, which with an indent takes five times as long."""
+    kind = type(value)
+    if kind is str:
+        return quote(value)  # type: ignore[arg-type]  # it is one
+    if value is None or kind is bool:
+        return _NAMED[value]  # type: ignore[index]  # None or a bool
+    if kind is int or (kind is float and isfinite(value)):  # type: ignore[arg-type]  # a float
+        return repr(value)
+    inner = newline + " "
+    if kind is dict:
+        if not value:
+            return "{}"
+        items: dict[str, object] = value  # type: ignore[assignment]  # keys are looked at below
+        if any(type(key) is not str for key in items):
+            raise _UnusualError
+        parts = [f"{quote(k)}: {_lay_out(items[k], inner, quote)}" for k in sorted(items)]
+        return "{" + inner + ("," + inner).join(parts) + newline + "}"
+    if kind is list or kind is tuple:
+        if not value:
+            return "[]"
+        parts = [_lay_out(item, inner, quote) for item in value]  # type: ignore[attr-defined]
+        return "[" + inner + ("," + inner).join(parts) + newline + "]"
+    raise _UnusualError
+
+
+_NAMED = {None: "null", True: "true", False: "false"}
+
+
+def _dumps_anything(value: object, *, ascii: bool) -> str:
     return json.dumps(
         value,
         indent=1,

@@ -56,7 +56,7 @@ def normalise(document: object, *, where: str) -> tuple[dict[str, Any], tuple[st
     The result shares nothing with ``document``. Raises NotebookError.
     """
     try:
-        return _Check(where).document(_plain(document))
+        return _Check(where).document(plain_copy(document))
     except RecursionError:
         raise NotebookError("the notebook is nested too deeply", where=where, hint=_HINT) from None
 
@@ -303,12 +303,14 @@ class _Check:
             self.notices.append(notice)
 
 
-def _plain(value: object) -> Any:
+def plain_copy(value: object) -> Any:
     """A deep copy made of plain dicts and lists."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+    if type(value) is str:
+        return value
+    if isinstance(value, dict | Mapping):
+        return {str(key): plain_copy(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain_copy(item) for item in value]
     return value
 
 

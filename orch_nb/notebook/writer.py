@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -17,6 +16,7 @@ from orch_nb.notebook.encoding import encode_cell, encode_notebook
 from orch_nb.notebook.output_file import STDOUT, write_file
 from orch_nb.notebook.outputs import clean_output
 from orch_nb.notebook.remote import is_remote
+from orch_nb.notebook.structure import plain_copy
 from orch_nb.states import StateName, StateType
 
 RUN_KEYS = frozenset({"run_id", "name", "state", "message", "attempt"})
@@ -49,7 +49,7 @@ class OutputWriter:
     ) -> None:
         self.path = None if path is None else str(path)
         self._minor: int = notebook.raw["nbformat_minor"]
-        self._metadata: dict[str, Any] = copy.deepcopy(notebook.raw["metadata"])
+        self._metadata: dict[str, Any] = plain_copy(notebook.raw["metadata"])
         self._cells = [
             _cleared(cell, hide_source=report_mode)
             for cell in notebook.raw["cells"]
@@ -134,17 +134,17 @@ class OutputWriter:
 
     def set_language_info(self, info: Mapping[str, Any]) -> None:
         """Say which language, in which version, ran the cells (a kernel's `language_info`)."""
-        self._metadata["language_info"] = copy.deepcopy(dict(info))
+        self._metadata["language_info"] = plain_copy(dict(info))
 
     def document(self, *, with_markers: bool = True) -> dict[str, Any]:
         """The notebook as it stands, a copy in nbformat's shape."""
-        cells = copy.deepcopy(self._cells)
+        cells = [plain_copy(cell) for cell in self._cells]
         if with_markers:
             for index, marker in reversed(self._markers()):
                 cells.insert(index, self._fitted(marker))
         return {
             "cells": cells,
-            "metadata": copy.deepcopy(self._metadata),
+            "metadata": plain_copy(self._metadata),
             "nbformat": 4,
             "nbformat_minor": self._minor,
         }
@@ -225,7 +225,7 @@ class OutputWriter:
 
 
 def _cleared(cell: Mapping[str, Any], *, hide_source: bool) -> dict[str, Any]:
-    new: dict[str, Any] = copy.deepcopy({k: v for k, v in cell.items() if k != "outputs"})
+    new: dict[str, Any] = plain_copy({k: v for k, v in cell.items() if k != "outputs"})
     metadata = new["metadata"]
     metadata.setdefault("tags", [])
     metadata["papermill"] = {
