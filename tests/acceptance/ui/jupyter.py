@@ -114,7 +114,11 @@ class JupyterServer:
 
     def _end(self) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        try:
+            self._process.wait(60)
+        except subprocess.TimeoutExpired:  # the machine is busy
+            self._process.kill()
+            self._process.wait()
         self._log.close()
 
     def has_kernel(self, name: str) -> bool:
@@ -167,6 +171,7 @@ class NotebookPage:
         self.outside: list[str] = []
         self.errors: list[str] = []
         self._name = ""
+        page.set_default_navigation_timeout(_PATIENCE)
         page.route("**/*", self._guard)
         page.on("pageerror", self._failed)
         page.on("dialog", self._spoken_to)
