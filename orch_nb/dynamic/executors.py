@@ -71,10 +71,16 @@ class Executor(Protocol):
     called in the engine's thread; ``hear`` may be called in any.
     """
 
-    slots: int
-    window: int
     remote: bool
     where: str  # what a record says of calls that ran here
+
+    @property
+    def slots(self) -> int:
+        """Calls that run at once, or wait with the executor for their turn."""
+
+    @property
+    def window(self) -> int:
+        """As many, where they are short."""
 
     def open(self, setting: Setting, hear: Hear) -> None:
         """Take calls from now on. Raises SessionError when none can be run."""
