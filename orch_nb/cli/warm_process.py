@@ -17,6 +17,7 @@ from pathlib import Path
 
 from orch_nb.cli.__main__ import run_command
 from orch_nb.cli.commands import COMMANDS
+from orch_nb.cli.failure import DONE
 from orch_nb.warm import identity
 from orch_nb.warm.client import WARM_COMMANDS
 from orch_nb.warm.daemon import Daemon
@@ -41,7 +42,7 @@ def main() -> None:
 
 def get_ready() -> None:
     """Import the commands, and run notebooks: a fork finds all of it there that is made late.
-    Raises RuntimeError where threads are left, with which no fork is safe."""
+    Raises RuntimeError where that fails, or leaves threads, with which no fork is safe."""
     for name in sorted(WARM_COMMANDS):
         importlib.import_module(COMMANDS[name].target.partition(":")[0])
     own = dict(os.environ)
@@ -53,7 +54,8 @@ def get_ready() -> None:
             for cells in (("x = 1",), ("x = 1", "print(x)", "y = x + 1\ny")):
                 notebook = Path(folder, "rehearsal.ipynb")
                 notebook.write_text(json.dumps(_document(cells)))
-                run_command(["run", str(notebook)])
+                if run_command(["run", str(notebook)]) != DONE:
+                    raise RuntimeError("a notebook can't be run: nothing is kept warm")
         finally:
             os.environ.clear()
             os.environ.update(own)

@@ -108,10 +108,12 @@ def test_a_daemon_that_hangs_is_not_waited_for(bench: Any) -> None:
     daemon = psutil.Process(bench.status()[0]["process"])
     bench.write("print(1)")
     daemon.suspend()
-    begin = time.monotonic()
-    assert bench.orch("run", "sales.ipynb", "-q").code == 0
-    assert time.monotonic() - begin < _LONG
-    daemon.resume()
+    try:
+        begin = time.monotonic()
+        assert bench.orch("run", "sales.ipynb", "-q").code == 0
+        assert time.monotonic() - begin < _LONG
+    finally:
+        daemon.resume()
     assert len(bench.orch_json("runs")) == 1
 
 
