@@ -21,7 +21,7 @@ import type { Doors } from './doors';
 import { addStyle } from './dom';
 import { Flows } from './flows';
 import { TaskTool } from './inspector';
-import { LINKED, readLink } from './links';
+import { readLink } from './links';
 import { addRenderer } from './mime';
 import { OutputBringer } from './outputs';
 import { addPromptMarks } from './prompts';
@@ -117,7 +117,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       tools.addSection({ sectionName: 'orch-nb', label, rank: 1 });
       tools.addItem({ tool: new TaskTool(doors), section: 'orch-nb' });
     }
-    if (router !== null) followLinks(router, places);
+    if (router !== null) followLink(router, places);
     void settings?.load(ID).then((loaded) => {
       const read = () => {
         const chosen = loaded.composite as unknown as Chosen;
@@ -158,19 +158,15 @@ function wishOf(id: string): Record<string, string> {
   return kind === 'path' || kind === 'flow' ? { [kind]: value } : {};
 }
 
-/** An address that names a run opens it. */
-function followLinks(router: IRouter, { app }: Places): void {
-  app.commands.addCommand('orch-nb:follow-link', {
-    execute: (args) => {
-      const { run, rest } = readLink(args.path as string, args.search as string);
-      // Lab restores its layout only when all that the address asks for has been done
-      void app.restored.then(() => {
-        router.navigate(rest, { skipRouting: true });
-        return app.commands.execute('orch-nb:open-run', { run });
-      });
-    },
+/** An address that names a run opens it, when Lab has restored what was open before. */
+function followLink(router: IRouter, { app, doors }: Places): void {
+  const { path, search, hash } = router.current;
+  const run = readLink(hash ?? '');
+  if (run === '') return;
+  void app.restored.then(() => {
+    router.navigate(`${path}${search ?? ''}`, { skipRouting: true });
+    doors.openRun(run);
   });
-  router.register({ command: 'orch-nb:follow-link', pattern: LINKED, rank: 10 });
 }
 
 export default plugin;

@@ -144,7 +144,7 @@ def test_a_link_leads_to_a_run_that_survives_a_reload(opened: LabPage, lab: Lab)
     run_of_the_notebook(lab, "linked.ipynb")
     newest = lab.ask("/runs?limit=2&flow=linked")["runs"]
     assert [run["state_name"] for run in newest] == ["Completed", "Failed"]
-    page.goto(lab.home_address("linked") + f"&orch-nb-run={newest[1]['id']}")
+    page.goto(lab.home_address("linked") + f"#orch-nb-run={newest[1]['id']}")
     run = page.locator(".onb-lab-document:visible")
     expect(run.locator(".onb-status")).to_contain_text("Failed", timeout=PATIENCE)
     expect(run.get_by_text("ZeroDivisionError").first).to_be_visible(timeout=PATIENCE)
