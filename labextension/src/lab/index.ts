@@ -21,7 +21,7 @@ import type { Doors } from './doors';
 import { addStyle } from './dom';
 import { Flows } from './flows';
 import { TaskTool } from './inspector';
-import { readLink } from './links';
+import { linkedRun } from './links';
 import { addRenderer } from './mime';
 import { OutputBringer } from './outputs';
 import { addPromptMarks } from './prompts';
@@ -160,8 +160,8 @@ function wishOf(id: string): Record<string, string> {
 
 /** An address that names a run opens it, when Lab has restored what was open before. */
 function followLink(router: IRouter, { app, doors }: Places): void {
-  const { path, search, hash } = router.current;
-  const run = readLink(hash ?? '');
+  const { path, search } = router.current;
+  const run = linkedRun();
   if (run === '') return;
   void app.restored.then(() => {
     router.navigate(`${path}${search ?? ''}`, { skipRouting: true });

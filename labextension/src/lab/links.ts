@@ -10,7 +10,10 @@ export function linkTo(run: string): string {
   return `${lab}#${NAME}=${encodeURIComponent(run)}`;
 }
 
-/** The run that an address's fragment names; empty for other addresses. */
-export function readLink(fragment: string): string {
-  return new URLSearchParams(fragment.replace(/^#/, '')).get(NAME) ?? '';
+// read at once: Lab takes the token off its address, and the fragment with it
+const FRAGMENT = window.location.hash;
+
+/** The run that the page's address named; empty for other addresses. */
+export function linkedRun(): string {
+  return new URLSearchParams(FRAGMENT.replace(/^#/, '')).get(NAME) ?? '';
 }
