@@ -51,7 +51,7 @@ help:
 run: $(VENV)/installed-examples
 	$(BIN)/orch-nb run example_notebooks/quickstart.ipynb
 
-test: lint $(VENV)/installed-ui built-views
+test: lint docs $(VENV)/installed-ui built-views
 	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,$(LONG_TESTS))
 
 test-long: $(VENV)/installed-test
