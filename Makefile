@@ -29,7 +29,7 @@ OLDEST := .venv/oldest
 OLDEST_PACKAGES := ipykernel==6.17.1 ipython==7.34.0 ipywidgets==7.7.1 jupyter_client==7.4.9 \
   traitlets==5.7.1 numpy pandas
 
-.PHONY: help run test test-long test-oldest test-ui test-wheel test-lowest test-lite lint lint-views views built-views docs lite dist bench soak
+.PHONY: help run test test-long test-oldest test-ui test-wheel test-lowest test-lite lint lint-views browser views docs lite dist bench soak
 
 help:
 	@echo "make run    install, then run the quickstart notebook with live states"
@@ -51,8 +51,10 @@ help:
 run: $(VENV)/installed-examples
 	$(BIN)/orch-nb run example_notebooks/quickstart.ipynb
 
-test: lint docs $(VENV)/installed-ui built-views
-	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,$(LONG_TESTS))
+# The browser's tests have a process of their own: playwright leaves an event loop in its thread.
+test: lint docs browser views
+	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,tests/acceptance/ui $(LONG_TESTS))
+	$(BIN)/python -m pytest tests/acceptance/ui
 
 test-long: $(VENV)/installed-test
 	ORCH_NB_ALL_NOTEBOOKS=1 $(BIN)/python -m pytest -n 2 --timeout=900 $(LONG_TESTS)
@@ -70,19 +72,23 @@ $(OLDEST)/installed: pyproject.toml | $(BIN)/python
 	fi
 	@touch $@
 
-# The panel in JupyterLab and Notebook 7; needs Chromium, or `playwright install chromium`.
-test-ui: $(VENV)/installed-test $(VENV)/installed-ui views lint-views
+# The panel in JupyterLab and Notebook 7.
+test-ui: $(VENV)/installed-test browser views lint-views
 	$(NPM) test
 	ORCH_NB_UI=1 $(BIN)/python -m pytest tests/acceptance/ui
 	$(BIN)/python -m tests.benchmarks.panel
 	$(BIN)/python -m tests.benchmarks.lab
 
-# Where there is no npm, what needs the views is skipped, and says so.
-built-views:
-	@if command -v npm >/dev/null 2>&1 || [ -x $(BIN)/npm ]; then \
-	  $(MAKE) --no-print-directory views; \
+# The browser that is there, else Debian's where we may install it, else playwright's own. Without
+# any, the tests that need one are skipped, and say so.
+browser: $(VENV)/installed-ui
+	@if { command -v chromium || command -v google-chrome; } >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo "installing Chromium"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq chromium fonts-dejavu-core >/dev/null || true; \
 	else \
-	  echo "npm is not there: JupyterLab's extension is not built, and not tested"; \
+	  $(BIN)/playwright install chromium || true; \
 	fi
 
 views: labextension/node_modules/.package-lock.json
@@ -110,7 +116,7 @@ lite: build/lite-env/installed
 	  --disable-pip-version-check --wheel-dir build/lite-wheel .
 	build/lite-env/bin/python lite/build.py build/lite-wheel/*.whl build/lite
 
-test-lite: $(VENV)/installed-test $(VENV)/installed-ui
+test-lite: $(VENV)/installed-test browser
 	ORCH_NB_LITE=build/lite/site $(BIN)/python -m pytest tests/acceptance/lite
 
 build/lite-env/installed:
