@@ -114,7 +114,7 @@ docs: $(VENV)/installed-docs
 lite: build/lite-env/installed
 	ORCH_NB_VIEWS=require build/lite-env/bin/python -m pip wheel --quiet --no-deps \
 	  --disable-pip-version-check --wheel-dir build/lite-wheel .
-	build/lite-env/bin/python lite/build.py build/lite-wheel/*.whl build/lite
+	build/lite-env/bin/python binder/lite/build.py build/lite-wheel/*.whl build/lite
 
 test-lite: $(VENV)/installed-test browser
 	ORCH_NB_LITE=build/lite/site $(BIN)/python -m pytest tests/acceptance/lite

@@ -13,7 +13,7 @@ import pytest
 from orch_nb.cli.__main__ import build_group
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "lite" / "README.md"]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "binder" / "lite" / "README.md"]
 LESSONS = sorted((ROOT / "example_notebooks").glob("*.ipynb"))
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 _INLINE = re.compile(r"`(orch-nb [^`\n]+)`")

@@ -1,7 +1,7 @@
 """Builds a JupyterLite site with orch_nb in it, which then needs nothing from elsewhere.
 
 Called by `make lite` in an environment with jupyterlite-core, jupyterlite-pyodide-kernel,
-ipywidgets and anywidget: ``python lite/build.py WHEEL FOLDER`` makes FOLDER/site.
+ipywidgets and anywidget: ``python binder/lite/build.py WHEEL FOLDER`` makes FOLDER/site.
 """
 
 from __future__ import annotations
