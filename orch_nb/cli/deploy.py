@@ -13,7 +13,11 @@ import click
 from orch_nb.cli.deployment import show_times
 from orch_nb.cli.duration_option import DURATION
 from orch_nb.cli.flow_options import add_flow_options, take_flow_options
-from orch_nb.cli.parameter_options import add_parameter_options, take_parameters
+from orch_nb.cli.parameter_options import (
+    ParameterCommand,
+    add_parameter_options,
+    take_parameters,
+)
 from orch_nb.cli.records import print_json
 from orch_nb.cli.runs import Page, ascii_option, json_option
 
@@ -98,7 +102,7 @@ def add_deploy_options(command: Command) -> Command:
     return command
 
 
-@click.command(no_args_is_help=True)
+@click.command(cls=ParameterCommand, no_args_is_help=True)
 @click.argument("notebook")
 @add_deploy_options
 @click.option("--paused", is_flag=True, help="don't let its schedules tick yet")
@@ -131,7 +135,7 @@ def deploy(ascii_only: bool, as_json: bool, trial: bool, **values: Any) -> None:
         page.text("  next    orch-nb start  runs what is due")
 
 
-@click.command(no_args_is_help=True)
+@click.command(cls=ParameterCommand, no_args_is_help=True)
 @click.argument("notebook")
 @add_deploy_options
 @click.option("--worker-limit", type=click.IntRange(min=1), help="runs at a time [one per core]")

@@ -8,7 +8,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from orch_nb.cli.parameter_options import add_parameter_options, take_parameters
+from orch_nb.cli.parameter_options import (
+    ParameterCommand,
+    add_parameter_options,
+    take_parameters,
+)
 from orch_nb.cli.records import format_time, print_json, run_record
 from orch_nb.cli.runs import Page, ascii_option, json_option
 from orch_nb.cli.text import escape_text, near_path, one_line, pad_text
@@ -159,7 +163,7 @@ def rollback(name: str, version: int | None, as_json: bool) -> None:
     _say(found, f"runs version {found.version} now", as_json)
 
 
-@deployment.command()
+@deployment.command(cls=ParameterCommand)
 @click.argument("name")
 @add_parameter_options
 @click.option("--idempotency-key", metavar="KEY", help="run once for each KEY")

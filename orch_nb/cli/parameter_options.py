@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -11,6 +12,35 @@ if TYPE_CHECKING:
     from orch_nb.notebook.binding import GivenParameter
 
 Command = TypeVar("Command", bound=Callable[..., object])
+
+_PAIR = re.compile(r"([^\W\d]\w*)=(.*)", re.S)
+
+
+class ParameterCommand(click.Command):
+    """A command whose options of two words, ``-p NAME VALUE``, accept ``-p NAME=VALUE`` too."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        pairs = {
+            flag
+            for option in self.params
+            if isinstance(option, click.Option) and option.nargs == 2
+            for flag in option.opts
+        }
+        return super().parse_args(ctx, list(_split_pairs(args, pairs)))
+
+
+def _split_pairs(args: Sequence[str], flags: set[str]) -> Iterator[str]:
+    """The arguments with ``NAME=VALUE`` in two, where it follows one of the flags."""
+    at = 0
+    while at < len(args):
+        if args[at] == "--":
+            yield from args[at:]
+            return
+        taken = args[at + 1 : at + 3] if args[at] in flags else []
+        pair = _PAIR.fullmatch(taken[0]) if taken else None
+        yield args[at]
+        yield from taken if pair is None else pair.groups()
+        at += 1 + (len(taken) if pair is None else 1)
 
 
 def add_parameter_options(command: Command) -> Command:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orch_nb.cli.failure import DONE
+from orch_nb.cli.parameter_options import ParameterCommand
 from orch_nb.cli.records import print_json, run_record
 from orch_nb.cli.run import exit_code, follow_events, result_record
 from orch_nb.cli.runs import NAME_WIDTH, Page, ascii_option, json_option
@@ -24,7 +25,7 @@ _plan_option = click.option("--plan", "plan_only", is_flag=True, help="say what 
 _output_option = click.option("-o", "--output", help="the output notebook [where it was]")
 
 
-@click.command()
+@click.command(cls=ParameterCommand)
 @click.argument("run", metavar="RUN")
 @click.option("--from", "onward", metavar="TASK", help="run this task and all below it again")
 @click.option("-p", "--param", "pairs", metavar="NAME VALUE", **_PAIR, help="another value")

@@ -14,6 +14,7 @@ import click
 
 from orch_nb.cli.failure import CANCELLED, DONE, RUN_FAILED
 from orch_nb.cli.flow_options import add_flow_options, take_flow_options
+from orch_nb.cli.parameter_options import ParameterCommand
 from orch_nb.cli.records import print_json, run_record, task_record
 from orch_nb.engine.events import Event, Listener, RunEnded
 from orch_nb.states import StateType
@@ -26,7 +27,7 @@ _PAIR: dict[str, Any] = {"type": str, "nargs": 2, "multiple": True}
 _MANY: dict[str, Any] = {"type": str, "multiple": True}
 
 
-@click.command(no_args_is_help=True)
+@click.command(cls=ParameterCommand, no_args_is_help=True)
 @click.argument("notebook")
 @click.argument("output", required=False, metavar="[OUTPUT]")
 @click.option("-o", "--output", "output_option", help="the output notebook [NAME.run.ipynb]")

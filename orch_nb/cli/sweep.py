@@ -15,6 +15,7 @@ import click
 
 from orch_nb.cli.failure import CANCELLED, DONE, RUN_FAILED
 from orch_nb.cli.flow_options import add_flow_options, take_flow_options
+from orch_nb.cli.parameter_options import ParameterCommand
 from orch_nb.cli.records import print_json
 from orch_nb.cli.runs import Page, ascii_option, json_option
 from orch_nb.cli.text import escape_text, near_path, one_line, pad_text
@@ -28,7 +29,7 @@ _PAIR: dict[str, Any] = {"type": str, "nargs": 2, "multiple": True}
 _WIDEST = 24
 
 
-@click.command(no_args_is_help=True)
+@click.command(cls=ParameterCommand, no_args_is_help=True)
 @click.argument("notebook")
 @click.option(
     "-p", "--param", "pairs", metavar="NAME VALUES", **_PAIR, help="values: 1,2,5 or 0..9"

@@ -27,6 +27,23 @@ def test_a_plain_run_asks_for_nothing_special(app: Any, orch: Orch) -> None:
     assert app.requests == [app.RunRequest("sales.ipynb")]
 
 
+def test_a_parameter_may_be_one_word(app: Any, orch: Orch) -> None:
+    words = ("-p", "query", "a=b", "-p", "region=EU", "-r", "code=007", "-p", "text=x=-p y")
+    assert orch("run", *words, "sales.ipynb").code == 0
+    assert app.requests == [
+        app.RunRequest(
+            "sales.ipynb",
+            parameters=(
+                GivenParameter("query", "a=b", ParameterSource.TEXT),
+                GivenParameter("region", "EU", ParameterSource.TEXT),
+                GivenParameter("text", "x=-p y", ParameterSource.TEXT),
+                GivenParameter("code", "007", ParameterSource.RAW),
+            ),
+        )
+    ]
+    assert "'-p' requires 2 arguments" in orch("run", "sales.ipynb", "-p").err
+
+
 def test_every_option_reaches_the_request(app: Any, orch: Orch, tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text("day: 2025-01-31\nnothing: null\n")
