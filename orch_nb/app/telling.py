@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from orch_nb.app.links import run_link
 from orch_nb.app.secrets import find_secret
 from orch_nb.errors import InputError, OptionError, OrchError
 from orch_nb.model import FlowRunId, TaskRun
@@ -127,6 +128,8 @@ def write_message(store: Store, run_id: FlowRunId, state: StateName) -> Message:
         lines.append(_last_line(run.state_message))
     if run.output:
         lines.append(f"output  {run.output}")
+    if link := run_link(store, run_id):
+        lines.append(f"link    {link}")
     command = "why" if state is StateName.LATE else "show"
     lines.append(f"more    orch-nb {command} {run.name}")
     bad = state in _WORDS["failed"] or state in _WORDS["crashed"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Bool, List, Unicode
@@ -38,7 +39,14 @@ class OrchNbServer(ExtensionApp):
 
     def initialize_settings(self) -> None:
         """One desk for all handlers."""
-        self.desk = Desk(daemon=self.daemon)
+        self.desk = Desk(self._address, daemon=self.daemon)
+
+    def _address(self) -> str:
+        """Where browsers find the server: what it was told to show, or where it listens."""
+        server = self.serverapp
+        if server is None:
+            return ""
+        return urljoin(server.custom_display_url or server.connection_url, server.base_url)
 
     def initialize_handlers(self) -> None:
         """The API, the event stream and the page."""

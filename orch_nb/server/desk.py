@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ class Desk:
     feed: Feed
     keeper: Keeper
 
-    def __init__(self, *, daemon: bool = True) -> None:
+    def __init__(self, address: Callable[[], str], *, daemon: bool = True) -> None:
+        """``address`` tells where browsers find this server, once it serves."""
+        self._address = address
         self._daemon = daemon
         self._lock = asyncio.Lock()
         self._open = False
@@ -51,7 +54,7 @@ class Desk:
         from orch_nb.app.opened import ServerHold
 
         self.edited = EditedNotebooks()
-        self.hold = ServerHold()
+        self.hold = ServerHold(self._address())
         history = History()
         return history, history.look()
 

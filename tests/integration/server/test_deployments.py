@@ -17,12 +17,21 @@ import pytest
 
 from orch_nb.app.resident import DaemonLease, ServerLease, ServerWatch, Wish, is_wanted, set_wish
 from orch_nb.store import open_store
+from orch_nb.store.server_address import server_address
 from tests.integration.server.conftest import notebook
 
 Ask = Callable[..., Awaitable[Any]]
 Save = Callable[..., Path]
 
 WEEKDAYS = {"cron": "0 6 * * 1-5", "zone": "Europe/Madrid"}
+
+
+async def test_messages_of_a_daemon_can_link_to_this_server(
+    ask: Ask, jp_base_url: str, jp_http_port: int
+) -> None:
+    await ask("GET", "/upcoming")
+    with open_store() as store:
+        assert server_address(store) == f"http://localhost:{jp_http_port}{jp_base_url}"
 
 
 async def test_a_deployment_from_its_beginning_to_its_end(ask: Ask, save: Save) -> None:
@@ -96,6 +105,17 @@ async def test_a_changed_notebook_is_deployed_anew_with_all_else_as_it_was(
     moved = {"version", "changed", "updated", "files", "snapshot"}
     same = {key: value for key, value in before.items() if key not in moved}
     assert {key: after[key] for key in same} == same
+    # and with what a form has changed
+    told = [{"target": "json://127.0.0.1:2/", "states": "late"}]
+    form = {"schedules": [WEEKDAYS], "policy": {"overlap": "skip"}, "texts": {"n": "8"}}
+    await ask("POST", f"{one}/redeploy", {**form, "notify": told})
+    last = await ask("GET", one)
+    assert [len(last["schedules"]), last["parameters"][0][1], last["rules"][0]["target"]] == [
+        1, 8, "json://127.0.0.1:2/"
+    ]  # fmt: skip
+    assert last["policy"] == {**before["policy"], "overlap": "skip"}
+    kept = ("tags", "options", "cwd", "keep", "triggers")
+    assert {key: last[key] for key in kept} == {key: before[key] for key in kept}
 
 
 async def test_schedules_in_words_before_they_are_made(ask: Ask) -> None:

@@ -15,6 +15,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
+from orch_nb.app.links import run_link, without_secrets
 from orch_nb.app.telling import check_target, parse_states
 from orch_nb.errors import InputError, OptionError
 from orch_nb.model import FlowRun
@@ -23,6 +24,7 @@ from orch_nb.states import StateName
 from orch_nb.store import Store, new_holder
 from orch_nb.store.notices import NotifyRule, add_rule, list_notifications, set_rules, take_pending
 from orch_nb.store.queueing import mark_late, take_due
+from orch_nb.store.server_address import note_server_address
 from orch_nb.store.ticking import fire_due
 from tests.integration.service.conftest import HOURLY, START, Deploy
 from tests.sample_runs import a_run, tasks_of
@@ -125,6 +127,23 @@ def test_a_webhook_is_told_once_with_the_cell_and_the_error(
     ]
     (item,) = list_notifications(store, run.id)
     assert (item.status, item.attempts, item.error) == ("sent", 1, "")
+
+
+def test_a_message_links_to_the_run_where_a_server_is_known(
+    store: Store, deploy: Deploy, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ORCH_NB_URL", raising=False)
+    run = fail_a_run(store, deploy, hook.url)
+    assert run_link(store, run.id) == ""
+    for address in ("http://localhost:8889/", "http://localhost:8888/user/ana/"):
+        note_server_address(store, without_secrets(f"{address}?token=abc"))
+    Notifier(store).step(datetime.now(UTC), 0.0)
+    (body,) = hook.bodies
+    link = f"http://localhost:8888/user/ana/lab#orch-nb-run={run.id}"
+    assert f"link    {link}" in body["message"].splitlines()
+    monkeypatch.setenv("ORCH_NB_URL", "https://hub.example.org")
+    assert run_link(store, run.id) == f"https://hub.example.org/lab#orch-nb-run={run.id}"
+    assert without_secrets("http+unix://%2Fsock/") == ""
 
 
 def test_a_channel_that_is_down_is_tried_again(store: Store, deploy: Deploy, hook: Hook) -> None:
