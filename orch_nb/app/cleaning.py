@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -38,7 +38,7 @@ class Cleaned:
     runs: tuple[FlowRun, ...]
     values: int
     size: int  # bytes of those values
-    pinned: int
+    pinned: int = 0
 
 
 def clean(request: CleanRequest, now: datetime | None = None) -> Cleaned:
@@ -63,7 +63,7 @@ def clean(request: CleanRequest, now: datetime | None = None) -> Cleaned:
             values = only_named_by(store, [run.id for run in victims])
             return Cleaned(tuple(victims), len(values), sum(values.values()), pinned)
         location = open_results()
-        return _delete(store, location, victims, pinned)
+        return replace(delete_runs(store, location, victims), pinned=pinned)
 
 
 def keep(called: str, *, pinned: bool = True) -> FlowRun:
@@ -87,7 +87,9 @@ def _old_runs(store: Store, request: CleanRequest, until: datetime) -> Iterable[
             yield run
 
 
-def _delete(store: Store, location: Location, victims: list[FlowRun], pinned: int) -> Cleaned:
+def delete_runs(store: Store, location: Location, victims: Sequence[FlowRun]) -> Cleaned:
+    """Delete those of the runs that are as they were seen, ended and held by nobody, and the
+    values that no other run names. Raises ResultError."""
     gone: set[str] = set()
     values: dict[str, int] = {}
     for start in range(0, len(victims), _TOGETHER):
@@ -98,7 +100,7 @@ def _delete(store: Store, location: Location, victims: list[FlowRun], pinned: in
         values |= deleted.values
     freed = _delete_values(store, location, values)
     runs = tuple(run for run in victims if run.id in gone)
-    return Cleaned(runs, len(freed), sum(freed.values()), pinned)
+    return Cleaned(runs, len(freed), sum(freed.values()))
 
 
 def _delete_values(store: Store, location: Location, values: dict[str, int]) -> dict[str, int]:

@@ -244,12 +244,13 @@ def pause_deployment(called: str, paused: bool) -> Deployment:
 
     def change(store: Store) -> Deployment:
         found = stored.get_deployment(store, called)
-        cursors = first_cursors(found.spec, datetime.now(UTC))
+        now = datetime.now(UTC)
+        cursors = first_cursors(found.spec, now)
         waiting = waiting_runs_of(store, found.id) if paused else ()
 
         def write(transaction: Transaction) -> None:
             stored.set_paused(transaction, found, paused, cursors)
-            drop_waiting(transaction, dict.fromkeys(waiting, ""), "its deployment was paused")
+            drop_waiting(transaction, waiting, "its deployment was paused", now)
 
         store.write(write)
         return replace(found, paused=paused)
@@ -263,9 +264,10 @@ def delete_deployment(called: str) -> Deployment:
     with open_store() as store:
         found = stored.get_deployment(store, called)
         waiting = waiting_runs_of(store, found.id)
+        now = datetime.now(UTC)
 
         def write(transaction: Transaction) -> None:
-            drop_waiting(transaction, dict.fromkeys(waiting, ""), "its deployment was deleted")
+            drop_waiting(transaction, waiting, "its deployment was deleted", now)
             stored.delete_deployment(transaction, found.id)
 
         store.write(write)

@@ -5,33 +5,37 @@ from __future__ import annotations
 import contextlib
 import shutil
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
+from orch_nb.app.cleaning import delete_runs
 from orch_nb.app.deployed import output_folder
 from orch_nb.model import FlowRun
 from orch_nb.places import find_places
-from orch_nb.store import Store, Transaction
+from orch_nb.results.location import open_results
+from orch_nb.store import Store
 from orch_nb.store.deployments import list_deployments
 from orch_nb.store.queue_reading import ended_before
 
 
 def delete_expired(store: Store, now: datetime) -> int:
-    """Delete what no deployment keeps any more; how many runs went."""
+    """Delete what no deployment keeps any more; how many runs went.
+
+    A run that `orch-nb keep` was told of stays, and so does one that is gone on with. Raises
+    ResultError when the place of kept values can't be reached.
+    """
     count = 0
     for deployment in list_deployments(store):
         keep = deployment.spec.keep
         if keep is None:
             continue
-        for run in ended_before(store, deployment.id, now.timestamp() - keep):
+        expired = ended_before(store, deployment.id, now.timestamp() - keep)
+        if not expired:
+            continue
+        gone = delete_runs(store, open_results(), expired).runs
+        for run in gone:
             _delete_files(run, output_folder(deployment.name))
-            store.write(partial(_forget, run))
-            count += 1
+        count += len(gone)
     return count
-
-
-def _forget(run: FlowRun, transaction: Transaction) -> None:
-    transaction.delete_run(run.id)
 
 
 def _delete_files(run: FlowRun, outputs: Path) -> None:

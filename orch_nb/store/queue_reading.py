@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import false, func, select
 
 from orch_nb.model import FlowRun, FlowRunId
 from orch_nb.schedules.deployment import DeployedRun
@@ -98,7 +98,8 @@ def next_waiting(store: Store, pool: str) -> datetime | None:
 
 
 def ended_before(store: Store, deployment_id: str, before: float) -> tuple[FlowRun, ...]:
-    """A deployment's runs that ended before a time (seconds since 1970), some of them."""
+    """A deployment's runs that ended before a time (seconds since 1970), some of them; without
+    those that are kept for ever."""
     given, runs = DEPLOYED_RUNS.c, FLOW_RUNS.c
     statement = (
         select(FLOW_RUNS)
@@ -107,6 +108,7 @@ def ended_before(store: Store, deployment_id: str, before: float) -> tuple[FlowR
             given.deployment_id == deployment_id,
             given.phase == ENDED,
             runs.end_time < int(before * 1e6),
+            runs.pinned == false(),
         )
         .limit(_PAGE)
     )

@@ -6,7 +6,7 @@ Locks are taken in one order: the runs' rows, then, without waiting, their deplo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -303,17 +303,17 @@ def drop_overdue(transaction: Transaction, now: datetime) -> int:
     return len(overdue) + len(unwanted)
 
 
-def drop_waiting(transaction: Transaction, run_ids: Mapping[str, str], why: str) -> None:
+def drop_waiting(transaction: Transaction, run_ids: Iterable[str], why: str, now: datetime) -> None:
     """Cancel runs: at once those that wait, by a request those that run."""
-    if not run_ids:
+    unwanted = sorted(run_ids)
+    if not unwanted:
         return
     waiting = {
-        run.id: run
-        for run in _waiting(transaction, DEPLOYED_RUNS.c.flow_run_id.in_(sorted(run_ids)))
+        run.id: run for run in _waiting(transaction, DEPLOYED_RUNS.c.flow_run_id.in_(unwanted))
     }
-    for run_id in run_ids:
+    for run_id in unwanted:
         if run_id in waiting:
-            _cancel(transaction, waiting[FlowRunId(run_id)], why, None)
+            _cancel(transaction, waiting[FlowRunId(run_id)], why, now)
         else:
             transaction.request_cancel(FlowRunId(run_id), by=why)
 
@@ -345,7 +345,7 @@ def _waiting(transaction: Transaction, *conditions: object) -> list[FlowRun]:
     return [rows.flow_run(row) for row in transaction.connection.execute(statement).mappings()]
 
 
-def _cancel(transaction: Transaction, run: FlowRun, why: str, now: datetime | None) -> None:
+def _cancel(transaction: Transaction, run: FlowRun, why: str, now: datetime) -> None:
     cancelled = replace(run, state_name=StateName.CANCELLED, state_message=why, end_time=now)
     transaction.set_flow_state(cancelled, expected=run.state_name, by="scheduler")
     set_phase(transaction, run.id, ENDED)

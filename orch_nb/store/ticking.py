@@ -124,7 +124,7 @@ def fire_due(
     active = _active_runs(transaction, due)
     ticks: list[dict[str, Any]] = []
     wanted: dict[tuple[str, int], tuple[FlowRun, DeployedRun]] = {}
-    cancelled: dict[str, str] = {}
+    cancelled: set[str] = set()
     moves: list[dict[str, Any]] = []
     more = len(due) == limit
     for schedule in due:
@@ -143,8 +143,7 @@ def fire_due(
             ticks.append(row)
             if run is not None:
                 wanted[(schedule.deployment_id, row["scheduled_time"])] = run
-            for victim in decision.cancels:
-                cancelled[victim] = schedule.deployment
+            cancelled.update(decision.cancels)
             last = decision.tick
         moves.append(
             {
@@ -158,7 +157,8 @@ def fire_due(
         return Fired(more=False)
     kept = _record_ticks(transaction, ticks)
     runs = [run for key, run in wanted.items() if key in kept]
-    drop_waiting(transaction, cancelled, "a later tick took its place (overlap cancel-running)")
+    why = "a later tick took its place (overlap cancel-running)"
+    drop_waiting(transaction, cancelled, why, now)
     enqueue(transaction, runs, by=_BY)
     transaction.connection.execute(_MOVE, moves)
     return Fired(len(runs), len(kept) - len(runs), more)

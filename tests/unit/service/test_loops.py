@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orch_nb.app.deployed import output_folder
+from orch_nb.app.deploying import pause_deployment
 from orch_nb.app.records import cancel
 from orch_nb.schedules import CatchUp, Policy
 from orch_nb.schedules.deployment import OnCrash
@@ -21,6 +22,7 @@ from orch_nb.states import StateName
 from orch_nb.store import RunQuery, Store
 from orch_nb.store.queue_reading import queued_runs
 from orch_nb.store.queueing import TakenRun, take_due
+from orch_nb.store.retention import pin_run
 from orch_nb.store.workers import list_workers
 from tests.integration.service.conftest import HOURLY, START, Deploy
 from tests.integration.service.noop_runs import NoopLauncher
@@ -168,9 +170,29 @@ def test_runs_are_deleted_when_they_are_older_than_they_are_kept(
     output = folder / "x.ipynb"
     output.write_text("{}")
     end(store, taken, output)
+    later = TICK + timedelta(minutes=61)
     assert delete_expired(store, TICK + timedelta(minutes=59)) == 0
-    assert delete_expired(store, TICK + timedelta(minutes=61)) == 1
+    store.write(lambda t: pin_run(t, taken.run.id, pinned=True))
+    assert delete_expired(store, later) == 0
+    store.write(lambda t: pin_run(t, taken.run.id, pinned=False))
+    epoch = store.write(lambda t: t.claim(taken.run.id, "somebody who resumes it"))
+    assert (delete_expired(store, later), output.exists()) == (0, True)
+    store.write(lambda t: t.release(taken.run.id, epoch))
+    assert delete_expired(store, later) == 1
     assert (store.list_runs(), output.exists(), folder.exists()) == ((), False, True)
+
+
+def test_what_waited_when_its_deployment_was_paused_is_deleted_in_its_time(
+    store: Store, deploy: Deploy
+) -> None:
+    deployment = deploy("report/daily", HOURLY, keep=3600.0)
+    Scheduler(store).step(TICK, 0.0)
+    pause_deployment(deployment.name, paused=True)
+    (run,) = store.list_runs()
+    assert run.state_name is StateName.CANCELLED
+    assert run.end_time is not None
+    assert delete_expired(store, run.end_time + timedelta(minutes=59)) == 0
+    assert delete_expired(store, run.end_time + timedelta(minutes=61)) == 1
 
 
 def test_a_waiting_run_is_cancelled_at_once(store: Store, deploy: Deploy) -> None:
