@@ -246,6 +246,7 @@ class LiveFlow:
             parameters=given,
             cwd=str(Path.cwd()),
             collect=Collect.VALUES if line.fresh else Collect.NOTHING,
+            until=cells.until,
         )
         before = {}
         if line.background:

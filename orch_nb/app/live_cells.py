@@ -1,4 +1,5 @@
-"""Which cells a flow in a kernel consists of: the saved notebook's, else those run so far."""
+"""Which cells a flow in a kernel consists of: the page's, where it tells them, else the saved
+notebook's, else those run so far."""
 
 from __future__ import annotations
 
@@ -10,14 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from orch_nb.app.live_edits import as_run, clock, edits_since, refuse_edits, task_name, words_for
 from orch_nb.errors import NotebookError
 from orch_nb.execution.by_hand import HandRun
 from orch_nb.first_line import find_first_line
 from orch_nb.model import CellKind
 from orch_nb.notebook.document import Notebook
+from orch_nb.notebook.last_cell import LastCell
 from orch_nb.notebook.reader import notebook_from_dict, read_notebook
 
-_SAVE = "save the notebook, then run this cell again"
 # Cells that speak to the kernel, and are no part of what the notebook computes.
 _NO_CELL = re.compile(
     r"\s*(%(load_ext|reload_ext|unload_ext|config|flow|autoreload)\b[^\n]*|[^\n]*\?+\s*)", re.ASCII
@@ -29,33 +31,38 @@ _KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language"
 @dataclass(frozen=True, slots=True)
 class Asking:
     """The cell that asks for the flow, and the kernel it is in: the front-end's id of the cell,
-    its text as written, the cells run by hand, oldest first, and the notebook's variables."""
+    its text as written, the cells run by hand, oldest first, and the notebook's variables.
+    ``page`` is the notebook as it stands in the page, saved or not, where that tells it."""
 
     cell_id: str | None
     source: str
     runs: Sequence[HandRun]
     namespace: Mapping[str, Any]
+    page: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LiveCells:
-    """The notebook as far as the flow goes; ``origin`` says in words where it was taken from."""
+    """The notebook as far as the flow goes, which is to ``until``, where it is known; ``origin``
+    says in words where it was taken from."""
 
     notebook: Notebook
     origin: str
-    saved: bool
+    until: LastCell | None = None
 
 
 def find_cells(asking: Asking, *, whole: bool = False) -> LiveCells:
     """The cells above the one that asks; with ``whole`` those below it too, where known.
 
-    Raises NotebookError when the saved file is older than what was run.
+    Where a cell was run with another text than the file holds, that text counts, and a notice says
+    so. Raises NotebookError when the file does not hold the cell that asks.
     """
     path = notebook_file(asking)
+    until = None if whole else LastCell(asking.cell_id, asking.source)
+    if asking.page is not None:
+        return _from_page(asking.page, path, until)
     if path is not None:
-        found = _from_file(path, asking, whole=whole)
-        if found is not None:
-            return found
+        return _from_file(path, asking, until)
     return _from_runs(asking, path)
 
 
@@ -64,9 +71,15 @@ def saved_file(asking: Asking) -> Path:
     path = notebook_file(asking)
     if path is None:
         raise NotebookError("the notebook's file is not known here", hint="save it, and reopen it")
-    saved = datetime.fromtimestamp(_modified(path), UTC)
-    _check_fresh(read_notebook(path).raw["cells"], asking, saved, path.name)
+    saved = saved_at(path)
+    edits = edits_since(read_notebook(path).raw["cells"], asking.runs, saved)
+    refuse_edits(edits, path.name, saved)
     return path
+
+
+def saved_at(path: Path) -> datetime:
+    """When a notebook's file was last written."""
+    return datetime.fromtimestamp(_modified(path), UTC)
 
 
 def notebook_file(asking: Asking) -> Path | None:
@@ -102,80 +115,26 @@ def _modified(file: Path) -> float:
         return 0.0
 
 
-def _from_file(path: Path, asking: Asking, *, whole: bool) -> LiveCells | None:
-    notebook = read_notebook(path)
-    cells: list[dict[str, Any]] = notebook.raw["cells"]
-    saved = datetime.fromtimestamp(_modified(path), UTC)
-    position = _position(cells, asking)
-    if position is None and not whole:
-        raise NotebookError(
-            f"{path.name}, saved at {_clock(saved)}, does not hold this cell as it is now",
-            where=path.name,
-            hint=_SAVE,
-        )
-    if not whole:
-        _check_fresh(cells, asking, saved, path.name)
-    if position is not None and not whole:
-        document = {**notebook.raw, "cells": cells[: position + 1]}
-        notebook = notebook_from_dict(document, path=path)
-    origin = f"cells of {path.name}, as saved at {_clock(saved)}"
-    return LiveCells(_only_last_flow(notebook), origin, saved=True)
+def _from_page(page: Mapping[str, Any], path: Path | None, until: LastCell | None) -> LiveCells:
+    """The page's cells: what it shows is what the user means, however old the file is."""
+    notebook = notebook_from_dict(page, path=_named(path), until=until)
+    origin = f"cells of {notebook.filename}, as they are in the page"
+    return LiveCells(_only_last_flow(notebook), origin, until)
 
 
-def _position(cells: list[dict[str, Any]], asking: Asking) -> int | None:
-    """The index of the asking cell: by its id, else by its text, the last one that has it."""
-    source = asking.source.strip()
-    same = [
-        i
-        for i, cell in enumerate(cells)
-        if cell["cell_type"] == "code" and cell["source"].strip() == source
-    ]
-    for index in same:
-        if asking.cell_id is not None and cells[index].get("id") == asking.cell_id:
-            return index
-    if any(cell.get("id") == asking.cell_id for cell in cells if asking.cell_id):
-        return None  # the cell is there, with another text
-    return same[-1] if same else None
-
-
-def _check_fresh(
-    cells: list[dict[str, Any]], asking: Asking, saved: datetime, filename: str
-) -> None:
-    """Raise NotebookError when a cell was run, after the file was saved, with another text."""
-    numbered = [cell for cell in cells if cell["cell_type"] == "code"]
-    by_id = {cell.get("id"): (i, cell) for i, cell in enumerate(numbered, 1) if cell.get("id")}
-    by_name = {
-        name: (i, cell)
-        for i, cell in enumerate(numbered, 1)
-        if (name := task_name(cell["source"])) is not None
-    }
-    latest: dict[str, HandRun] = {}
-    for run in asking.runs:
-        name = task_name(run.source)
-        if run.cell_id in by_id:
-            latest[f"id {run.cell_id}"] = run
-        elif run.cell_id is None and name in by_name:
-            latest[f"name {name}"] = run
-    for run in latest.values():
-        name = task_name(run.source)
-        number, cell = by_id.get(run.cell_id) or by_name[name or ""]
-        if run.started > saved and run.source.strip() != cell["source"].strip():
-            label = f"cell {number}" + (f" '{name}'" if name else "")
-            raise NotebookError(
-                f"{label} was run at {_clock(run.started)} with another text than {filename}, "
-                f"saved at {_clock(saved)}, holds",
-                where=f"{filename}, {label}",
-                hint=_SAVE,
-            )
-
-
-def task_name(source: str) -> str | None:
-    """The name on a cell's `%%task` or `#| task` line."""
-    said = find_first_line(source.split("\n"))
-    if said is None or said.word != "task":
-        return None
-    words = said.text.split()
-    return words[0] if words and not words[0].startswith("-") else None
+def _from_file(path: Path, asking: Asking, until: LastCell | None) -> LiveCells:
+    notebook = read_notebook(path, until=until)
+    cells, saved = notebook.raw["cells"], saved_at(path)
+    edits = edits_since(cells, asking.runs, saved)
+    texts = as_run(cells, edits)
+    if until is not None:
+        texts[-1]["source"] = asking.source
+    if texts != cells:
+        notebook = notebook_from_dict({**notebook.raw, "cells": texts}, path=path)
+    notebook = _only_last_flow(notebook)
+    notebook = replace(notebook, notices=(*notebook.notices, *words_for(edits, path.name)))
+    origin = f"cells of {path.name}, as saved at {clock(saved)}"
+    return LiveCells(notebook, origin, until)
 
 
 def _from_runs(asking: Asking, path: Path | None) -> LiveCells:
@@ -203,9 +162,12 @@ def _from_runs(asking: Asking, path: Path | None) -> LiveCells:
         "nbformat": 4,
         "nbformat_minor": 4,
     }
-    name = str(path or Path.cwd() / "kernel.ipynb")
-    notebook = _only_last_flow(notebook_from_dict(document, path=name))
-    return LiveCells(notebook, "the cells run in this kernel, in that order", saved=False)
+    notebook = _only_last_flow(notebook_from_dict(document, path=_named(path)))
+    return LiveCells(notebook, "the cells run in this kernel, in that order")
+
+
+def _named(path: Path | None) -> str:
+    return str(path or Path.cwd() / "kernel.ipynb")
 
 
 def _cell(source: str) -> dict[str, Any]:
@@ -227,7 +189,3 @@ def _only_last_flow(notebook: Notebook) -> Notebook:
         replace(cell, source="") if cell.number in flows[:-1] else cell for cell in notebook.cells
     )
     return replace(notebook, notices=kept, cells=cells)
-
-
-def _clock(moment: datetime) -> str:
-    return moment.astimezone().strftime("%H:%M:%S")

@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orch_nb.app.live_cells import Asking, task_name
+from orch_nb.app.destination import lasting_path
+from orch_nb.app.live_cells import Asking, notebook_file, saved_at
+from orch_nb.app.live_edits import clock, task_name
 from orch_nb.app.live_state import body_of
 from orch_nb.app.past import CellResult, PastRun
 from orch_nb.execution.by_hand import HandRun
 from orch_nb.model import CellKind
 from orch_nb.notebook.document import Notebook
+from orch_nb.notebook.last_cell import last_cell_of
 from orch_nb.notebook.reader import notebook_from_dict, read_notebook
 from orch_nb.option_text import is_derived_name
 
@@ -28,28 +31,41 @@ _TAGS = {
 def cells_to_resume(asking: Asking, past: PastRun) -> tuple[Notebook, list[str]]:
     """The run's notebook, and notices of the tasks that count as they were run by hand since.
 
-    It is read from its file; a run of cells that were never saved is put together from its
-    record. Raises NotebookError for a file that can't be read.
+    It is the page's, where that tells it, else read from its file; a run of cells that were never
+    saved is put together from its record. Raises NotebookError for a file that can't be read.
     """
     path = past.run.notebook
-    if Path(path).exists():
-        document = copy.deepcopy(dict(read_notebook(path).raw))
-    else:
-        document = _from_record(asking, past)
+    document, saved = _as_it_is_now(asking, past)
     ended = past.run.end_time or datetime.min.replace(tzinfo=UTC)
     edits: dict[str, HandRun] = {}
     for run in asking.runs:
         name = task_name(run.source)
         if name is not None and run.started > ended and not run.flow:
             edits[name] = run
+    ran = {cell.task.name: cell.source.strip() for cell in past.cells}
     notices = []
     for cell in document["cells"]:
-        edit = edits.get(_name_of(cell)) if cell["cell_type"] == "code" else None
-        if edit is not None and body_of(edit.source) != body_of(cell["source"]):
-            clock = edit.started.astimezone().strftime("%H:%M:%S")
-            notices.append(f"{_name_of(cell)} counts as it was run by hand at {clock}")
-            cell["source"] = edit.source
+        name = _name_of(cell)
+        edit = edits.get(name) if cell["cell_type"] == "code" else None
+        if edit is None or body_of(edit.source) == body_of(cell["source"]):
+            continue
+        if body_of(cell["source"]) != ran.get(name) and saved > edit.started:
+            continue  # it was mended in its own place since
+        notices.append(f"{name} counts as it was run by hand at {clock(edit.started)}")
+        cell["source"] = edit.source
     return notebook_from_dict(document, path=path), notices
+
+
+def _as_it_is_now(asking: Asking, past: PastRun) -> tuple[dict[str, Any], datetime]:
+    """The cells that the run is of, and when they were like that."""
+    until = last_cell_of(past.run.request.get("until"))
+    path, here = Path(past.run.notebook), notebook_file(asking)
+    if asking.page is not None and here is not None and lasting_path(str(here)) == str(path):
+        page = notebook_from_dict(asking.page, path=path, until=until)
+        return copy.deepcopy(dict(page.raw)), datetime.now(UTC)
+    if path.exists():
+        return copy.deepcopy(dict(read_notebook(path, until=until).raw)), saved_at(path)
+    return _from_record(asking, past), datetime.min.replace(tzinfo=UTC)
 
 
 def _name_of(cell: dict[str, Any]) -> str:

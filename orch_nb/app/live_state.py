@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from orch_nb.app.live_cells import task_name
+from orch_nb.app.live_edits import task_name
 from orch_nb.errors import OrchError
 from orch_nb.execution.by_hand import HandRun
 from orch_nb.graph.model import EdgeKind, FlowGraph, Node

@@ -12,6 +12,7 @@ from typing import Any
 from orch_nb.engine.driver import Driver
 from orch_nb.model import FlowRun, FlowRunId, TaskRun
 from orch_nb.notebook.binding import GivenParameter
+from orch_nb.notebook.last_cell import LastCell
 from orch_nb.options import FlowOptions
 from orch_nb.runners.base import Collect
 
@@ -36,6 +37,7 @@ class RunRequest:
     data_interval: tuple[datetime, datetime] | None = None
     secrets: tuple[str, ...] = ()  # texts that no output may show, beside the parameters' own
     parent_run: FlowRunId | None = None  # the run that starts this one
+    until: LastCell | None = None  # where the flow ends, if not with the notebook
 
     @staticmethod
     def option_names() -> frozenset[str]:

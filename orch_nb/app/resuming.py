@@ -30,6 +30,7 @@ from orch_nb.notebook.binding import (
 )
 from orch_nb.notebook.document import Notebook
 from orch_nb.notebook.injection import inject_parameters
+from orch_nb.notebook.last_cell import last_cell_of
 from orch_nb.notebook.output_file import check_writable
 from orch_nb.notebook.reader import read_notebook
 from orch_nb.notebook.syntax import check_syntax
@@ -205,8 +206,9 @@ def _study(
         tags=run.tags,
         name=run.name,
         collect=request.collect,
+        until=last_cell_of(run.request.get("until")),
     )
-    notebook = request.notebook or read_notebook(run.notebook)
+    notebook = request.notebook or read_notebook(run.notebook, until=plain.until)
     check_syntax(notebook)
     bound = _bind(notebook, run, request, plain)
     folder = check_folder(plain.cwd, notebook)
@@ -334,7 +336,6 @@ def _match(
             cell_number=number,
             cell_id=new.cell_id,
             kind=new.kind,
-            max_attempts=new.max_attempts,
         )
     return tasks, tuple(added), tuple(left.values())
 

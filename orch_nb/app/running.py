@@ -22,6 +22,7 @@ from orch_nb.model import CellKind, FlowRun, FlowRunId, TaskRun
 from orch_nb.notebook.binding import BoundParameters, bind_parameters
 from orch_nb.notebook.document import Notebook
 from orch_nb.notebook.injection import inject_parameters
+from orch_nb.notebook.last_cell import last_cell_record
 from orch_nb.notebook.reader import read_notebook
 from orch_nb.notebook.syntax import check_syntax
 from orch_nb.results.location import open_results
@@ -181,6 +182,7 @@ def make_flow_run(
             "kernel": request.kernel,
             "cwd": None if request.cwd is None else lasting_path(request.cwd),
             "report_mode": request.report_mode,
+            "until": last_cell_record(request.until),
             "packages": versions(cell.source for cell in notebook.cells),
         },
         output=None if output is None else lasting_path(output),
@@ -192,6 +194,7 @@ def make_flow_run(
 
 def task_runs(prepared: Prepared, run_id: FlowRunId) -> dict[int, TaskRun]:
     plan = prepared.plan
+    tries = plan.tries
     return {
         node.cell.number: TaskRun(
             id=new_task_run_id(),
@@ -202,7 +205,7 @@ def task_runs(prepared: Prepared, run_id: FlowRunId) -> dict[int, TaskRun]:
             kind=node.cell.kind,
             state_name=StateName.PENDING,
             source_hash=source_hash(node.cell),
-            max_attempts=len(plan.policy(node.cell.number).delays) + 1,
+            max_attempts=tries[node.cell.number],
         )
         for node in plan.graph.nodes
         if plan.runs(node) or node.cell.kind is CellKind.SKIP

@@ -19,6 +19,7 @@ from orch_nb.errors import OrchError
 from orch_nb.graph.build import build_graph
 from orch_nb.graph.model import FlowGraph
 from orch_nb.model import CellKind, CellsMode, FlowRun, FlowRunId, StateChange, TaskRun
+from orch_nb.notebook.last_cell import last_cell_of
 from orch_nb.notebook.reader import read_notebook
 from orch_nb.states import StateName
 from orch_nb.store import LogQuery, Store, open_store
@@ -147,7 +148,7 @@ def find_graph(run: FlowRun, tasks: Sequence[TaskRun]) -> FlowGraph | None:
         if not place or not (place.startswith("memory:") or Path(place).exists()):
             continue
         try:
-            notebook = read_notebook(place)
+            notebook = read_notebook(place, until=last_cell_of(run.request.get("until")))
             graph = build_graph(notebook.cells, CellsMode(run.options.cells), ())
         except (OrchError, OSError, ValueError):
             continue
@@ -200,6 +201,8 @@ def _earlier_tries(
     for change in history:
         moment = (change.time - began).total_seconds()
         state = StateName(change.new)
+        if moment < 0:
+            continue  # of an attempt of the run before this
         if state in (StateName.RUNNING, StateName.RETRYING):
             started[change.run_id] = moment
         elif state is StateName.AWAITING_RETRY and change.run_id in started:

@@ -67,6 +67,7 @@ class LiveTable:
     show: Callable[[dict[str, str]], Callable[[dict[str, str]], None]]
     clock: Callable[[], float] = time.time
     _view: RunView | None = None
+    _early: list[Event] = field(default_factory=list)  # what was said before the run began
     _update: Callable[[dict[str, str]], None] | None = None
     _shown: RunView | None = None
     _shown_at: float = 0.0
@@ -79,6 +80,10 @@ class LiveTable:
                 self._view = advance(self._view, event)
             elif isinstance(event, RunStarted):
                 self._view = first_view(event)
+                for early in self._early:
+                    self._view = advance(self._view, early)
+            else:
+                self._early.append(event)
 
     def refresh(self, ending: Ending | None = None, *, at_once: bool = False) -> None:
         """Show what is new, not too often unless ``at_once``; with an ``ending`` for the last

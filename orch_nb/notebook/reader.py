@@ -15,6 +15,7 @@ from orch_nb.errors import NotebookError
 from orch_nb.model import Cell
 from orch_nb.notebook.cells import notebook_flow, read_cell
 from orch_nb.notebook.document import PYTHON, Flow, Notebook
+from orch_nb.notebook.last_cell import LastCell
 from orch_nb.notebook.remote import is_remote, read_remote
 from orch_nb.notebook.structure import normalise, source_ids
 from orch_nb.option_text import LONGEST_NAME
@@ -22,35 +23,43 @@ from orch_nb.option_text import LONGEST_NAME
 _TEXT_FORMATS = {".py": "py", ".md": "md"}
 
 
-def read_notebook(path: str | Path, *, text: str | None = None) -> Notebook:
+def read_notebook(
+    path: str | Path, *, text: str | None = None, until: LastCell | None = None
+) -> Notebook:
     """Read and check a notebook.
 
     ``path`` is a file, a URL, or ``-`` for standard input; ``text``, when given, is taken as the
-    file's content (an editor's unsaved one, say). ``.ipynb`` of any nbformat up to 4 is read, and
-    `.py` (percent) and `.md` with the extra ``orch_nb[jupytext]``. Raises NotebookError for what is
-    no usable notebook and OptionError for bad options in it.
+    file's content (an editor's unsaved one, say), and what stands below ``until`` is left out.
+    ``.ipynb`` of any nbformat up to 4 is read, and `.py` (percent) and `.md` with the extra
+    ``orch_nb[jupytext]``. Raises NotebookError for what is no usable notebook and OptionError for
+    bad options in it.
     """
     shown = str(path)
     suffix = PurePosixPath(shown).suffix.lower()
     if text is None:
         text = _read_text(shown)
     if suffix in _TEXT_FORMATS:
-        return notebook_from_dict(_from_jupytext(text, suffix, shown), path=shown)
+        return notebook_from_dict(_from_jupytext(text, suffix, shown), path=shown, until=until)
     document, upgraded = _upgraded(_from_json(text, shown), shown)
-    notebook = notebook_from_dict(document, path=shown)
+    notebook = notebook_from_dict(document, path=shown, until=until)
     if not upgraded:
         return notebook
     return _with_notice(notebook, upgraded)
 
 
-def notebook_from_dict(document: Mapping[str, Any], *, path: str | Path) -> Notebook:
+def notebook_from_dict(
+    document: Mapping[str, Any], *, path: str | Path, until: LastCell | None = None
+) -> Notebook:
     """The Notebook of an nbformat 4 document that is in memory; it is copied, never changed.
 
-    ``path`` names it in messages. Raises as `read_notebook` does.
+    ``path`` names it in messages. What stands below ``until`` is left out. Raises as
+    `read_notebook` does.
     """
     shown = str(path)
     filename = PurePosixPath(shown).name or shown
     raw, notices = normalise(document, where=filename)
+    if until is not None:
+        raw = {**raw, "cells": until.cut(raw["cells"], filename)}
     code = [(index, cell) for index, cell in enumerate(raw["cells"]) if cell["cell_type"] == "code"]
     if not code:
         raise NotebookError(

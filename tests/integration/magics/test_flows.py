@@ -158,18 +158,30 @@ def test_objects_stay_the_same_ones(start: Any, saved: Any) -> None:
     )
 
 
-def test_a_stale_file_is_refused_in_words(start: Any, notebook: Any) -> None:
+def test_what_was_run_counts_before_what_is_saved(start: Any, notebook: Any) -> None:
     kernel = start(notebook.path)
     run_all(kernel, notebook)
     kernel.run("%%task load\nsales = [1]", "a")
-    refused = kernel.run("%%flow sales", "f").error.splitlines()
-    assert refused[0].startswith("NotebookError: cell 3 'load' was run at")
-    assert refused[1] == "  hint: save the notebook, then run this cell again"
-    notebook.save(a="%%task load\nsales = [1]")
-    assert kernel.run("%%flow sales", "f").status == "ok"
+    kernel.run("%%task new\nn = 1", "z")
+    ran = kernel.run("%%flow sales --max-workers 2", "f")  # not saved like that, either
+    assert ran.status == "ok", ran.error
+    assert "cell 3 'load' counts as it was run at" in ran.table
+    assert "not in sales.ipynb as it is saved, so no part of this flow: 'new'" in ran.table
     assert kernel.value("sales, d") == "([1], [2])"
-    refused = kernel.run("%%flow other", "f")
-    assert "does not hold this cell as it is now" in refused.error
+    notebook.save(a="%%task load\nsales = [2]")
+    ran = kernel.run("%%flow sales", "f")
+    assert "counts as it was run" not in ran.table
+    assert kernel.value("sales, d") == "([2], [4])"
+
+
+def test_a_flow_that_was_never_saved_is_refused_in_words(start: Any, notebook: Any) -> None:
+    kernel = start(notebook.path)
+    refused = kernel.run("%%flow other", "elsewhere").error.splitlines()
+    assert refused == [
+        "NotebookError: sales.ipynb does not hold the flow's own cell, '%%flow other'"
+        "  --> sales.ipynb",
+        "  hint: save the notebook with it, then run this again: a flow is the cells above it",
+    ]
 
 
 def test_a_renamed_notebook_is_found(start: Any, notebook: Any, tmp_path: Path) -> None:

@@ -70,6 +70,27 @@ def test_a_restarted_kernel_goes_on_from_the_record(start: Any, notebook: Any) -
     assert kernel.value("fig") == "(30, 7)"
 
 
+def test_a_saved_copy_of_the_failed_task_and_cells_below_the_flow_are_no_part_of_it(
+    start: Any, notebook: Any
+) -> None:
+    notebook.save(below="open('touched', 'w').close()")
+    kernel = start(notebook.path)
+    name = fail(kernel)
+    mended = "%%task by_month\nmonths = sales[1]"
+    kernel.run(f"%flow debug {name}", "asked")
+    kernel.run(mended, "copy")
+    notebook.save(asked=f"%flow debug {name}", copy=mended)  # as Lab does by itself
+    resumed = kernel.run(f"%flow resume {name}")
+    assert resumed.status == "ok", resumed.error
+    assert "by_month counts as it was run by hand at" in resumed.table
+    assert kernel.value("fig") == "(30, 10)"
+    notebook.save(c="%%task by_month\nmonths = 7")
+    retried = kernel.run(f"%flow retry {name} by_month")
+    assert retried.status == "ok", retried.error
+    assert kernel.value("fig") == "(30, 7)"
+    assert not (notebook.path.parent / "touched").exists()
+
+
 def test_cells_that_were_never_saved_can_be_resumed(kernel: Any) -> None:
     kernel.run("n = 3")
     kernel.run("%config OrchNb.tasks = 'defer'")
