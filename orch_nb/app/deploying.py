@@ -311,27 +311,34 @@ def run_deployment(
     """
     with open_store() as store:
         found = stored.get_deployment(store, called)
-        spec = with_parameters(found.spec, parameters)
         return start_now(
             store,
-            replace(found, spec=spec),
+            with_parameters(store, found, parameters),
             Origin.MANUAL,
             key=idempotency_key,
             interval=interval,
         )
 
 
-def with_parameters(spec: DeploymentSpec, parameters: Sequence[GivenParameter]) -> DeploymentSpec:
+def with_parameters(
+    store: Store, deployment: Deployment, parameters: Sequence[GivenParameter]
+) -> Deployment:
+    """The deployment for a run that is given these parameters too.
+
+    They are checked against the notebook that will run. Raises ParameterError.
+    """
     if not parameters:
-        return spec
-    notebook = read_notebook(spec.notebook)
-    bind_parameters(notebook, parameters)
+        return deployment
+    spec, text = deployment.spec, None
+    if deployment.files and not spec.follow:
+        text = stored.read_snapshot(store, deployment.files[0].digest).decode("utf-8-sig")
+    bind_parameters(read_notebook(spec.notebook, text=text), parameters)
     resolve_references(given.value for given in parameters)
     own = {name: (name, value, source) for name, value, source in spec.parameters}
     own |= {
         given.name: (given.name, json_value(given.value), str(given.source)) for given in parameters
     }
-    return replace(spec, parameters=tuple(own.values()))
+    return replace(deployment, spec=replace(spec, parameters=tuple(own.values())))
 
 
 def start_now(

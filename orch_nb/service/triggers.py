@@ -9,17 +9,16 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from orch_nb.app.deploying import start_now, with_parameters
 from orch_nb.app.triggering import describe_paths, hash_token
-from orch_nb.errors import NotFoundError
+from orch_nb.errors import NotFoundError, ParameterError
 from orch_nb.model import FlowRun, Json
 from orch_nb.notebook.binding import GivenParameter, ParameterSource
-from orch_nb.schedules.deployment import Deployment, Origin
+from orch_nb.notebook.secret_text import secret_name
+from orch_nb.schedules.deployment import Origin
 from orch_nb.service.path_news import PathNews
 from orch_nb.states import StateName
 from orch_nb.store import Store
@@ -102,30 +101,33 @@ def start_by_token(
 ) -> tuple[FlowRun, bool] | None:
     """Start a deployment whose HTTP trigger has that token; None when there is no such one.
 
-    Raises ParameterError for parameters that the notebook does not take.
+    Raises ParameterError for parameters that the notebook does not take, and for references to
+    secrets: whoever may start a notebook may not choose which of them it is given.
     """
     try:
         deployment = get_deployment(store, called)
     except NotFoundError:
         return None
-    given = hash_token(token)
+    digest = hash_token(token)
     fitting = [
         trigger
         for trigger in list_triggers(store, deployment.id, TriggerKind.HTTP)
-        if hmac.compare_digest(str(trigger.spec["token_hash"]), given)
+        if hmac.compare_digest(str(trigger.spec["token_hash"]), digest)
     ]
     if not fitting or not token or deployment.paused:
         return None
-    return start_now(
-        store,
-        _with(deployment, parameters),
-        Origin.TRIGGER,
-        key=None if key is None else f"http:{key}",
-    )
-
-
-def _with(deployment: Deployment, parameters: Mapping[str, Any]) -> Deployment:
+    for name, value in parameters.items():
+        if secret_name(value) is not None:
+            raise ParameterError(
+                f"a call can't name a secret, as {name} does",
+                hint=f"deploy with  -p {name} {value}",
+            )
     given = [
         GivenParameter(name, value, ParameterSource.CALL) for name, value in parameters.items()
     ]
-    return replace(deployment, spec=with_parameters(deployment.spec, given))
+    return start_now(
+        store,
+        with_parameters(store, deployment, given),
+        Origin.TRIGGER,
+        key=None if key is None else f"http:{key}",
+    )

@@ -10,7 +10,7 @@ import fsspec
 import pytest
 
 from orch_nb.app.triggering import on_call, on_file, on_flow
-from orch_nb.errors import OptionError
+from orch_nb.errors import OptionError, ParameterError
 from orch_nb.service.path_news import PathNews
 from orch_nb.service.triggers import TriggerWatch, start_by_token
 from orch_nb.states import StateName
@@ -81,6 +81,8 @@ def test_a_call_needs_the_token(store: Store, deploy: Deploy) -> None:
     assert first is not None
     assert again is not None
     assert (first[1], again[1], first[0].id == again[0].id) == (True, False, True)
+    with pytest.raises(ParameterError, match="a call can't name a secret, as key does"):
+        start_by_token(store, "d", "right", {"key": "secret:AWS_KEY"}, key=None)
     (trigger,) = list_triggers(store, kind=TriggerKind.HTTP)
     assert "right" not in str(trigger.spec)
 
