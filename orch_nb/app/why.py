@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -58,37 +59,56 @@ def _waiting(store: Store, run: FlowRun, given: DeployedRun, now: datetime) -> R
     headline = f"{called} is {state}: due {due:%H:%M %Z}, {_in_words(behind)} ago. "
     headline += "Nothing has failed."
     workers = [w for w in list_workers(store) if w.kind == "worker" and w.state != "stopped"]
-    alive = [w for w in workers if not _is_silent(w, now)]
-    mine = [w for w in alive if w.pool == given.pool]
+    known = [w for w in workers if w.pool == given.pool]
+    silent = [w for w in known if _is_silent(w, now)]
+    taking = [w for w in known if w not in silent and w.state != "draining"]
     reasons: list[str] = []
     outlook = "Starts within a moment."
-    own = [
-        other
-        for other, _ in active_runs(store, deployment_id=given.deployment_id)
-        if other.id != run.id
-    ]
-    if own and given.overlap is not Overlap.ALLOW:
-        since = _since(own[0], zone)
-        reasons.append(f"{own[0].name} of the same deployment has not ended{since}")
-        outlook = f"Starts when it ends. Or: orch-nb cancel {own[0].name}"
-    if not mine:
-        reasons.append(f"no worker of pool '{given.pool}' is alive")
-        outlook = f"Starts when one comes up: orch-nb worker --pool {given.pool}"
+    if blocking := _of_the_same(store, run, given, zone):
+        reasons.append(blocking[0])
+        outlook = f"Starts when it ends. Or: orch-nb cancel {blocking[1]}"
+    if not taking:
+        draining = len(known) > len(silent)
+        reasons.append(
+            f"the workers of pool '{given.pool}' are draining: they take nothing more"
+            if draining
+            else f"no worker of pool '{given.pool}' is alive"
+        )
+        outlook = f"Starts when one comes up: orch-nb worker --pool {shlex.quote(given.pool)}"
     else:
-        limit, taken = sum(w.limit for w in mine), sum(w.running for w in mine)
+        limit, taken = sum(w.limit for w in taking), sum(w.running for w in taking)
         if taken >= limit:
             reasons.append(_full(store, given.pool, taken, limit, zone))
             outlook = (
                 f"Starts when one slot frees. Or: orch-nb cancel RUN · worker --limit {limit + 2}"
             )
-        draining = [w for w in mine if w.state == "draining"]
-        if draining and len(draining) == len(mine):
-            reasons.append("its workers are draining: they take nothing more")
     ahead = [r for r, g in queued_runs(store, pool=given.pool) if g.due < given.due]
     if ahead and reasons:
         reasons.append(f"{len(ahead)} run{'s' if len(ahead) > 1 else ''} ahead of it in the queue")
-    reasons += [_silence(worker, now, zone) for worker in workers if _is_silent(worker, now)]
+    reasons += [_silence(worker, now, zone) for worker in silent]
     return Reason(run, headline, tuple(reasons), outlook)
+
+
+def _of_the_same(
+    store: Store, run: FlowRun, given: DeployedRun, zone: ZoneInfo
+) -> tuple[str, str] | None:
+    """What of its own deployment keeps the run, in words, and the run to wait for."""
+    own = [
+        (other, its)
+        for other, its in active_runs(store, deployment_id=given.deployment_id)
+        if other.id != run.id
+    ]
+    if given.max_active is not None:
+        mates = [other for other, its in own if its.batch == given.batch]
+        if len(mates) >= given.max_active:
+            first = mates[0]
+            words = f"its backfill runs at most {given.max_active} at once: {first.name} "
+            return words + f"has not ended{_since(first, zone)}", first.name
+    if own and given.overlap is not Overlap.ALLOW:
+        first = own[0][0]
+        words = f"{first.name} of the same deployment has not ended{_since(first, zone)}"
+        return words, first.name
+    return None
 
 
 def _full(store: Store, pool: str, taken: int, limit: int, zone: ZoneInfo) -> str:

@@ -20,6 +20,7 @@ from orch_nb.durations import format_duration, show_duration
 
 if TYPE_CHECKING:
     from orch_nb.app.deploying import DeploymentDetails
+    from orch_nb.app.triggering import Trigger
     from orch_nb.schedules.deployment import Deployment
 
 _NAMES = 28  # columns
@@ -233,13 +234,20 @@ def _rows(details: DeploymentDetails) -> dict[str, str]:
             f"{rule.target} of {', '.join(state.lower() for state in rule.states)}"
             for rule in details.rules
         ),
-        "starts": ", ".join(
-            f"{trigger.kind} {trigger.spec.get('path') or trigger.spec.get('flow') or ''}".strip()
-            for trigger in details.triggers
-        ),
+        "starts": ", ".join(_trigger(trigger) for trigger in details.triggers),
         "tags": " ".join(f"#{tag}" for tag in spec.tags),
     }
     return {label: escape_text(words, 300) for label, words in rows.items() if words}
+
+
+def _trigger(trigger: Trigger) -> str:
+    match trigger.kind.value:
+        case "file":
+            return f"file {trigger.spec['path']}"
+        case "flow":
+            return f"flow {trigger.spec['flow']}:{trigger.spec['state']}"
+        case _:
+            return "call"
 
 
 def _local(time: datetime, found: Deployment) -> str:

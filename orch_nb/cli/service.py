@@ -115,7 +115,9 @@ def workers(ascii_only: bool, as_json: bool) -> None:
         name = pad_text(one_line(one.name, 28), 28)
         work = f"pool {one_line(one.pool, 16)}, {one.running} of {one.limit}"
         what = work if one.kind == "worker" else ""
-        ago = "" if seen.condition == "alive" else f" for {show_duration(seen.silence)}"
+        ago = (
+            "" if seen.condition in ("alive", "draining") else f" for {show_duration(seen.silence)}"
+        )
         page.text(f"{name}  {one.kind:<9}  {seen.condition}{ago}  {what}".rstrip())
 
 

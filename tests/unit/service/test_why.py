@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from orch_nb.app.backfilling import BackfillRequest, backfill
 from orch_nb.app.why import why
 from orch_nb.schedules import CronSchedule
 from orch_nb.service.presence import Presence
@@ -20,9 +21,10 @@ DAILY = CronSchedule("0 6 * * *", "Europe/Madrid")
 MINUTE = timedelta(minutes=1)
 
 
-def show(store: Store, name: str, seen: datetime, running: int, limit: int) -> None:
+def show(store: Store, name: str, seen: datetime, running: int, limit: int, **fields: str) -> None:
     record = Presence(store, "worker", SIX - timedelta(hours=1), pool="default").record
-    shown = replace(record, name=name, limit=limit, running=running, seen=seen, holder=f"{name}/1")
+    record = replace(record, name=name, limit=limit, running=running, seen=seen)
+    shown = replace(record, holder=f"{name}/1", **fields)
     store.write(lambda t: renew_worker(t, shown))
 
 
@@ -79,3 +81,31 @@ def test_a_run_that_nobody_takes(store: Store, deploy: Deploy) -> None:
     found = why(run.name, now=SIX + 3 * MINUTE)
     assert found.reasons == ("no worker of pool 'default' is alive",)
     assert found.outlook == "Starts when one comes up: orch-nb worker --pool default"
+
+
+def test_a_run_whose_pool_drains(store: Store, deploy: Deploy) -> None:
+    deploy("report/daily", DAILY, now=SIX - MINUTE)
+    Scheduler(store).step(SIX, 0.0)
+    (run,) = store.list_runs()
+    show(store, "host-a", SIX + MINUTE, running=1, limit=1, state="draining")
+    show(store, "host-b", SIX - MINUTE, running=1, limit=1, pool="another")
+    found = why(run.name, now=SIX + MINUTE)
+    assert found.reasons == ("the workers of pool 'default' are draining: they take nothing more",)
+    assert found.outlook == "Starts when one comes up: orch-nb worker --pool default"
+
+
+def test_a_run_of_a_backfill(store: Store, deploy: Deploy) -> None:
+    deploy("report/daily", DAILY)
+    done = backfill(BackfillRequest("report/daily", "2026-01-01", "2026-01-04"))
+    now = datetime.now(UTC) + MINUTE
+    show(store, "host-a", now, running=1, limit=4)
+    (taken,) = store.write(
+        lambda t: take_due(t, "a/1", pool="default", limit=2, now=now, worker="a")
+    )
+    assert taken.run.id == done.runs[0].id
+    found = why(done.runs[2].name, now=now)
+    assert found.reasons == (
+        f"its backfill runs at most 1 at once: {taken.run.name} has not ended",
+        "1 run ahead of it in the queue",
+    )
+    assert found.outlook == f"Starts when it ends. Or: orch-nb cancel {taken.run.name}"
