@@ -22,14 +22,21 @@ __all__ = ["flow", "panel", "report", "run", "run_notebook", "task", "unmapped"]
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext orch_nb`: the magics %%task, %%setup, %%flow and %flow.
 
-    Inside a flow run, where the flow itself reads the cells, nothing happens.
+    Inside a flow run, where the flow itself reads the cells, %flow alone is there, and says that
+    it is left out.
     """
     from orch_nb.execution import context
 
-    if not context.current:
+    if context.current:
+        shell.register_magic_function(_leave_out, magic_name="flow")
+    else:
         from orch_nb.magics import load
 
         load(shell)
+
+
+def _leave_out(line: str) -> None:
+    print(f"%flow {line}: left out, as it asks a kernel, and this is a run of its own")
 
 
 def unload_ipython_extension(shell: Any) -> None:

@@ -155,3 +155,11 @@ def test_eight_sleeps_side_by_side(bench: Bench, write_notebook: Write) -> None:
     tasks = [task for task in json.loads(ended.out)["tasks"] if task["cell"] > 1]
     assert max(task["start_time"] for task in tasks) < min(task["end_time"] for task in tasks)
     assert read_outputs(bench.folder / "sales.run.ipynb")[1:] == [f"{n}\n" for n in range(8)]
+
+
+def test_what_asks_a_kernel_is_left_out(bench: Bench, write_notebook: Write) -> None:
+    write_notebook("%load_ext orch_nb", "x = 1", "%flow check\n%flow runs\nprint(x)", "%flow graph")
+    ended = bench.orch("run", "sales.ipynb")
+    assert ended.code == 0, ended.out
+    shown = read_outputs(bench.folder / "sales.run.ipynb")
+    assert [text.count("left out") for text in shown] == [0, 0, 2, 0]
