@@ -22,6 +22,7 @@ from orch_nb.app.limits import check_limits
 from orch_nb.app.live_calls import telling_calls
 from orch_nb.app.live_cells import Asking, LiveCells, find_cells
 from orch_nb.app.live_kernel import Bound, KernelShell, KernelSide
+from orch_nb.app.live_modules import source_files
 from orch_nb.app.live_parameters import with_kernel_values
 from orch_nb.app.live_queue import MainQueue
 from orch_nb.app.live_record import hand_runs_of, standings_after_resume
@@ -268,11 +269,14 @@ class LiveFlow:
     ) -> dict[int, Standing]:
         line = self.request.line
         names = set[str]().union(*(node.reads | node.writes | node.changes for node in nodes))
+        namespace, folder = self._shell.namespace, Path.cwd()
+        modules = {n.cell.number: source_files(n, namespace, folder) for n in nodes if n.task}
         files = {path for node in nodes for path in node.files_read}
         state = KernelState(
-            prints=fingerprints(self._shell.namespace, names),
+            prints=fingerprints(namespace, names),
             runs=self.request.asking.runs,
-            changed_files=_changed(files),
+            changed_files=_changed(files.union(*modules.values())),
+            modules=modules,
             refresh=line.options.refresh,
             given=given,
             texts={number: texts[number] for number in prepared.calls},

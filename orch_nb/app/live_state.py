@@ -11,6 +11,7 @@ import functools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import PurePath
 
 from orch_nb.app.live_edits import task_name
 from orch_nb.errors import OrchError
@@ -29,13 +30,14 @@ _PARAMETERS = (CellKind.PARAMETERS, CellKind.INJECTED)
 @dataclass(frozen=True, slots=True)
 class KernelState:
     """What the kernel holds: fingerprints by name of what the cells may read or write (names that
-    are not bound are left out), the runs by hand, when files were last changed, by path, and
-    the texts of cells that are planned with another, as they stand in the notebook, by number.
-    """
+    are not bound are left out), the runs by hand, when files were last changed, by path, the
+    source files of the modules that tasks use, and the texts of cells that are planned with
+    another, as they stand in the notebook, both by number."""
 
     prints: Mapping[str, str]
     runs: Sequence[HandRun]
     changed_files: Mapping[str, datetime] = field(default_factory=dict)
+    modules: Mapping[int, Collection[str]] = field(default_factory=dict)
     refresh: bool = False
     given: bool = False  # values of parameters that the kernel does not hold yet
     texts: Mapping[int, str] = field(default_factory=dict)
@@ -156,10 +158,11 @@ class _Judge:
             return f"failed by hand: {run.error}" if run.error else "failed by hand"
         if run.deferred:
             return "deferred"
-        for path in node.files_read:
+        modules = sorted(self._state.modules.get(number, ()))
+        for path in (*node.files_read, *modules):
             changed = self._state.changed_files.get(path)
             if changed is not None and changed > run.started:
-                return f"{path} has changed"
+                return f"{PurePath(path).name if path in modules else path} has changed"
         if run.task:
             return self._changed_input(run, inputs)
         return self._overtaken(node, run, standings)

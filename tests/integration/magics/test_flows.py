@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,29 @@ def test_a_changed_value_is_seen(start: Any, notebook: Any) -> None:
     kernel.run("t = None")
     kernel.run("%%flow sales", "f")
     assert kernel.value("t, total") == "([30, 60], 150)"
+
+
+def test_an_edited_module_counts(start: Any, saved: Any, tmp_path: Path) -> None:
+    module = tmp_path / "own.py"
+    module.write_text("def f(x):\n    return x + 1\n")
+    os.utime(module, (0, 0))
+    saved.save(
+        i="import own",
+        a="%%task one\ny = own.f(1)",
+        b="%%task two\nfrom own import f\nz = f(2)",
+        c="%%task three\nw = y",
+        f="%%flow",
+    )
+    kernel = start(saved.path)
+    kernel.run("%load_ext autoreload\n%autoreload 2")
+    kernel.run("%%flow", "f")
+    assert kernel.value("y, z, w") == "(2, 3, 2)"
+    module.write_text("def f(x):\n    return x + 100\n")
+    assert kernel.run("%%task one\ny = own.f(1)\ny", "a").value == "101"
+    ran = kernel.run("%%flow", "f")
+    assert "✓ one  cell 2  ran by hand" in ran.table
+    assert kernel.value("y, z, w") == "(101, 102, 101)"
+    assert "4 up to date, 0 run" in kernel.run("%%flow", "f").table
 
 
 def test_refresh_and_fresh(start: Any, notebook: Any) -> None:

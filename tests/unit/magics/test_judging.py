@@ -136,15 +136,18 @@ def test_a_rebinding_is_run_again_where_the_first_one_is() -> None:
 def test_a_failure_and_a_newer_file_count() -> None:
     kernel = run_all("%%task a\n1 / 0")
     assert "ZeroDivisionError" in kernel.judge(graph_of("%%task a\n1 / 0"))[1].why
-    cells = ("%%task a\nt = __file_text__ if False else open", "%%task b\nf = open('in.txt').read")
     graph = graph_of("%%task b\ns = open('in.txt').read()")
     kernel = Kernel()
     kernel.runs.append(
         HandRun(1, "%%task b\ns = open('in.txt').read()", None, START, ok=True, task=True)
     )
-    assert cells
-    assert kernel.to_run(graph, changed_files={"in.txt": START - timedelta(1)}) == []
-    assert kernel.to_run(graph, changed_files={"in.txt": START + timedelta(1)}) == [1]
+    before, after = START - timedelta(1), START + timedelta(1)
+    assert kernel.to_run(graph, changed_files={"in.txt": before}) == []
+    assert kernel.to_run(graph, changed_files={"in.txt": after}) == [1]
+    modules = {1: ["/home/me/own.py"]}
+    assert kernel.to_run(graph, changed_files={"/home/me/own.py": before}, modules=modules) == []
+    why = kernel.judge(graph, changed_files={"/home/me/own.py": after}, modules=modules)[1].why
+    assert why == "own.py has changed"
 
 
 def test_refresh_runs_all() -> None:
