@@ -43,14 +43,7 @@ def parse_line(
     ``where`` names the notebook and cell in errors. Raises OptionError for an unknown,
     malformed or repeated option, and for a conflict.
     """
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        raise OptionError(
-            f"a quotation mark in {_short(text.strip())} is not closed",
-            where=where,
-            hint="close it, or leave the quotation marks out",
-        ) from None
+    words = split_words(text, where=where)
     names: list[str] = []
     given: dict[str, Any] = {}
     position = 0
@@ -86,6 +79,18 @@ def parse_line(
         )
     name = check_name(names[0], where=where) if names else None
     return name, _build(options, given, where)
+
+
+def split_words(text: str, *, where: str | None = None) -> list[str]:
+    """The words of a line; one with spaces stands in quotation marks. Raises OptionError."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        raise OptionError(
+            f"a quotation mark in {_short(text.strip())} is not closed",
+            where=where,
+            hint="close it, or leave the quotation marks out",
+        ) from None
 
 
 def parse_mapping(

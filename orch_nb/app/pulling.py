@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from orch_nb.app.past import Loaded, Namespace, load_names, read_past
@@ -35,7 +36,7 @@ def pull(called: str, space: Namespace) -> Pulled:
             f"which task of {run.name} ?", hint=f"write {run.name}.TASK; its tasks are {names}"
         )
     cell = past.cell(task_name)
-    again = f"%flow retry {run.name} {cell.task.name}  makes it again"
+    again = f"%flow retry {run.name} {shlex.quote(cell.task.name)}  makes it again"
     if cell.kept is None:
         raise ResultError(
             f"what {cell.task.name} made in {run.name} was not kept: {cell.why_not}", hint=again

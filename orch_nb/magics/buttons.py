@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Protocol
 
@@ -102,5 +103,6 @@ class Buttons:
             f"its inputs are in the kernel: {', '.join(names)}" if names else "it has no inputs"
         )
         lost = [f"{name} is not to be had: {why}" for name, why in found.loaded.missing.items()]
-        words = [inputs, *lost, f"%flow debug {run} {task} also writes its source into a cell"]
+        line = f"%flow debug {run} {shlex.quote(task)}"
+        words = [inputs, *lost, f"{line} also writes its source into a cell"]
         return ". ".join(words)
