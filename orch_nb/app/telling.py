@@ -1,16 +1,15 @@
-"""What a notification says, and how it is sent (apprise)."""
+"""What a notification says, and to whom it may go."""
 
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
+from orch_nb.app.channels import check_address, send
 from orch_nb.app.links import run_link
 from orch_nb.app.secrets import find_secret
-from orch_nb.errors import InputError, OptionError, OrchError
+from orch_nb.errors import OptionError
 from orch_nb.model import FlowRunId, TaskRun
 from orch_nb.notebook.secret_text import secret_name
 from orch_nb.states import StateName, StateType
@@ -68,8 +67,7 @@ def check_target(target: str) -> str:
     Raises OptionError, which says what to do, for any other.
     """
     if secret_name(target) is not None:
-        resolved = find_secret(str(secret_name(target)))
-        _open(resolved)
+        check_address(find_secret(str(secret_name(target))))
         return target
     parts = urlsplit(target)
     if parts.scheme.lower() not in _PLAIN or parts.password or "pass=" in parts.query:
@@ -77,35 +75,16 @@ def check_target(target: str) -> str:
             f"the address of {parts.scheme or 'the channel'} holds a secret, which would be stored",
             hint="put it into a variable, and give --notify-to secret:VARIABLE",
         )
-    _open(target)
+    check_address(target)
     return target
 
 
 def deliver(target: str, message: Message) -> None:
     """Send a message. Raises OrchError when the channel is down or refuses it."""
     name = secret_name(target)
-    channel = _open(target if name is None else find_secret(name))
-    import apprise
-
-    kind = apprise.NotifyType.FAILURE if message.failed else apprise.NotifyType.INFO
-    if not channel.notify(title=message.subject, body=message.text, notify_type=kind):
-        where = "the channel" if name is not None else urlsplit(target).hostname or target
-        raise OrchError(f"{where} did not take the message")
-
-
-def _open(address: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of what apprise imports
-        import apprise
-
-        channel = apprise.Apprise()
-        known = channel.add(address)
-    if not known:
-        raise InputError(
-            "that is no address that a message can be sent to",
-            hint="such as mailto://user:password@example.org or json://host/path",
-        )
-    return channel
+    address = target if name is None else find_secret(name)
+    hides = name is not None
+    send(address, message.subject, message.text, failed=message.failed, hides=hides)
 
 
 def write_message(store: Store, run_id: FlowRunId, state: StateName) -> Message:

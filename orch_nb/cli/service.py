@@ -129,7 +129,6 @@ def run_service(options: ServiceOptions) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
-    logging.getLogger("apprise").setLevel(logging.WARNING)
     try:
         service = Service(options)
     except OSError as error:

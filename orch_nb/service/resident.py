@@ -27,7 +27,6 @@ def main() -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
-    logging.getLogger("apprise").setLevel(logging.WARNING)
     with open_store() as store:
         lease = DaemonLease(store)
         if not lease.take():

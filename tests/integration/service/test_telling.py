@@ -16,8 +16,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
 from orch_nb.app.links import run_link, without_secrets
-from orch_nb.app.telling import check_target, parse_states
-from orch_nb.errors import InputError, OptionError
+from orch_nb.app.telling import check_target, deliver, parse_states, trial_message
+from orch_nb.errors import InputError, OptionError, OrchError
 from orch_nb.model import FlowRun
 from orch_nb.service.notifications import Notifier
 from orch_nb.states import StateName
@@ -44,11 +44,16 @@ class Mailbox:
 
 
 @pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox()
+def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        box.port = probe.getsockname()[1]
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def mailbox(unused_port: int) -> Iterator[Mailbox]:
+    box = Mailbox()
+    box.port = unused_port
     controller = Controller(box, hostname="127.0.0.1", port=box.port)
     controller.start()
     yield box
@@ -198,6 +203,27 @@ def test_late_runs_and_tagged_runs_are_told_of(store: Store, deploy: Deploy, hoo
     Notifier(store).step(datetime.now(UTC), 0.0)
     titles = sorted(body["title"] for body in hook.bodies)
     assert titles == ["report/daily is Late", "sales is Pending"]
+
+
+def test_nothing_of_a_secret_address_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, unused_port: int
+) -> None:
+    caplog.set_level("DEBUG")
+    monkeypatch.setenv("CHANNEL", "slak://hunter2pass/x")
+    with pytest.raises(InputError, match="no address that a message can be sent to"):
+        deliver("secret:CHANNEL", trial_message("report"))
+    monkeypatch.setenv("CHANNEL", f"json://me:hunter2pass@127.0.0.1:{unused_port}/tok-hunter2")
+    with pytest.raises(OrchError) as error:
+        deliver("secret:CHANNEL", trial_message("report"))
+    assert str(error.value) == (
+        "the channel did not take the message: "
+        "A Connection error occurred sending JSON notification to ***."
+    )
+    with pytest.raises(
+        OrchError, match=r"^127\.0\.0\.1 did not take .*: A Connection error occurred"
+    ):
+        deliver(f"json://127.0.0.1:{unused_port}/", trial_message("report"))
+    assert "hunter2" not in caplog.text
 
 
 def test_an_address_with_a_secret_is_not_stored(monkeypatch: pytest.MonkeyPatch) -> None:
