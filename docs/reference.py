@@ -17,6 +17,7 @@ from orch_nb.cli.__main__ import build_group
 from orch_nb.execution.context import RunContext
 from orch_nb.option_schema import reference_rows
 from orch_nb.options import FlowOptions, LiveOptions, TaskOptions
+from orch_nb.server.openapi import openapi
 from orch_nb.settings import OrchNb
 
 
@@ -27,6 +28,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "options": write_options(),
         "states": write_states(),
         "python": write_python(),
+        "http": write_http(),
     }
     for name, text in pages.items():
         files.append(File.generated(config, f"reference/{name}.md", content=text))
@@ -113,6 +115,35 @@ def write_python() -> str:
     parts += ["## Errors", _prose(errors.OrchError)]
     parts += [f"```text\n{inspect.cleandoc(drawn)}\n```"]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def write_http() -> str:
+    """The server's requests, from its own OpenAPI description."""
+    described = openapi()
+    (server,) = described["servers"]
+    parts = [
+        "# HTTP",
+        f"Below `{server['url']}` of a Jupyter server; the whole description, with the shape of "
+        f"each answer, is at `{server['url']}/openapi.json`. Requests carry the server's token. "
+        "An answer that is none has a `message`, `where` and `hint`.",
+    ]
+    rows: dict[str, list[tuple[str, ...]]] = {}
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            (tag,) = operation["tags"]
+            asked = [p["name"] for p in operation["parameters"] if p["in"] == "query"]
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            said = list(body.get("schema", {}).get("properties", ()))
+            row = (f"`{method.upper()} {path}`", operation["summary"], _named(asked), _named(said))
+            rows.setdefault(tag, []).append(row)
+    for tag, found in rows.items():
+        parts.append(f"## {tag.removeprefix('orch_nb').strip('_').capitalize() or 'The server'}")
+        parts.append(_table(("request", "what it does", "query", "body"), found))
+    return "\n\n".join(parts) + "\n"
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:

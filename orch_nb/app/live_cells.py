@@ -163,7 +163,7 @@ def _from_runs(asking: Asking, path: Path | None) -> LiveCells:
         "nbformat_minor": 4,
     }
     notebook = _only_last_flow(notebook_from_dict(document, path=_named(path)))
-    return LiveCells(notebook, "the cells run in this kernel, in that order")
+    return LiveCells(notebook, "taken from this kernel: the cells that ran in it, in that order")
 
 
 def _named(path: Path | None) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from orch_nb.graph.model import EdgeKind, FlowGraph, Node
 from orch_nb.graph.words import title
+from orch_nb.model import CellKind
 
 _IMPORT = re.compile(r"\s*(import|from)\s")
 
@@ -31,6 +32,8 @@ def name_tasks(graph: FlowGraph) -> dict[int, str]:
             wanted = title(node)
             if wanted == cell.name:
                 wanted = next(_candidates(node, sorted(read_by[cell.number])), cell.name)
+            if wanted in taken and cell.kind is CellKind.INJECTED:
+                wanted = "injected"  # the cell of parameters stands above it
             name = wanted if wanted not in taken else cell.name
             taken.add(name)
         names[cell.number] = name

@@ -40,7 +40,8 @@ def main() -> None:
         folder = Path(place)
         bench = Bench(folder, folder / "home")
         shutil.copytree(EXAMPLES, bench.folder, dirs_exist_ok=True)
-        names = {f"{name} (example)": f"{name}.ipynb" for name in ("quickstart", "exploration")}
+        examples = ("parallel_and_equal", "exploration")
+        names = {f"{name} (example)": f"{name}.ipynb" for name in examples}
         for number, (name, cells) in enumerate(CASES.items()):
             names[name] = f"case-{number}.ipynb"
             (bench.folder / names[name]).write_text(json.dumps(make_document(*cells)))

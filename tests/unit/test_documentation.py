@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -13,7 +14,12 @@ import pytest
 from orch_nb.cli.__main__ import build_group
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "binder" / "lite" / "README.md"]
+PAGES = [
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "binder").rglob("*.md")),
+    *sorted((ROOT / ".github").rglob("*.md")),
+]
 LESSONS = sorted((ROOT / "example_notebooks").glob("*.ipynb"))
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 _INLINE = re.compile(r"`(orch-nb [^`\n]+)`")
@@ -45,18 +51,37 @@ def complaint(line: str) -> str:
         if found is None:
             return f"{line}: no command {words[0]}"
         command, words = found, words[1:]
-    known = {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
-    known |= {"-h", "--help"}
+    options = [p for p in command.params if isinstance(p, click.Option)]
+    takes = {name: 0 if p.is_flag or p.count else p.nargs for p in options for name in p.opts}
+    takes |= {name: 0 for p in options for name in p.secondary_opts} | {"-h": 0, "--help": 0}
+    values = 0  # words that belong to the option before
     for word in words:
-        option = word.partition("=")[0]
-        if re.fullmatch(r"--?[a-zA-Z][\w-]*", option) and option not in known:
-            return f"{line}: no option {option}"
+        option, equals, _ = word.partition("=")
+        if values:
+            values -= 1
+        elif re.fullmatch(r"--?[a-zA-Z][\w-]*", option):
+            if option not in takes:
+                return f"{line}: no option {option}"
+            values = 0 if equals else takes[option]
     return ""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_command_of_a_page_exists(page: Path) -> None:
     lines = list(commands_of(page.read_text(encoding="utf-8")))
+    assert [said for line in lines if (said := complaint(line))] == []
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+def test_every_command_of_a_lesson_exists(lesson: Path) -> None:
+    lines = []
+    for cell in json.loads(lesson.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            shown = "\n".join(re.findall(r"^    (orch-nb .*)$", text, re.M))
+            lines += [*commands_of(f"```\n{shown}\n```"), *commands_of(text)]
+        else:
+            lines += re.findall(r"^!(orch-nb .*)$", text, re.M)
     assert [said for line in lines if (said := complaint(line))] == []
 
 
@@ -70,3 +95,12 @@ def test_the_pages_show_commands() -> None:
 def test_the_guide_lists_every_lesson() -> None:
     text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     assert [lesson.name for lesson in LESSONS if f"`{lesson.name}`" not in text] == []
+
+
+def test_the_contributors_guide_names_every_room_and_no_other() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rooms = {path.parent.name for path in (ROOT / "orch_nb").glob("*/__init__.py")}
+    assert [room for room in sorted(rooms) if f"`{room}`" not in text] == []
+    paths = re.findall(r"`((?:orch_nb|tests|labextension)/[\w./-]+)`", text)
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []

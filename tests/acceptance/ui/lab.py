@@ -50,6 +50,7 @@ class Lab(JupyterServer):
             extensions = folder / "data" / "labextensions"
             extensions.mkdir(parents=True)
             (extensions / "orch-nb").symlink_to(BUILT)
+        self.has_extension = not bare
         super().__init__("lab", folder, theme=theme, programs=programs)
 
     def stop(self) -> None:

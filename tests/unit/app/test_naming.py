@@ -36,6 +36,11 @@ def names(*cells: object) -> list[str]:
         (("_hidden = 1", "_hidden"), ["cell-1", "cell-2"]),
         (("import os", "import sys", "os, sys"), ["imports", "cell-2", "cell-3"]),
         ((code("years = [1]", "parameters"), "years"), ["parameters", "cell-2"]),
+        ((code("years = [2]", "injected-parameters"), "years"), ["parameters", "cell-2"]),
+        (
+            (code("a = 1", "parameters"), code("a = 2", "injected-parameters"), "a"),
+            ["parameters", "injected", "cell-3"],
+        ),
         (("#| task\nsales = 1", "#| task\nsales"), ["sales", "cell-2"]),
     ],
 )
