@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -42,11 +42,16 @@ class JupyterServer:
         *,
         theme: str = "JupyterLab Light",
         programs: Path | None = None,
+        root: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        cores: Collection[int] = (),
     ) -> None:
+        """``root`` is a folder that is there, ``environ`` goes before what is set here, ``cores``
+        are those that it may use."""
         self.app = app
-        self.root = folder / "root"
+        self.root = root or folder / "root"
         self.home = folder / "home"
-        self.root.mkdir()
+        self.root.mkdir(exist_ok=True)
         (folder / "labconfig").mkdir()
         overrides = folder / "labconfig" / "default_setting_overrides.json"
         themed = {"@jupyterlab/apputils-extension:themes": {"theme": theme}}
@@ -73,7 +78,7 @@ class JupyterServer:
             JUPYTERLAB_SETTINGS_DIR=str(folder / "settings"),
             JUPYTERLAB_WORKSPACES_DIR=str(folder / "workspaces"),
             IPYTHONDIR=str(folder / "ipython"),
-        )
+        ) | dict(environ or {})
         self._log = (folder / "log").open("w")
         self._process = subprocess.Popen(
             [
@@ -91,6 +96,8 @@ class JupyterServer:
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
+        if cores:
+            os.sched_setaffinity(self._process.pid, cores)
 
     def __enter__(self) -> Self:
         deadline = time.monotonic() + 120
