@@ -40,7 +40,7 @@ def write_options() -> str:
     given = {row[0] for row in reference_rows(FlowOptions)}
     live = [row for row in reference_rows(LiveOptions) if row[0] not in given]
     settings = [
-        (f"%config OrchNb.{name} = {trait.default_value!r}", "", trait.help)
+        (f"%config OrchNb.{name} = {getattr(OrchNb(), name)!r}", "", trait.help)
         for name, trait in OrchNb.class_own_traits(config=True).items()
     ]
     parts = [

@@ -104,3 +104,13 @@ def test_the_contributors_guide_names_every_room_and_no_other() -> None:
     paths = re.findall(r"`((?:orch_nb|tests|labextension)/[\w./-]+)`", text)
     assert paths
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_reference_lists_every_variable() -> None:
+    page = (ROOT / "docs" / "reference" / "variables.md").read_text(encoding="utf-8")
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "orch_nb").rglob("*.py")]
+    known = {name for source in sources for name in re.findall(r"ORCH_NB_[A-Z_]*[A-Z]", source)}
+    assert {"ORCH_NB_HOME", "ORCH_NB_WARM"} <= known
+    assert sorted(name for name in known if name not in page) == []
+    listed = set(re.findall(r"^\| `(ORCH_NB_[A-Z_]+)`", page, re.M))
+    assert listed <= known
