@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 LONG_TESTS := \
   $(addprefix tests/integration/magics/test_,flows.py going_back.py robustness.py bodies.py deploying.py) \
   tests/integration/execution/test_shell_equals_kernel.py \
-  $(addprefix tests/integration/runners/test_,dask.py dask_trouble.py dask_sweep.py) \
+  $(addprefix tests/integration/runners/test_,dask.py dask_called_cells.py dask_trouble.py dask_sweep.py) \
   $(addprefix tests/integration/service/test_,daemon.py many.py) \
   $(addprefix tests/integration/warm/test_,commands.py daemon.py) \
   tests/guarantee/test_real_notebooks.py \

@@ -24,7 +24,7 @@ from orch_nb.states import StateName
 from orch_nb.store import Store, StoreWriter, TaskChange, Transaction
 
 CONDUCTOR = "orch_nb.app.conducting:conduct_cells"
-END = "__orch_nb_end__"  # what a body's end is called through
+END = "__orch_nb_end__"  # what the end of a body, or of a line that stands for `--each`, calls
 EACH = "__orch_nb_each__"
 _IN_ORDER = "the flow's body decides what runs"
 _KEPT_OPTIONS = ("needs",)
@@ -93,17 +93,29 @@ def has_body(cell: Cell) -> bool:
         return True  # magics, or what Python will complain of
 
 
-def calls_of(prepared: Any, run: FlowRun) -> dict[int, Calls]:
-    """What the jobs of the cells that call others are told, in this attempt of the run."""
+def calls_of(
+    prepared: Any, run: FlowRun, runner: str, preload: tuple[str, ...]
+) -> dict[int, Calls]:
+    """What the jobs of the cells that call others are told, in this attempt of the run; the calls
+    run where ``runner`` says, on a cluster's workers in processes that have ``preload``."""
+    setups = [cell for cell in prepared.notebook.cells if cell.kind is CellKind.SETUP]
     now = {
         "conductor": CONDUCTOR,
         "run": run.id,
         "epoch": run.epoch,
         "workers": prepared.options.max_workers or 0,
-        "runner": prepared.options.runner,
+        "runner": runner,
+        "preload": preload,
         "filename": prepared.notebook.filename,
     }
-    return {number: {**calls, **now} for number, calls in prepared.calls.items()}
+    return {
+        number: {
+            **calls,
+            **now,
+            "setups": [cell.source for cell in setups if cell.number < number],
+        }
+        for number, calls in prepared.calls.items()
+    }
 
 
 def end_calls(store: Store, writer: StoreWriter, run: FlowRun) -> None:
@@ -175,7 +187,7 @@ def _looping(cell: Cell, node: Node, notebook: Notebook) -> Cell:
     reads = sorted(read for read in node.reads - {name} if read.isidentifier())
     digest = hashlib.sha256(cell.source.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     call = f"{EACH}({items}, lambda: ({''.join(f'{read}, ' for read in reads)}))"
-    line = f"{', '.join(bound)}, = {call}" if bound else call + ";"
+    line = f"{', '.join(bound)}, = {call}; {END}()" if bound else call + ";"
     kept = {option: getattr(cell.options, option) for option in _KEPT_OPTIONS}
     return replace(
         cell,

@@ -10,18 +10,21 @@ import contextlib
 import functools
 import hashlib
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from orch_nb.app.called_cells import EACH, END, call_id
 from orch_nb.app.function_executors import choose_executor
 from orch_nb.app.function_scopes import Scope, enter_scope
+from orch_nb.app.sibling_modules import find_modules
 from orch_nb.dynamic.arguments import replace_futures
 from orch_nb.dynamic.calls import MappedCalls, TaskWork
-from orch_nb.dynamic.cell_processes import fork_server
+from orch_nb.dynamic.cell_processes import fork_server, ship_cells
 from orch_nb.dynamic.engine import Engine
 from orch_nb.dynamic.executors import Setting
 from orch_nb.dynamic.futures import FutureList, TaskFuture, futures_of
@@ -29,8 +32,10 @@ from orch_nb.dynamic.ledger import Ledger
 from orch_nb.dynamic.mapping import map_items
 from orch_nb.dynamic.processes import ProcessExecutor
 from orch_nb.dynamic.records import CellRecord
+from orch_nb.dynamic.shipped_cells import ShippedCells
 from orch_nb.engine.retry import chance_of, retry_delays
 from orch_nb.errors import FlowError, ParameterError
+from orch_nb.execution.anatomy import Pinned
 from orch_nb.execution.calls import Namespace
 from orch_nb.execution.fingerprint import Fingerprinter
 from orch_nb.execution.job import Job, SessionSpec
@@ -39,6 +44,7 @@ from orch_nb.model import FlowRunId
 from orch_nb.option_text import parse_mapping
 from orch_nb.options import TaskOptions
 from orch_nb.results.location import open_results
+from orch_nb.runners.dask_cluster import is_dask
 from orch_nb.store import StoreWriter, open_store
 
 _LOOP = "__loop__"  # tells a call which of its names is the item's
@@ -103,32 +109,40 @@ def conduct_cells(shell: CellShell, job: Job, spec: SessionSpec) -> Iterator[Job
     runs are recorded with the run's. Gives the job, which does not read them."""
     calls = job.calls
     cells = {cell["number"]: cell for cell in calls["cells"]}
-    forks = fork_server(shell, cells)
+    Namespace.names = shell.user_ns
+    shipped, why_not = _ship(shell, job, spec)
+    forks = fork_server(shell, cells) if shipped is None else None
     with contextlib.ExitStack() as stack:
-        stack.callback(forks.close)
+        if forks is not None:
+            stack.callback(forks.close)
         store = stack.enter_context(open_store())
         writer = stack.enter_context(StoreWriter(store))
         location = open_results()
         run = store.get_run(calls["run"])
         ledger = Ledger(run, store, writer, store.keyring(), location, of_cells=True)
         ledger.read_earlier()
-        workers = calls["workers"] or os.cpu_count() or 1
-        path = tuple(entry or spec.folder for entry in sys.path)
-        engine = Engine(
-            ledger, ProcessExecutor(workers, forks), Setting(spec.folder, (), spec.results)
-        )
+        if why_not:
+            words = f"its tasks are called on this machine: {why_not}"
+            ledger.log(None, logging.INFO, "orch_nb.dask", words)
         runner = "local" if calls["runner"] == "inline" else calls["runner"]
-        functions = Engine(
-            ledger,
-            choose_executor(runner, calls["workers"] or None, spec.folder, run.flow),
-            Setting(spec.folder, path, spec.results, spec.run),
+        choose = functools.partial(
+            choose_executor, runner, calls["workers"] or None, spec.folder, run.flow
         )
+        modules = functools.partial(find_modules, tuple(spec.sources.values()), Path(spec.folder))
+        path = tuple(entry or spec.folder for entry in sys.path)
+        setting = Setting(spec.folder, path, spec.results, spec.run, modules=modules)
+        workers = calls["workers"] or os.cpu_count() or 1
+        executor = choose() if forks is None else ProcessExecutor(workers, forks)
+        engine = Engine(ledger, executor, replace(setting, cells=shipped))
+        functions = Engine(ledger, choose(), setting)
         ledger.failed = engine.store_failed
         stack.callback(engine.close)
         stack.callback(functions.close)
         scope = Scope(run, engine, 1, None, names=frozenset(shell.variables()))
         own = _callables(calls, cells, scope, shell.user_ns)
-        if END in own:
+        if calls.get("each"):
+            own[END] = functools.partial(_unbind_missing, shell.user_ns, ledger)
+        else:
             own[END] = functools.partial(_end, (engine, functions))
         shell.within(lambda: enter_scope(Scope(run, functions, 1, None)))
         try:
@@ -140,6 +154,20 @@ def conduct_cells(shell: CellShell, job: Job, spec: SessionSpec) -> Iterator[Job
             Namespace.names = None
 
 
+def _ship(shell: CellShell, job: Job, spec: SessionSpec) -> tuple[ShippedCells | None, str]:
+    """What a cluster needs to run the calls; or why it can't, empty where none is asked for."""
+    calls = job.calls
+    if not is_dask(calls["runner"]):
+        return None, ""
+    try:
+        shipped = ship_cells(
+            shell, job, spec, calls["cells"], setups=calls["setups"], preload=calls["preload"]
+        )
+    except Pinned as pin:
+        return None, str(pin.args[0])
+    return shipped, ""
+
+
 def _callables(
     calls: Mapping[str, Any],
     cells: Mapping[int, Mapping[str, Any]],
@@ -147,7 +175,7 @@ def _callables(
     namespace: Mapping[str, Any],
 ) -> dict[str, Any]:
     loop = calls.get("each")
-    own: dict[str, Any] = {} if loop else {END: None}
+    own: dict[str, Any] = {}
     for cell in cells.values():
         work = _work(cell, scope.run.id, namespace)
         scope.engine.check_options(work)
@@ -231,7 +259,8 @@ def _each(
     items: Iterable[Any],
     reads: Callable[[], Any],
 ) -> tuple[list[Any], ...]:
-    """Run the cell for each item, and gather what it binds, in the order of its names."""
+    """Run the cell for each item, and gather what it binds, in the order of its names; of a name
+    that not every item has bound, or that can't leave its process, a `_Missing` says so."""
     given = list(items)
     futures = FutureList(TaskFuture(work.label(index)) for index in range(len(given)))
 
@@ -244,5 +273,30 @@ def _each(
     if failed is not None:
         raise failed.why()
     records = futures.result()
-    names = [name for name in cell["binds"] if name != loop]
-    return tuple([record[name] for record in records] for name in names)
+    found: list[Any] = []
+    for name in cell["binds"]:
+        if name != loop:
+            missing = next((record for record in records if name not in record), None)
+            if missing is None:
+                found.append([record[name] for record in records])
+            else:
+                found.append(_Missing(name, CellRecord.why_not(missing, name)))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """Stands for a name that is to stay unbound."""
+
+    name: str
+    reason: str
+
+
+def _unbind_missing(namespace: dict[str, Any], ledger: Ledger) -> None:
+    """Leave names unbound that have no list, and log why."""
+    for name, value in list(namespace.items()):
+        if type(value) is _Missing:
+            del namespace[name]
+            if value.reason:
+                words = f"'{name}' is not gathered: it {value.reason}"
+                ledger.log(None, logging.INFO, "orch_nb.task", words)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orch_nb.app.caching import open_desk
-from orch_nb.app.called_cells import calls_of, end_calls
+from orch_nb.app.called_cells import Calls, calls_of, end_calls
 from orch_nb.app.destination import lasting_path
 from orch_nb.app.earlier import decide_soundly, read_made
 from orch_nb.app.hooks import after_end
@@ -23,7 +23,7 @@ from orch_nb.app.questions import AskedQuestions
 from orch_nb.app.requests import Control, RunRequest, RunResult
 from orch_nb.app.reusing import Decision, Made, Use, Wishes, with_known
 from orch_nb.app.secrets import forget_secret_values, resolve_references
-from orch_nb.app.sending import sending_of
+from orch_nb.app.sending import preload_of, sending_of
 from orch_nb.app.sessions import Session
 from orch_nb.engine.cache.asks import Asks
 from orch_nb.engine.driver import Driver, DriveRequest
@@ -174,7 +174,7 @@ class _Driving:
             asks=asks.of,
             limits=SharedLimits(self._store, self._writer, run.record),
             questions=self._questions(plan),
-            calls=calls_of(run.prepared, recording.run),
+            calls=self._calls(),
         )
         runner = IdleRunner() if plan.is_settled else self._redacting(self._runner(plan))
         driver = Driver(plan, request, runner, recording, self._output)
@@ -216,6 +216,14 @@ class _Driving:
             return session.runner()
         sending = sending_of(self._run.prepared, self._run.folder, session, self._recording.notice)
         return session.dask_runner(options, sending)
+
+    def _calls(self) -> Mapping[int, Calls]:
+        """What cells that call others are told."""
+        prepared = self._run.prepared
+        if not prepared.calls:
+            return {}
+        runner = self._session.runner_of_calls(prepared.options)
+        return calls_of(prepared, self._recording.run, runner, preload_of(prepared))
 
     def _redacting(self, runner: Any) -> Any:
         """The runner, whose reports hold none of the run's secrets."""

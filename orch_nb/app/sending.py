@@ -23,7 +23,6 @@ def sending_of(
     """``notice`` takes what the user should know of the cluster."""
     sources = [cell.source for cell in prepared.notebook.cells]
     kernel = session.kernel
-    imported = set[str]().union(*map(imported_by, sources))
     return Sending(
         flow=prepared.notebook.flow.name,
         names=prepared.names,
@@ -34,6 +33,12 @@ def sending_of(
         },
         modules=find_modules(sources, Path(folder)),
         python="" if kernel.mode is KernelMode.OURS else kernel.python or "",
-        preload=tuple(sorted(imported & _SAFE_TO_FORK)),
+        preload=preload_of(prepared),
         notice=notice,
     )
+
+
+def preload_of(prepared: Prepared) -> tuple[str, ...]:
+    """Libraries that the notebook imports, and that its processes on a worker are forked with."""
+    imported = set[str]().union(*(imported_by(cell.source) for cell in prepared.notebook.cells))
+    return tuple(sorted(imported & _SAFE_TO_FORK))

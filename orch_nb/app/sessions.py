@@ -95,6 +95,13 @@ class Session:
         cluster = self._start_cluster(options)
         return DaskRunner(self._take_template(), cluster, sending)
 
+    def runner_of_calls(self, options: FlowOptions) -> str:
+        """Where the calls of cells run: on the run's own cluster, by its address, if it has one
+        that this Python's processes can use. Waits for the cluster."""
+        if self._cluster is None or self.kernel.mode is not KernelMode.OURS:
+            return options.runner
+        return f"dask={self._cluster.address}"
+
     def runner(self) -> Any:
         """A runner with processes of its own, for the whole run or for what is left of it."""
         template = self._take_template()

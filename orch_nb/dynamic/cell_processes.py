@@ -1,4 +1,6 @@
-"""Run calls of cells, each in a fork of the process that holds the notebook's values."""
+"""Run calls of cells, each in a fork of the process that holds the notebook's values; or of one
+elsewhere, to which what they read was shipped.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +10,26 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import FunctionType
+from typing import Any, NoReturn
 
 import cloudpickle
 
 from orch_nb.dynamic.processes import Forks
 from orch_nb.dynamic.records import CellRecord
+from orch_nb.dynamic.shipped_cells import ShippedCells
 from orch_nb.errors import SessionError, TaskError
 from orch_nb.execution import forking, processes
+from orch_nb.execution.by_hand import names_used
 from orch_nb.execution.call_worker import serve, work
 from orch_nb.execution.calls import CallError, Namespace
 from orch_nb.execution.fingerprint import Fingerprinter
+from orch_nb.execution.job import Job, SessionSpec, to_message
 from orch_nb.execution.outputs import ErrorInfo, OutputEvent
 from orch_nb.execution.shell import CellShell
+from orch_nb.execution.shipping import ship_inputs
 
 
 class CellError(Exception):
@@ -48,7 +56,6 @@ def fork_server(shell: CellShell, cells: Mapping[int, Mapping[str, Any]]) -> For
     why_not = forking.why_not()
     if why_not:
         raise SessionError(f"cells can't be called: {why_not}")
-    Namespace.names = shell.user_ns
     forking.pause_pools()
     shell.flush()
     ours, theirs = socket.socketpair()
@@ -56,19 +63,56 @@ def fork_server(shell: CellShell, cells: Mapping[int, Mapping[str, Any]]) -> For
     if pid == 0:
         try:
             ours.close()
-            gc.freeze()
             processes.die_with_parent()
             processes.adopt_orphans()
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
             forking.reset_pools()
             shell.after_fork()
-            become = functools.partial(_become_caller, shell, cells)
-            serve(theirs, become, forking.fork)
+            serve_cells(shell, cells, theirs)
         finally:
             os._exit(0)
     theirs.close()
     return Forks(ours, pid)
+
+
+def serve_cells(
+    shell: CellShell, cells: Mapping[int, Mapping[str, Any]], sock: socket.socket
+) -> NoReturn:
+    """Be the process that is forked for every call of the cells, which are given by their
+    numbers; ends with the socket that asks for forks."""
+    gc.freeze()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    Namespace.names = shell.user_ns
+    serve(sock, functools.partial(_become_caller, shell, cells), forking.fork)
+
+
+def ship_cells(
+    shell: CellShell,
+    job: Job,
+    spec: SessionSpec,
+    cells: Sequence[Mapping[str, Any]],
+    *,
+    setups: Sequence[str] = (),
+    preload: Sequence[str] = (),
+) -> ShippedCells:
+    """Write what the cells read, as it is now, to the results. ``job`` is that of the cell which
+    calls them; ``setups`` are the sources of setup cells above it.
+
+    Raises Pinned, with the reason in words, when something can't leave this process.
+    """
+    source = "\n".join(cell["source"] for cell in cells)
+    variables = shell.variables()
+    # What is given to a call, or comes back from it, may be of any class of the notebook's.
+    own = [name for name, value in variables.items() if _is_own(name, value)]
+    reads = names_used("\n".join([source, *own]), shell.user_ns) & variables.keys()
+    wanted = replace(job, calls={}, source=source, reads=tuple(sorted(reads)), apply=())
+    manifest, _ = ship_inputs(shell, wanted, spec)
+    return ShippedCells(to_message(spec), tuple(cells), manifest, tuple(setups), tuple(preload))
+
+
+def _is_own(name: str, value: Any) -> bool:
+    own = isinstance(value, type | FunctionType) and value.__module__ == "__main__"
+    return own and value.__name__ == name
 
 
 def _become_caller(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from orch_nb.dynamic.shipped_cells import ShippedCells
 from orch_nb.execution.calls import CallOutcome, CallSpec, run_call
 
 
@@ -60,6 +61,7 @@ class Setting:
     run: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     modules: Callable[[], Mapping[str, str]] = dict  # the flow's own: path → source
+    cells: ShippedCells | None = None  # that are called, by an executor elsewhere
 
 
 class Executor(Protocol):

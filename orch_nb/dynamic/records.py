@@ -7,7 +7,8 @@ from typing import Any
 
 
 class CellRecord(Mapping[str, Any]):
-    """The names that a call of a cell bound, as attributes and as items."""
+    """The names that a call of a cell bound, as attributes and as items. They come before the
+    record's own: ``values`` is what the cell bound to that name, if it did."""
 
     def __init__(
         self, task: str, values: dict[str, Any], missing: dict[str, str] | None = None
@@ -22,13 +23,20 @@ class CellRecord(Mapping[str, Any]):
         values = {name: value for name, value in self._values.items() if name not in missing}
         return CellRecord(self._task, values, missing)
 
+    def why_not(self, name: str) -> str:
+        """Why a name that was bound is not here, in words; empty for one that was not bound."""
+        why = self.__dict__.get("_missing", {}).get(name)
+        return "" if why is None else f"can't leave its process: {why}"
+
+    def __getattribute__(self, name: str) -> Any:
+        own: dict[str, Any] = object.__getattribute__(self, "__dict__").get("_values", {})
+        return own[name] if name in own else object.__getattribute__(self, name)
+
     def __getattr__(self, name: str) -> Any:
         values = self.__dict__.get("_values", {})
-        if name in values:
-            return values[name]
-        why = self.__dict__.get("_missing", {}).get(name)
-        if why is not None:
-            raise AttributeError(f"'{name}' can't leave its process: {why}")
+        why = CellRecord.why_not(self, name)
+        if why:
+            raise AttributeError(f"'{name}' {why}")
         known = ", ".join(sorted(values)) or "nothing"
         raise AttributeError(f"task '{self.__dict__.get('_task')}' bound no '{name}', but {known}")
 

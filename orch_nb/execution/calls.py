@@ -100,9 +100,10 @@ def run_call(spec: CallSpec, load: Callable[[bytes], Any] = pickle.loads) -> Cal
         try:
             kept = keep_value(value, Path(spec.staging))
         except Exception:
-            if not hasattr(value, "only"):
+            only = getattr(type(value), "only", None)  # a record's own, not what its cell bound
+            if only is None:
                 raise
-            kept = keep_value(value.only(_why_not_shipped), Path(spec.staging))
+            kept = keep_value(only(value, _why_not_shipped), Path(spec.staging))
         return CallOutcome(kept, seconds=seconds)
     except Exception as error:  # the value's own code runs here
         words = f"its value ({type(value).__qualname__}) can't be kept: {error}"[:300]

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from orch_nb.errors import ResultError
+from orch_nb.errors import ResultError, SessionError
 from orch_nb.execution import context, forking, processes, warned
 from orch_nb.execution.anatomy import Pinned
-from orch_nb.execution.conducting import conduct
+from orch_nb.execution.conducting import conduct, serve_calls
 from orch_nb.execution.execute import Before, adopt, apply_blob, execute
 from orch_nb.execution.fingerprint import Fingerprinter
 from orch_nb.execution.job import (
@@ -67,6 +67,7 @@ class _Home:
             "retire": self.retire,
             "reap": self.reap,
             "work": self.work,
+            "serve calls": self.serve_calls,
             "collect": self.collect,
             "close": lambda message: None,
         }
@@ -135,6 +136,20 @@ class _Home:
         else:
             outcome = _attempt(self, job, self.channel, may_refuse=True, stand_in=True)
         self._leave(judge(outcome, message["left_behind"]))
+
+    def serve_calls(self, message: Message) -> NoReturn:
+        """Be forked for calls of cells from now on, with what another home has shipped for them;
+        the descriptor that came along is of whoever asks for forks."""
+        sock = socket.socket(fileno=self.channel.take_fd())
+        apply_blob(self.shell, 0, message["manifest"], self.spec)
+        for source in message["setups"]:
+            self.shell.run(source, count=0, silent=True)
+        why_not = forking.why_not()
+        if why_not:
+            raise SessionError(f"cells can't be called in this process: {why_not}")
+        forking.pause_pools()
+        self.channel.send({"op": "serves calls"})
+        serve_calls(self.shell, message["server"], message["cells"], sock)
 
     def _leave(self, outcome: Outcome) -> NoReturn:
         self.channel.send({"op": "outcome", "outcome": to_message(outcome)})

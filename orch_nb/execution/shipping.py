@@ -34,6 +34,8 @@ def ship_inputs(shell: CellShell, job: Job, spec: SessionSpec) -> tuple[Message,
     """
     if job.no_stand_in:
         raise Pinned(job.no_stand_in)
+    if job.calls:
+        raise Pinned("it has other cells run, which the flow's own process records")
     if _RESULTS.search(job.source):
         raise Pinned("it uses results by their numbers")
     variables = shell.variables()

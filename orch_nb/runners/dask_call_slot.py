@@ -1,8 +1,10 @@
-"""What runs in a Dask worker for calls of functions: it lets a process of its own run them.
+"""What runs in a Dask worker for calls of functions and cells: it lets a process of its own run
+them.
 
 Each of a worker's threads has one process, forked of a template that the worker started, so that
 a call may print, change the folder, crash or take too long without harm to the worker. Calls that
-come together run one after the other, and their outcomes go back together.
+come together run one after the other, and their outcomes go back together. Each call of a cell has
+a fork of its own of a process that holds what the cells read, as it has on the driver's machine.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any
 
 from orch_nb.durations import format_duration
 from orch_nb.dynamic.processes import get_template
+from orch_nb.dynamic.shipped_cells import ShippedCells
 from orch_nb.engine.retry import TIMED_OUT
 from orch_nb.errors import SessionError
 from orch_nb.execution import processes
@@ -32,6 +35,7 @@ from orch_nb.execution.call_messages import (
 from orch_nb.execution.calls import CallError, CallOutcome, CallSpec
 from orch_nb.execution.frames import Framed, FrameReader
 from orch_nb.results.blob import blob_path
+from orch_nb.runners.dask_sessions import CellServer
 from orch_nb.runners.dask_slot import Probe, is_wanted, put_blob
 
 _LOOK = 0.2  # seconds between looks whether the calls are still wanted
@@ -39,14 +43,15 @@ _AT_ONCE = 1 << 16  # bytes of calls that may wait in the process: no more than 
 
 _own = threading.local()
 _processes: set[_Process] = set()  # of all threads
-_lock = threading.Lock()  # for that set
+_servers: set[CellServer] = set()  # as well
+_lock = threading.Lock()  # for these sets
 
 
 @dataclass(frozen=True, slots=True)
 class CallsRequest:
     """Calls by their numbers, as they are sent to a worker. ``probe`` tells whether it shares the
     driver's files; ``modules`` are the flow's own (path → source), for one that does not.
-    ``tell`` asks to hear when they begin."""
+    ``tell`` asks to hear when they begin. ``cells`` are what is called, if it is no function."""
 
     topic: str
     calls: Sequence[tuple[int, CallSpec]]
@@ -57,6 +62,7 @@ class CallsRequest:
     probe: Probe
     tell: bool
     modules: Mapping[str, str] | None = None
+    cells: ShippedCells | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,7 @@ def _run_apart(
             calls=[(n, replace(spec, staging=str(results))) for n, spec in request.calls],
             folder=str(folder),
             path=(str(folder), *sys.path),
+            cells=request.cells and request.cells.placed(str(folder), str(results)),
         )
         reply = _Turn(worker, task, apart).run()
         large = [
@@ -115,6 +122,7 @@ def _run_apart(
         return replace(reply, blobs=blobs)
     finally:
         _leave()  # its folder goes
+        _leave_cells()
         shutil.rmtree(place, ignore_errors=True)
 
 
@@ -123,7 +131,8 @@ class _Process:
 
     def __init__(self, request: CallsRequest) -> None:
         self.folder, self.run = request.folder, request.run
-        self.sock = get_template().fork()
+        cells = request.cells
+        self.sock = get_template().fork() if cells is None else _enter_cells(cells).fork()
         self.reader = FrameReader()
         self.sent: set[str] = set()
         self.pid: int | None = None
@@ -150,8 +159,12 @@ def end_run(run: str) -> None:
     """End the processes of a flow's run: it is over."""
     with _lock:
         found = [process for process in _processes if process.run.get("id") == run]
+        servers = [server for server in _servers if server.cells.spec["run"].get("id") == run]
+        _servers.difference_update(servers)
     for process in found:
         process.end()
+    for server in servers:
+        server.close()
 
 
 def _enter(request: CallsRequest) -> _Process:
@@ -170,6 +183,30 @@ def _leave() -> None:
     _own.process = None
     if process is not None:
         process.end()
+
+
+def _enter_cells(cells: ShippedCells) -> CellServer:
+    """This thread's process that holds what the cells read."""
+    server: CellServer | None = getattr(_own, "server", None)
+    if server is not None and server in _servers and server.cells == cells:
+        return server
+    _leave_cells()
+    server = _own.server = CellServer(cells)
+    with _lock:
+        _servers.add(server)
+    return server
+
+
+def _leave_cells() -> None:
+    server: CellServer | None = getattr(_own, "server", None)
+    _own.server = None
+    if server is None:
+        return
+    with _lock:
+        known = server in _servers
+        _servers.discard(server)
+    if known:
+        server.close()
 
 
 class _Turn:
@@ -199,11 +236,14 @@ class _Turn:
         return CallsReply(self._worker.address, self._outcomes, self._logs)
 
     def _follow(self, process: _Process) -> bool:
-        """Run what is left in the process; False if it can't be used any more."""
-        unsent = deque(self._left)
+        """Run what is left in the process, or one call of a cell; False if it can't be used any
+        more."""
+        once = self._request.cells is not None
+        unsent = deque([self._left[0]] if once else self._left)
+        others = len(self._left) - len(unsent)
         waiting = 0  # calls that the process has been given
         begun = time.monotonic()
-        while self._left:
+        while len(self._left) > others:
             try:
                 if not waiting:
                     waiting = _send(process, unsent)
@@ -225,7 +265,7 @@ class _Turn:
             if not self._is_wanted():
                 self._left.clear()
                 return False
-        return True
+        return not once
 
     def _is_in_time(self, seconds: float) -> bool:
         limit = self._left[0][1].timeout if self._left else None

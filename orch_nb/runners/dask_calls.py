@@ -1,4 +1,4 @@
-"""Run calls of functions on a Dask cluster.
+"""Run calls of functions and cells on a Dask cluster.
 
 Short calls travel many together as one of Dask's tasks, since each of those costs the scheduler
 about a millisecond; what is on its way at one time is bounded by ``window``. Outcomes come back
@@ -251,12 +251,15 @@ class DaskExecutor:
             probe=self._probe,
             tell=not lot.short,
             modules=setting.modules() if self._carries else None,
+            cells=setting.cells,
         )
         if lot.size > _LARGE:
             request = await self._client.scatter(request, hash=False)
         carried = None
         if self._carries:
             large = {kept.digest for spec in specs for kept in spec.inputs if kept.frame is None}
+            if setting.cells is not None:
+                large.add(setting.cells.digest)
             carried = [(digest, await self._scatter(digest)) for digest in sorted(large)]
         resources = await needed_resources(self._client, specs[0].resources, specs[0].task)
         lot.future = self._client.submit(

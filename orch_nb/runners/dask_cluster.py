@@ -120,9 +120,12 @@ class DaskCluster:
 
     @property
     def address(self) -> str:
-        """Its scheduler's address, once it is up; the place that was told, of another's."""
+        """Its scheduler's address, once it is up; the place that was told, of one that has its
+        own keys, or that was not made here."""
         self._wait()
-        return self.place if self._made is None else str(self._made.scheduler_address)
+        if self._made is None or getattr(self._made.security, "require_encryption", False):
+            return self.place
+        return str(self._made.scheduler_address)
 
     def slots(self) -> int:
         """How many cells it can run at once. Raises SessionError as ``connect`` does."""

@@ -1,8 +1,6 @@
 """What runs in a Dask worker: it lets a session process run one cell, and tells what happens.
 
-A worker's processes may be daemons, which may not have children of multiprocessing's, and may
-have more threads than one. So each of a worker's threads has a template process of its own,
-started with subprocess, that forks a session for each cell and ends with the worker.
+Each cell has a session of its own, forked of the template of the worker's thread.
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ import secrets
 import shutil
 import socket
 import tempfile
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,13 +20,11 @@ from orch_nb.errors import SessionError
 from orch_nb.execution import processes
 from orch_nb.execution.job import Decoder, Message, encode
 from orch_nb.results.blob import blob_path
-from orch_nb.runners.local import Template
+from orch_nb.runners.dask_sessions import own_slot
 
 _LOOK = 0.2  # seconds between looks whether the cell is still wanted
 _MEASURE = 2.0  # seconds between measurements of its memory
 _MOST_LIVE = 1 << 20  # bytes of one live output; what is larger comes with the outcome only
-
-_own = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,58 +171,6 @@ def _is_first(worker: Any, request: CellRequest) -> bool:
     return begun is None
 
 
-class _Slot:
-    """A thread's template, and the sessions that it forks one after the other."""
-
-    def __init__(self, python: str) -> None:
-        self.python = python
-        self.template = Template(python or None)
-        self._decoder = Decoder()
-        self._heard: list[Message] = []
-        self._loaded: set[str] = set()
-
-    def preload(self, modules: Sequence[str]) -> None:
-        """Have modules loaded once for all sessions that begin from now on."""
-        new = sorted(set(modules) - self._loaded)
-        if new:
-            self._loaded.update(new)
-            self.template.sock.sendall(encode({"op": "preload", "modules": new}))
-
-    def begin(self) -> tuple[socket.socket, int]:
-        """A new session's socket and process."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            socket.send_fds(self.template.sock, [encode({"op": "session"})], [theirs.fileno()])
-        return ours, self._wait_for("session")["pid"]
-
-    def end(self, pid: int) -> int | None:
-        """Wait for a session's end; its exit code, if that can be told."""
-        self.template.sock.sendall(encode({"op": "reap", "pid": pid}))
-        code: int | None = self._wait_for("reaped")["code"]
-        return code
-
-    def _wait_for(self, op: str) -> Message:
-        while True:
-            while self._heard:
-                message = self._heard.pop(0)
-                if message["op"] == op:
-                    return message
-            data = self.template.sock.recv(1 << 16)
-            if not data:
-                words = self.template.last_words()
-                raise SessionError(f"the worker's session process did not start: {words}")
-            self._heard.extend(self._decoder.feed(data))
-
-
-def _slot(python: str) -> _Slot:
-    slot: _Slot | None = getattr(_own, "slot", None)
-    if slot is None or slot.template.ended or slot.python != python:
-        if slot is not None:
-            slot.template.close()
-        slot = _own.slot = _Slot(python)
-    return slot
-
-
 class _Attempt:
     """One cell in one session."""
 
@@ -248,7 +191,7 @@ class _Attempt:
 
     def run(self) -> CellReply:
         """Run it to its end, or until nobody wants it any more."""
-        slot = _slot(self._request.python)
+        slot = own_slot(self._request.python)
         try:
             slot.preload(self._request.preload)
             sock, pid = slot.begin()

@@ -101,6 +101,40 @@ def test_each_runs_a_task_once_for_every_item_and_gathers_what_it_binds(
     assert shown(bench, "sales.run.ipynb")[2] == "[97, 98, 99] ['aa', 'bb', 'cc'] False\n"
 
 
+def test_each_gathers_what_every_item_has_bound_and_what_can_leave_its_process(
+    bench: Bench, write_notebook: Write
+) -> None:
+    write_notebook(
+        "models = ['a', 'b']",
+        "%%task fit --each model in models\n"
+        "with open('made', 'a') as file:\n    file.write(model)\n"
+        "if model == 'a':\n    only_a = 1\n"
+        "values = model * 2",
+        "print(values, [name for name in ('file', 'only_a') if name in dir()])",
+    )
+    done = bench.orch("run", "sales.ipynb")
+    assert done.code == 0, done.out + done.err
+    assert shown(bench, "sales.run.ipynb")[2] == "['aa', 'bb'] []\n"
+    (run,) = bench.orch_json("runs")
+    assert (
+        "'file' is not gathered: it can't leave its process" in bench.orch("logs", run["name"]).out
+    )
+
+
+def test_names_that_a_call_bound_come_before_the_words_of_a_record(
+    bench: Bench, write_notebook: Write
+) -> None:
+    write_notebook(
+        "k = 2",
+        "%%task load\nvalues = [n * k]\nitems = 'i'\nonly = 1",
+        "%%flow all\nfirst = load(n=1)\nothers = load.map([3])\n"
+        "print(first.values, first.items, first.only, others[0].values.result())",
+    )
+    done = bench.orch("run", "sales.ipynb")
+    assert done.code == 0, done.out + done.err
+    assert shown(bench, "sales.run.ipynb")[2] == "[2] i 1 [6]\n"
+
+
 def test_an_item_that_changes_what_all_share_is_named(bench: Bench, write_notebook: Write) -> None:
     write_notebook("shared = []", "%%task fit --each n in range(3)\nshared.append(n)")
     failed = bench.orch("run", "sales.ipynb")
