@@ -108,6 +108,9 @@ def deploy(request: DeployRequest, *, now: datetime | None = None) -> Deployment
         saved = stored.save_deployment(transaction, wanted, blobs, cursors)
         set_rules(transaction, saved.id, request.notify)
         set_triggers(transaction, saved.id, request.triggers)
+        if request.paused and not saved.paused:
+            stored.set_paused(transaction, saved, True, cursors)
+            saved = replace(saved, paused=True)
         return saved
 
     with open_store() as store:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -143,22 +144,32 @@ def deploy(ascii_only: bool, as_json: bool, trial: bool, **values: Any) -> None:
 def serve(worker_limit: int | None, port: int, **values: Any) -> None:
     """Deploy NOTEBOOK and run it from this process, until Ctrl-C.
 
-    It serves a pool of its own: other deployments are left to `orch-nb start`.
+    It serves a pool of its own: other deployments are left to `orch-nb start`. When it ends, its
+    schedules are paused.
     """
     from orch_nb.app import deploying
     from orch_nb.cli.service import run_service
+    from orch_nb.errors import NotFoundError
     from orch_nb.service.daemon import ServiceOptions
 
     request, token = build_deploy_request({**values, "paused": False})
     if request.pool == "default":
         request = replace(request, pool=f"serve/{request.name or request.notebook}")
     made = deploying.deploy(request)
+    if made.paused:  # since it was served before
+        made = deploying.pause_deployment(made.name, False)
     page = Page(False)
     page.text(f"{made.name} · version {made.version} · Ctrl-C ends")
     show_times(page, made)
     if token:
         page.text(f"  call    POST /trigger/{made.name}  with  Authorization: Bearer {token}")
-    run_service(ServiceOptions(pool=request.pool, limit=worker_limit, port=port))
+    try:
+        run_service(ServiceOptions(pool=request.pool, limit=worker_limit, port=port))
+    finally:
+        # Its runs would wait for ever: nobody else works on its pool.
+        with contextlib.suppress(NotFoundError):
+            deploying.pause_deployment(made.name, True)
+            page.text(f"{made.name} is paused; `orch-nb serve` goes on with it")
 
 
 def build_deploy_request(values: Mapping[str, Any]) -> tuple[DeployRequest, str | None]:

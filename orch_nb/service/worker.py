@@ -9,10 +9,13 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol
 
-from orch_nb.errors import StaleClaimError
+from orch_nb.durations import show_duration
+from orch_nb.errors import NotFoundError, StaleClaimError
 from orch_nb.model import FlowRun, FlowRunId
+from orch_nb.schedules.deployment import DeployedRun
 from orch_nb.service.crashes import settle_ended, settle_lost
 from orch_nb.service.presence import Presence
+from orch_nb.states import StateType
 from orch_nb.store import Store, Transaction, new_holder
 from orch_nb.store.queue_reading import next_waiting
 from orch_nb.store.queueing import TakenRun, put_back, take_due
@@ -144,14 +147,28 @@ class Worker:
                 continue
             del self._running[run_id]
             words = started.process.last_words()
-            if code or words:
-                _log.warning("run %s: exit code %d %s", started.taken.run.name, code, words)
             given = started.taken.given
             for lease in self._store.leases(f"run/{run_id}"):
                 settle_lost(self._store, lease, now, given)
                 break
             else:
                 settle_ended(self._store, given, now)
+            self._tell(run_id, given, words)
+
+    def _tell(self, run_id: FlowRunId, given: DeployedRun, words: str) -> None:
+        """A line of the log on how a run has ended; ``words`` are its process's last."""
+        try:
+            run = self._store.get_run(run_id)
+        except NotFoundError:  # it was deleted already
+            return
+        well = run.state_type is StateType.COMPLETED
+        took = ""
+        if run.start_time is not None and run.end_time is not None:
+            took = f" after {show_duration((run.end_time - run.start_time).total_seconds())}"
+        said = [] if well else [text for text in (run.state_message, words) if text]
+        level = logging.INFO if well else logging.WARNING
+        line = ": ".join([f"{given.deployment} / {run.name} is {run.state_name}{took}", *said])
+        _log.log(level, "%s", line)
 
     def _beat(self, monotonic: float) -> None:
         """Speak for processes that come up; once they hold their claims they do it themselves."""

@@ -237,6 +237,30 @@ def test_a_daemon_that_is_stopped_lets_runs_end(
     assert max(len(line) for line in said.out.splitlines()) <= 80
 
 
+def test_a_notebook_is_served_until_ctrl_c(
+    bench: Bench, write_notebook: Callable[..., Path]
+) -> None:
+    write_notebook("print('here')")
+    for turn in range(2):  # what was paused at the end goes on
+        process = bench.start("serve", "report.ipynb", "--every", "1s", "--worker-limit", "1")
+        wait_until(
+            lambda turn=turn: len(completed(bench)) > turn, LONG, "the served notebook to run"
+        )
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=LONG)
+        assert process.returncode == 0, err
+        assert "report is paused; `orch-nb serve` goes on with it" in out
+        assert re.search(r"INFO report / \S+ is Completed after ", err)
+        assert bench.orch("deployments").out.split() == ["report", "v1", "paused"]
+    assert {run["state_name"] for run in bench.orch_json("runs")} <= {"Completed", "Cancelled"}
+    assert bench.orch_json("deploy", "report.ipynb", "--name", "other")["paused"] is False
+    assert bench.orch_json("deploy", "report.ipynb", "--name", "other", "--paused")["paused"]
+
+
+def completed(bench: Bench) -> list[Any]:
+    return [run for run in bench.orch_json("runs") if run["state_name"] == "Completed"]
+
+
 def test_included_files_run_as_they_were(
     bench: Bench, daemon: Daemon, write_notebook: Callable[..., Path]
 ) -> None:
