@@ -112,7 +112,11 @@ class FlowRun:
 
 @dataclass(frozen=True, slots=True)
 class TaskRun:
-    """One execution of a task in a flow run, as recorded; a cell's latest attempt."""
+    """One execution of a task in a flow run, as recorded; a cell's latest attempt.
+
+    ``attempt`` counts from the run's first attempt on, through all resumes; it is the attempt
+    that runs or has run, or else the one to come. ``max_attempts`` is where retries end.
+    """
 
     id: TaskRunId
     flow_run_id: FlowRunId
@@ -134,6 +138,11 @@ class TaskRun:
     error_line: int | None = None
     source_hash: str = ""  # of the cell as it was run
     map_index: int | None = None  # which item, for a task that runs once per item
+
+    @property
+    def attempts_begun(self) -> int:
+        """How many attempts at it have begun."""
+        return self.attempt if self.start_time is not None else self.attempt - 1
 
     @property
     def is_call(self) -> bool:

@@ -76,6 +76,11 @@ TYPE_OF: dict[StateName, StateType] = {
     StateName.CANCELLED: StateType.CANCELLED,
 }
 
+# Tasks in these never ran as far as a serial run is concerned: what they showed is dropped.
+NOT_REACHED = frozenset(
+    {StateName.UPSTREAM_FAILED, StateName.SKIPPED, StateName.PENDING, StateName.SCHEDULED}
+)
+
 # From a state type to the types that may follow. A terminal state is left only by a resume
 # (SCHEDULED{Resuming}); COMPLETED is left only by a task run whose inputs a resume made stale.
 TRANSITIONS: dict[StateType, frozenset[StateType]] = {

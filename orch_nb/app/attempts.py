@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +11,8 @@ from orch_nb.app.finding import find_task
 from orch_nb.app.plain import plain_text
 from orch_nb.app.view_detail import output_words
 from orch_nb.execution.job import Outcome, outcome_from
-from orch_nb.model import FlowRun, TaskRun
+from orch_nb.model import FlowRun, StateChange, TaskRun
+from orch_nb.states import TYPE_OF, StateType
 from orch_nb.store import ResultRecord, open_store
 
 
@@ -29,13 +31,32 @@ class Attempt:
 
 
 def attempts(called: str, task: str) -> tuple[FlowRun, TaskRun, tuple[Attempt, ...]]:
-    """The attempts at a task (its name, or its cell's number) that told their outcome, the oldest
-    first; those of a run's earlier attempts are among them. Raises NotFoundError."""
+    """The attempts at a task (its name, or its cell's number) that have ended, the oldest first;
+    those of a run's earlier attempts are among them. Raises NotFoundError."""
     with open_store() as store:
         run = settle_run(store, store.get_run(called))
         found = find_task(store.task_runs(run.id), run, task)
         made = [one for one in store.results(run.id) if one.task_run_id == found.id]
-    return run, found, tuple(_attempt(one) for one in made if one.outcome is not None)
+        history = store.history(run.id, found.id)
+    told = [_attempt(one) for one in made if one.outcome is not None]
+    lost = _lost(history, {one.number for one in told})
+    return run, found, tuple(sorted([*told, *lost], key=lambda one: one.number))
+
+
+def _lost(history: Iterable[StateChange], told: set[int]) -> list[Attempt]:
+    """The attempts of which only the states are on record: nobody was left to tell more."""
+    lost = []
+    began: StateChange | None = None
+    for change in history:
+        if TYPE_OF[change.new] is StateType.RUNNING:
+            began = change
+        elif began is not None and TYPE_OF[change.new].is_terminal:
+            if began.attempt not in told and TYPE_OF[change.new] is not StateType.COMPLETED:
+                seconds = (change.time - began.time).total_seconds()
+                why = change.message or str(change.new)
+                lost.append(Attempt(began.attempt, change.time, seconds, why, "", False, why))
+            began = None
+    return lost
 
 
 def _attempt(result: ResultRecord) -> Attempt:
@@ -44,7 +65,7 @@ def _attempt(result: ResultRecord) -> Attempt:
         result.attempt,
         result.created,
         outcome.seconds,
-        "" if outcome.error is None else f"{outcome.error.name}: {outcome.error.value}",
+        "" if outcome.error is None else outcome.error.words,
         _text(outcome),
         result.kept,
         result.reason,

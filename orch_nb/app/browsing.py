@@ -9,7 +9,7 @@ from datetime import datetime
 from orch_nb.app.abandoned import settle_run, settle_runs
 from orch_nb.errors import NotFoundError
 from orch_nb.model import FlowRun, FlowRunId, Json, LogRecord, TaskRun
-from orch_nb.states import StateName, StateType
+from orch_nb.states import NOT_REACHED, StateName, StateType
 from orch_nb.store import LogQuery, RunQuery, Store, open_store
 
 _AT_ONCE = 200  # runs read together where some are left out afterwards
@@ -120,7 +120,12 @@ def outputs_of(called: str, cell: int | None = None) -> tuple[FlowRun, tuple[Cel
         tasks = [t for t in store.task_runs(run.id) if cell in (None, t.cell_number)]
         if cell is not None and not tasks:
             raise NotFoundError(f"run {run.name} has no cell {cell}")
-        told = {r.task_run_id: r.outcome for r in store.results(run.id) if r.outcome is not None}
+        reached = {task.id for task in tasks if task.state_name not in NOT_REACHED}
+        told = {
+            result.task_run_id: result.outcome
+            for result in store.results(run.id)
+            if result.outcome is not None and result.task_run_id in reached
+        }
     return run, tuple(
         CellOutputs(
             task,

@@ -109,6 +109,7 @@ class _Driving:
             listener,
             location=run.location,
             recipes=run.prepared.recipes,
+            tries=run.prepared.plan.tries,
         )
         self._desk = open_desk(run.prepared, session.kernel, run.folder, store, run.location)
         if self._desk is not None:
@@ -118,6 +119,7 @@ class _Driving:
         self._wishes = wishes_of(run.request)
         self._outcomes: dict[int, Outcome] = {}
         self._secrets: frozenset[str] = frozenset()
+        self._failures: Mapping[int, int] = {}  # in this attempt of the run, by cell
         self._retries = 0
         self._crashes = 0
         self._hooked = False
@@ -129,6 +131,7 @@ class _Driving:
         try:
             while True:
                 driver = self._pass(made, decisions)
+                self._failures = driver.failures
                 for replan in driver.replans:
                     self._wish(replan)
                 if not driver.replans and not self._goes_on(driver):
@@ -150,6 +153,7 @@ class _Driving:
         if self._desk is not None:
             asks = self._desk.asks()
             plan = replace(plan, cacheable=asks.kept, watched=frozenset(asks.of))
+        plan = replace(plan, failures=self._failures)
         self._prepared = replace(run.prepared, plan=plan)
         for decision in decisions:
             task, record = recording.tasks[decision.cell], made.get(decision.cell)
@@ -208,6 +212,7 @@ class _Driving:
             driver.state, driver.message = StateName.CANCELLED, "cancelled by the user"
             return False
         recording.next_attempt()
+        self._failures = {}
         return True
 
     def _runner(self, plan: Plan) -> Any:

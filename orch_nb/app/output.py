@@ -11,12 +11,8 @@ from orch_nb.execution.job import Message, Outcome
 from orch_nb.execution.outputs import Output
 from orch_nb.model import FlowRun, TaskRun
 from orch_nb.notebook.writer import OutputWriter
-from orch_nb.states import StateName
+from orch_nb.states import NOT_REACHED, StateName
 
-# These never ran as far as a serial run is concerned: what they showed is dropped.
-_NOT_REACHED = frozenset(
-    {StateName.UPSTREAM_FAILED, StateName.SKIPPED, StateName.PENDING, StateName.SCHEDULED}
-)
 # After one of these a serial run goes no further.
 _ENDED_BADLY = frozenset({StateName.FAILED, StateName.TIMED_OUT, StateName.CRASHED})
 
@@ -97,6 +93,9 @@ class RunOutput:
         for display_id in shown.display_ids:
             self._showing.setdefault(display_id, set()).add(cell)
 
+    def shown(self, cell: int) -> list[Output]:
+        return self._shown[cell].outputs if cell in self._shown else []
+
     def save(self) -> None:
         if self._bring():
             self._writer.save()
@@ -108,7 +107,7 @@ class RunOutput:
         the file can't be written.
         """
         for cell, task in self._recording.tasks.items():
-            if task.state_name in _NOT_REACHED and cell in self._shown:
+            if task.state_name in NOT_REACHED and cell in self._shown:
                 self._replace(cell, _Shown())
         for cells in self._showing.values():
             self._dirty |= cells

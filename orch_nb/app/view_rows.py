@@ -62,8 +62,6 @@ def make_row(
         row["task"] = False
     if task.map_index is not None:
         row["item"] = task.map_index
-    if task.max_attempts > 1:
-        row["of"] = task.max_attempts
     if expected is not None:
         row["expected"] = round(expected, 3)
     if waits:
@@ -105,8 +103,6 @@ def _static(task: TaskRun) -> Row:
     }
     if task.map_index is not None:
         row["item"] = task.map_index
-    if task.max_attempts > 1:
-        row["of"] = task.max_attempts
     return row
 
 
@@ -133,6 +129,7 @@ def _changing(task: TaskRun, began: float | None) -> dict[str, Any]:
         "state": str(task.state_name),
         "message": _text(shown, _MESSAGE) or None,
         "attempt": task.attempt if task.attempt > 1 else None,
+        "of": task.max_attempts if task.max_attempts > 1 else None,
         "start": start,
         "end": end,
         "memory": task.peak_memory or None,

@@ -61,12 +61,13 @@ class Painter:
     def row(self, row: Row, width: int, columns: tuple[int, int]) -> Text:
         """One task's line; ``columns`` are the widths of the name and of the place."""
         line = self.mark(row.state)
-        room = columns[0] - (len(line) - self._mark_width)  # some marks are two signs
-        line.append(pad_text(self.words(one_line(row.name, columns[0])), room, self.words("…")))
+        gap = " " * (3 - (len(line) - self._mark_width))  # some marks are two signs
+        name = self.words(one_line(row.name, columns[0]))
+        line.append(pad_text(name, columns[0], self.words("…")) + gap)
         if "line" in row.place:
-            line.append(f"   {row.place}")
+            line.append(row.place)
         else:
-            line.append(f"   {row.place:<{columns[1]}}{row.time:>8}")
+            line.append(f"{row.place:<{columns[1]}}{row.time:>8}")
         if row.text:
             line.append("   " + self.words(escape_text(row.text)))
         line.rstrip()

@@ -54,6 +54,7 @@ class Entry:
 
     task: TaskRun
     written: StateName | None  # None: not recorded yet
+    begun: int = 0  # attempts before this attempt of the run
 
 
 @dataclass(slots=True)
@@ -150,8 +151,11 @@ class Ledger:
             left = self._left.get(key)
             left = left or self._not_run.get((name.name, name.where_from, name.map_index))
             if left:
-                task = replace(left.pop(0), source_hash=key)
-                entry = Entry(task, task.state_name)
+                found = left.pop(0)
+                begun = found.attempts_begun
+                most = begun + name.max_attempts
+                task = replace(found, source_hash=key, max_attempts=most)
+                entry = Entry(task, task.state_name, begun)
                 if task.state_type.is_terminal:
                     self._set(entry, StateName.RESUMING, "")
                 return entry

@@ -37,7 +37,8 @@ class Progress:
         if call.entry is None:
             raise RuntimeError("a call begins before it is recorded")
         state = StateName.RETRYING if call.failures else StateName.RUNNING
-        self._ledger.move(call.entry, state, where=where, attempt=call.failures + 1)
+        attempt = call.entry.begun + call.failures + 1
+        self._ledger.move(call.entry, state, where=where, attempt=attempt)
         call.future.move(state)
         call.begun = True
 

@@ -87,6 +87,7 @@ class Buffer:
                 position,
                 set(needs.get(node.cell.number, ())),
                 home_reason=plan.at_home.get(node.cell.number, ""),
+                failures=plan.failures.get(node.cell.number, 0),
             )
             for position, node in enumerate(plan.graph.nodes)
         ]

@@ -48,6 +48,7 @@ from orch_nb.engine.stand_ins import StandIns
 from orch_nb.errors import OutputError
 from orch_nb.execution.ambient import AMBIENT
 from orch_nb.execution.job import Gate, Job, Message, Outcome, SessionSpec
+from orch_nb.execution.outputs import Output
 from orch_nb.execution.threads import count_cores
 from orch_nb.model import Cell, CellKind, Json
 from orch_nb.runners.base import (
@@ -92,6 +93,9 @@ class OutputNotebook(Protocol):
 
     def ended(self, cell: int, outcome: Outcome) -> None:
         """An attempt has told its outcome."""
+
+    def shown(self, cell: int) -> Sequence[Output]:
+        """What the cell's attempt has shown so far."""
 
     def save(self) -> None:
         """Write the file, if something is new."""
@@ -211,6 +215,11 @@ class Driver:
         self._recording.flush()
         self.state, self.message = finish.state, finish.message
         return self._outcomes
+
+    @property
+    def failures(self) -> Mapping[int, int]:
+        """The attempts that have failed, by the number of their cell."""
+        return {slot.number: slot.failures for slot in self._core.buffer.slots if slot.failures}
 
     def cancel(self, reason: str, *, kill: bool = False) -> None:
         """End the run; safe to call from any thread."""
@@ -337,7 +346,8 @@ class Driver:
                 self._request.limits.release(cell)
             case Note(cell, state, _message, _attempt):
                 told = self._outcomes.get(cell) if state in _TELLING else None
-                self._recording.note(command, told, self._where.get(cell, ""))
+                shown = () if told is not None else self._output.shown(cell)
+                self._recording.note(command, told, self._where.get(cell, ""), shown=shown)
             case Learn():
                 self._learned(command)
             case Question(cell):

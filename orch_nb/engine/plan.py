@@ -61,7 +61,8 @@ class Plan:
     what all of the ``trusted`` cells do in this run, too. ``foreseen`` are facts of trusted cells
     that run once more, for their values: what was seen the last time. ``cacheable`` are cells
     whose changes are wanted as a blob wherever they run, ``watched`` those to be observed.
-    ``aside`` says of skipped cells why they are, where it is not for their tag.
+    ``aside`` says of skipped cells why they are, where it is not for their tag. ``failures`` are
+    attempts that have failed before this plan was made, in the same attempt of the run.
     """
 
     graph: FlowGraph
@@ -79,6 +80,7 @@ class Plan:
     cacheable: frozenset[int] = frozenset()
     watched: frozenset[int] = frozenset()
     aside: Mapping[int, str] = field(default_factory=dict)
+    failures: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def is_settled(self) -> bool:
@@ -88,6 +90,14 @@ class Plan:
             for node in self.graph.nodes
             if self.runs(node)
         )
+
+    @property
+    def tries(self) -> dict[int, int]:
+        """How many attempts each cell may take, by its number."""
+        return {
+            node.cell.number: len(self.policy(node.cell.number).delays) + 1
+            for node in self.graph.nodes
+        }
 
     def policy(self, number: int) -> Policy:
         """The policy of a cell."""

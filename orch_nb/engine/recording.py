@@ -25,6 +25,7 @@ from orch_nb.engine.events import (
 from orch_nb.engine.keeping import Keeping, Operation
 from orch_nb.engine.messages import Learn, Note
 from orch_nb.execution.job import Message, Outcome
+from orch_nb.execution.outputs import ErrorInfo, Output
 from orch_nb.model import FlowRun, LogRecord, TaskRun
 from orch_nb.results.blob import Manifest
 from orch_nb.results.location import Location
@@ -34,6 +35,10 @@ from orch_nb.store import ResultRecord, StoreWriter, TaskChange, Transaction
 
 _log = logging.getLogger(__name__)
 _BY = "driver"
+# How an attempt may end that told no outcome: out of time, lost with its process, stopped.
+_CUT_OFF = frozenset(
+    {StateName.TIMED_OUT, StateName.CRASHED, StateName.CANCELLED, StateName.AWAITING_RETRY}
+)
 _LAST_LINE = re.compile(r"[^\r\n]*[^\s][^\r\n]*(?=[\r\n]*\Z)")
 
 
@@ -48,6 +53,7 @@ class Recording:
     listener: Listener
     location: Location | None = None  # where values are kept, if not just where they are written
     recipes: Mapping[int, str] = field(default_factory=dict)  # by cell number, for the results
+    tries: Mapping[int, int] = field(default_factory=dict)  # attempts that a policy allows, by cell
     cache: Callable[[int, Outcome, StateName], CacheNote | None] = lambda *_: None
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     learned: list[Learn] = field(default_factory=list)
@@ -56,9 +62,11 @@ class Recording:
     _results: list[ResultRecord] = field(default_factory=list)
     _void: list[str] = field(default_factory=list)
     _logs: list[LogRecord] = field(default_factory=list)
+    _begun: dict[int, int] = field(init=False)  # attempts before this attempt of the run, by cell
     _keeping: Keeping = field(init=False)
 
     def __post_init__(self) -> None:
+        self._count_attempts()
         self._keeping = Keeping(self.writer, self.location, self.notice)
 
     def tell(self, event: Event) -> None:
@@ -92,8 +100,17 @@ class Recording:
         self._submit(lambda t, _: t.set_flow_state(run, expected=expected, by=_BY))
         self.tell(RunChanged(run))
 
-    def note(self, note: Note, outcome: Outcome | None, where: str, *, void: bool = True) -> None:
-        """Record a task's new state; ``outcome`` is what its latest attempt told, if it did.
+    def note(
+        self,
+        note: Note,
+        outcome: Outcome | None,
+        where: str,
+        *,
+        shown: Sequence[Output] = (),
+        void: bool = True,
+    ) -> None:
+        """Record a task's new state; ``outcome`` is what its latest attempt told, if it did, and
+        ``shown`` what one that was cut off had shown by then.
         With ``void``, the result of a cell that runs again was made from wrong inputs."""
         old = self.tasks[note.cell]
         if note.state is old.state_name and old.state_type.is_terminal:
@@ -103,7 +120,8 @@ class Recording:
             old,
             state_name=note.state,
             state_message=note.message,
-            attempt=note.attempt,
+            attempt=self._begun[note.cell] + note.attempt,
+            max_attempts=self._begun[note.cell] + self.tries.get(note.cell, 1),
             where=where,
         )
         if task.state_type is StateType.RUNNING or note.state is StateName.RESUMING:
@@ -122,6 +140,8 @@ class Recording:
             self._note_cache(outcome)
         elif note.state is StateName.RESUMING and void:
             self._void.append(task.id)
+        elif note.state in _CUT_OFF and old.state_type is StateType.RUNNING:
+            self._results.append(self._cut_off(task, shown))
         self._changes.append(TaskChange(task, old.state_name))
         self.tell(TaskChanged(task))
 
@@ -149,6 +169,10 @@ class Recording:
     def next_attempt(self) -> None:
         """The states that follow are those of the run's next attempt."""
         self.run = replace(self.run, attempt=self.run.attempt + 1)
+        self._count_attempts()
+
+    def _count_attempts(self) -> None:
+        self._begun = {number: task.attempts_begun for number, task in self.tasks.items()}
 
     def settle(self) -> None:
         """Wait until everything so far is stored."""
@@ -270,6 +294,27 @@ class Recording:
             size=manifest.size,
             signature=signature.value,
             key_id=signature.key_id,
+        )
+
+    def _cut_off(self, task: TaskRun, shown: Sequence[Output]) -> ResultRecord:
+        """The record of an attempt that ended without telling its outcome."""
+        error = ErrorInfo("", task.state_message, ())
+        outcome = Outcome(
+            task.cell_number,
+            task.attempt,
+            outputs=tuple(shown),
+            error=error,
+            seconds=task.seconds or 0.0,
+        )
+        # Without a recipe it can't be taken for what the cell makes.
+        return ResultRecord(
+            self.run.id,
+            task.id,
+            (),
+            kept=False,
+            attempt=task.attempt,
+            reason="it did not end well",
+            outcome=outcome.to_record(),
         )
 
     def _note_cache(self, outcome: Outcome) -> None:

@@ -38,7 +38,7 @@ def facts_of(
         files_written=frozenset(outcome.files_written) | absolute(node.files_written, folder),
         acted=outcome.acted,
         missing=missing.group(1) if missing else "",
-        error="" if error is None else f"{error.name}: {error.value}",
+        error="" if error is None else error.words,
         error_types=() if error is None else error.types or (error.name,),
         exits=outcome.exits and not may_fail,
         cached=outcome.cached,

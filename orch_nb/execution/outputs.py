@@ -63,7 +63,7 @@ class ErrorInfo:
     ``line`` counts from 1 in the cell's source as given, or is None if no line of the cell is to
     blame. ``exit_code`` is what SystemExit carried, if that is what ended the cell. ``types`` are
     the names of the error's class and its bases (see `type_names`); empty where only its name is
-    known.
+    known. An attempt that was cut off has no ``name``, and a ``value`` that says why.
     """
 
     name: str
@@ -72,6 +72,11 @@ class ErrorInfo:
     line: int | None = None
     exit_code: int | str | None = None
     types: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """On one line: what was raised, or why the attempt was cut off."""
+        return f"{self.name}: {self.value}" if self.name else self.value
 
 
 def error_from(plain: Mapping[str, Json]) -> ErrorInfo:

@@ -187,7 +187,7 @@ def _debug(session: KernelSession, words: list[str], into: str | None) -> None:
         plain_line(f"{task.name}, cell {task.cell_number} of {found.run.name}: {task.state_name}")
     )
     if error is not None:
-        print("\n".join(error.traceback) or f"{error.name}: {error.value}")
+        print("\n".join(error.traceback) or error.words)
     elif task.error_name or task.state_message:
         print(plain_line(f"{task.error_name or ''} {task.error_value or task.state_message}", 1000))
     if found.loaded.values:

@@ -44,7 +44,6 @@ _REVISED = (
     "cell_number",
     "cell_id",
     "kind",
-    "max_attempts",
     "source_hash",
 )
 
@@ -275,12 +274,12 @@ class Transaction(Gathering):
         self._add_result(result)
 
     def void_results(self, task_ids: Sequence[str], reason: str) -> None:
-        """Note that what tasks made was made from wrong inputs, and serves for nothing."""
+        """Note that what tasks made serves for nothing; what their attempts showed stays."""
         if task_ids:
             self._execute(
                 update(RESULTS)
                 .where(RESULTS.c.task_run_id.in_(task_ids))
-                .values(kept=False, reason=rows.text(reason), outcome=None, cache_key=None)
+                .values(kept=False, reason=rows.text(reason), recipe="", cache_key=None)
             )
 
     def touch_results(self, digests: Sequence[str]) -> None:

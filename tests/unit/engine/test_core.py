@@ -386,3 +386,16 @@ def test_a_retry_counts_attempts_from_one(fails: int) -> None:
     for _ in range(fails):
         expected += [StateName.AWAITING_RETRY, StateName.RETRYING]
     assert w.notes[1] == [*expected, StateName.COMPLETED]
+
+
+def test_failures_before_the_plan_was_made_anew_count() -> None:
+    policies = {1: Policy(delays=(0.0, 0.0))}
+    truths = [Truth(frozenset(), frozenset("a"))]
+    core = Core(Plan(graph(truths), workers=2, policies=policies, failures={1: 1}))
+    core.handle(Begin())
+    failed = Facts(ok=False, error="ValueError: x")
+    once_more = core.handle(Ended(1, 1, failed))
+    assert [c.attempt for c in once_more if isinstance(c, Note)] == [2]
+    core.handle(RetryDue(1))
+    ended = core.handle(Ended(1, 2, failed))
+    assert ended[-1] == Finish(StateName.FAILED, "cell 1: ValueError: x")
