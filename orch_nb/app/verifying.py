@@ -241,7 +241,8 @@ def visible(outputs: Sequence[Mapping[str, Any]]) -> list[str]:
         if kind == "stream":
             streams[output["name"]] = streams.get(output["name"], "") + output["text"]
         elif kind == "error":
-            found.append(mask(f"error {output['ename']}: {output['evalue']}"))
+            words = f"error {output['ename']}: {output['evalue']}"
+            found.append(mask("\n".join([words, *output.get("traceback", ())])))
         else:
             data = output["data"]
             found.append(mask(f"{kind} {sorted((k, str(v)) for k, v in data.items())}"))

@@ -6,8 +6,10 @@ its library is loaded; the watch works in the context that cells run in (see Cel
 
 from __future__ import annotations
 
+import itertools
 import locale
 import logging
+import operator
 import os
 import random
 import sys
@@ -21,12 +23,16 @@ from orch_nb.execution.anatomy_arrays import repr_of_state
 
 @dataclass(frozen=True, slots=True)
 class Ambient:
-    """One state: the module that must be loaded, and how to get, set and compare it."""
+    """One state: the module that must be loaded, and how to get, set and compare it.
+
+    ``fixed`` marks a part that can't be told to another process; a change of it stays in its own.
+    """
 
     module: str
     get: Callable[[], Any]
     set: Callable[[Any], None]
     mark: Callable[[Any], Any] = repr_of_state  # what compares equal when nothing changed
+    fixed: Callable[[], Any] | None = None
 
 
 def _module(name: str) -> Any:
@@ -85,15 +91,35 @@ def _by_repr(value: Any) -> str:
     return repr(value)
 
 
-def _logging_levels() -> dict[str, int]:
-    loggers = logging.root.manager.loggerDict
-    levels = {name: log.level for name, log in loggers.items() if isinstance(log, logging.Logger)}
-    return {"": logging.root.level} | {name: level for name, level in levels.items() if level}
+def _loggers() -> Iterator[tuple[str, logging.Logger]]:
+    yield "", logging.root
+    for name, found in list(logging.root.manager.loggerDict.items()):
+        if isinstance(found, logging.Logger):
+            yield name, found
 
 
-def _set_logging_levels(value: Mapping[str, int]) -> None:
-    for name, level in value.items():
-        logging.getLogger(name or None).setLevel(level)
+_AS_MADE = (logging.NOTSET, True, False)
+
+
+def _logging_settings() -> dict[str, tuple[int, bool, bool]]:
+    found = {name: (log.level, log.propagate, log.disabled) for name, log in _loggers()}
+    return {name: state for name, state in found.items() if not name or state != _AS_MADE}
+
+
+def _set_logging(value: Mapping[str, tuple[int, bool, bool]]) -> None:
+    for name, (level, propagate, disabled) in value.items():
+        logger = logging.getLogger(name or None)
+        logger.setLevel(level)
+        logger.propagate, logger.disabled = propagate, disabled
+
+
+def _log_handlers() -> list[tuple[Any, ...]]:
+    """What handles the records: open streams and files, and how they are set."""
+    return [
+        (name, h, h.level, h.formatter, getattr(h, "stream", None), *h.filters)
+        for name, log in _loggers()
+        for h in log.handlers
+    ]
 
 
 def _set_locale(value: str) -> None:
@@ -171,7 +197,7 @@ AMBIENT: dict[str, Ambient] = {
     "sys.path": Ambient(
         "sys", lambda: list(sys.path), lambda value: sys.path.__setitem__(slice(None), value), tuple
     ),
-    "logging": Ambient("logging", _logging_levels, _set_logging_levels),
+    "logging": Ambient("logging", _logging_settings, _set_logging, fixed=_log_handlers),
 }
 
 
@@ -180,6 +206,8 @@ class AmbientWatch:
 
     def __init__(self) -> None:
         self._before = {name: _look(entry) for name, entry in AMBIENT.items()}
+        self._fixed = {n: entry.fixed() for n, entry in AMBIENT.items() if entry.fixed is not None}
+        self.stays = ""  # what a cell changed of a state that can't be told, by ``changed``
 
     def changed(self) -> tuple[dict[str, Any], frozenset[str]]:
         """The states that differ now, by name, with their new values; and which of them belong
@@ -200,7 +228,16 @@ class AmbientWatch:
                     found[name] = value
             elif before[1] != now[1]:
                 found[name] = now[0]
+            if entry.fixed is not None and _differ(self._fixed[name], entry.fixed()):
+                found[name] = now[0]
+                self.stays = name
         return found, frozenset(fresh)
+
+
+def _differ(one: list[tuple[Any, ...]], other: list[tuple[Any, ...]]) -> bool:
+    """Whether they hold other objects."""
+    flat, also = (list(itertools.chain(*rows)) for rows in (one, other))
+    return len(flat) != len(also) or not all(map(operator.is_, flat, also))
 
 
 def _beyond_defaults(name: str, value: Any) -> Any:

@@ -9,6 +9,8 @@ user's. An object whose state can't be seen is ``pinned``: its consumers run whe
 
 from __future__ import annotations
 
+import _abc  # type: ignore[import-not-found]
+import abc
 import array
 import collections
 import datetime
@@ -16,6 +18,7 @@ import decimal
 import enum
 import fractions
 import functools
+import gc
 import io
 import logging
 import pathlib
@@ -158,7 +161,8 @@ def _is_python(cls: type) -> bool:
 def _slot_names(cls: type) -> Iterable[tuple[type, str]]:
     for base in cls.__mro__:
         for name, member in vars(base).items():
-            if isinstance(member, types.MemberDescriptorType) and _is_python(base):
+            own = isinstance(member, types.MemberDescriptorType) and name != "__dict__"
+            if own and _is_python(base):
                 yield base, name
 
 
@@ -465,20 +469,56 @@ class _Class(Anatomy):
         yield from (base for base in obj.__bases__ if base.__module__ == "__main__")
         yield from self._attributes(obj).values()
 
+    @staticmethod
+    def _registered(obj: Any) -> list[type]:
+        """The classes that an abstract one was told to count as its subclasses."""
+        if "_abc_impl" not in vars(obj):
+            return []
+        references = _abc._get_dump(obj)[0]
+        return sorted((cls for found in references if (cls := found()) is not None), key=id)
+
     def freeze(self, obj: Any) -> State:
         attributes = self._attributes(obj)
-        return tuple(attributes.values()), tuple(attributes)
+        return (*attributes.values(), *self._registered(obj)), tuple(attributes)
 
     def content(self, obj: Any) -> Any:
-        return self._attributes(obj)
+        return self._attributes(obj), self._registered(obj)
 
     def restore(self, obj: Any, content: Any) -> None:
+        attributes, registered = content
         for name in self._attributes(obj):
-            if name not in content:
+            if name not in attributes:
                 type.__delattr__(obj, name)
-        for name, value in content.items():
+        for name, value in attributes.items():
             if vars(obj).get(name) is not value:
                 type.__setattr__(obj, name, value)
+        for cls in registered:
+            abc.ABCMeta.register(obj, cls)
+
+
+class _Exception(Anatomy):
+    """What was raised: its arguments, attributes, and where it came from."""
+
+    mutable = True
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        yield obj.args
+        yield from vars(obj).values()
+        yield from (obj.__cause__, obj.__context__, obj.__traceback__)
+
+    def freeze(self, obj: Any) -> State:
+        own = vars(obj)
+        places = obj.__cause__, obj.__context__, obj.__traceback__
+        return (*obj.args, *own.values(), *places), (tuple(own), obj.__suppress_context__)
+
+    def content(self, obj: Any) -> Any:
+        return obj.args, dict(vars(obj)), obj.__cause__, obj.__context__, obj.__suppress_context__
+
+    def restore(self, obj: Any, content: Any) -> None:
+        obj.args, attributes, obj.__cause__, obj.__context__, obj.__suppress_context__ = content
+        own = vars(obj)
+        own.clear()
+        own.update(attributes)
 
 
 class _Opaque(Anatomy):
@@ -556,14 +596,18 @@ _FAMILIES: dict[type, Anatomy] = {
     types.MethodType: _Frozen(_method_parts),
     types.BuiltinMethodType: _Frozen(_receiver),
     types.MethodWrapperType: _Frozen(_receiver),
-    types.MappingProxyType: LEAF,
+    types.MappingProxyType: _Frozen(gc.get_referents),
+    type({}.keys()): _Frozen(gc.get_referents),
+    type({}.values()): _Frozen(gc.get_referents),
+    type({}.items()): _Frozen(gc.get_referents),
     property: _Frozen(_property_parts),
     staticmethod: _Frozen(_wrapped_part),
     classmethod: _Frozen(_wrapped_part),
     functools.partial: _Partial(),
     types.CellType: _Cell(),
     types.SimpleNamespace: _Attributes(types.SimpleNamespace),
-    BaseException: _Frozen(lambda obj: obj.args),
+    BaseException: _Exception(),
+    memoryview: _PinnedAnatomy(),
 }
 
 

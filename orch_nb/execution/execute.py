@@ -230,6 +230,9 @@ class _NamespaceWatch:
                 return replace(outcome, unshippable=why)
         if itself:
             return replace(outcome, unshippable="it changed IPython's own settings")
+        if self._ambient.stays:
+            words = f"it changed what can't be sent of {self._ambient.stays}"
+            return replace(outcome, unshippable=words)
         if self._watch.pinned:
             return replace(outcome, unshippable=self._watch.pinned)
         if outcome.leftovers:

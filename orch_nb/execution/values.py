@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import enum
 import functools
+import gc
 import importlib
 import io
+import marshal
 import os
 import pickle
 import sys
 import types
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +42,13 @@ _PANDAS_INSIDE = frozenset(
 )
 # Where there is one of a kind whose type belongs to no library: dataclasses' empty metadata.
 _KEPT_IN = {types.MappingProxyType: "dataclasses"}
+_VIEWS = {
+    types.MappingProxyType: "",
+    type({}.keys()): "keys",
+    type({}.values()): "values",
+    type({}.items()): "items",
+}
+_IN_CLASSES = frozenset({"__module__", "__doc__"})  # in each class's own dict
 _NO_LIBRARY = frozenset({"builtins", "__main__"})
 _MADE = 6  # parts of what cloudpickle tells of a class that it makes anew
 LARGE = 1 << 20  # bytes from which a buffer travels beside the pickle
@@ -95,8 +105,12 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         cls = type(obj)
         if cls is types.FunctionType and obj.__globals__ is self._namespace:
             return self._reduce_function(obj)
-        if cls is io.TextIOWrapper and obj.closed:
-            return _make_closed_file, (obj.name, obj.mode, obj.encoding)
+        if cls is types.CodeType:  # cloudpickle leaves out the file, which tells its source
+            return marshal.loads, (marshal.dumps(obj),)
+        if cls is io.TextIOWrapper:
+            return self._reduce_file(obj)
+        if cls is memoryview or isinstance(obj, weakref.WeakSet):
+            raise Pinned(cls.__qualname__)  # pickle would make something else of it
         if cls is CACHED_FUNCTION and is_notebooks_cache(obj, self._namespace):
             if any((obj.cache_info().hits, obj.cache_info().misses)):
                 raise Pinned("cache of calls")
@@ -119,10 +133,29 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         known = self._library_names(home).get(id(obj))
         if known is not None and not isinstance(obj, (type, types.FunctionType)):
             return _find_in_library, (home, known, cls.__qualname__)
+        if cls in _VIEWS:
+            return self._reduce_view(obj)
+        if isinstance(obj, BaseException) and obj.__traceback__ is not None:
+            raise Pinned(f"{cls.__qualname__} with its traceback")
         reduced = super().reducer_override(obj)
         if isinstance(obj, type) and isinstance(reduced, tuple) and len(reduced) == _MADE:
             return reduced if issubclass(obj, enum.Enum) else _whole_class(obj, reduced)
         return reduced
+
+    @staticmethod
+    def _reduce_file(obj: io.TextIOWrapper) -> Any:
+        """A closed file is only a name; what is open stays where it is."""
+        if not obj.closed:
+            raise Pinned("open file")
+        return _make_closed_file, (obj.name, obj.mode, obj.encoding)
+
+    @staticmethod
+    def _reduce_view(obj: Any) -> Any:
+        """A proxy or view of a dict goes on showing what becomes of it."""
+        (shown,) = gc.get_referents(obj)
+        if type(shown) is not dict or shown.keys() >= _IN_CLASSES:
+            raise Pinned(f"{type(obj).__qualname__} of a {type(shown).__qualname__}")
+        return _make_view_of_dict, (shown, _VIEWS[type(obj)])
 
     def _library_names(self, module: str) -> dict[int, str]:
         """The names, by id, of what a library's module holds: there is one of each in a process
@@ -231,6 +264,10 @@ def _make_block(cls: Any, values: Any, places: Any, ndim: int, refs: Any) -> Any
     from pandas._libs.internals import BlockPlacement
 
     return cls(values, placement=BlockPlacement(places), ndim=ndim, refs=refs)
+
+
+def _make_view_of_dict(shown: dict[Any, Any], kind: str) -> Any:
+    return getattr(shown, kind)() if kind else types.MappingProxyType(shown)
 
 
 def _make_closed_file(name: Any, mode: str, encoding: str) -> Any:
