@@ -87,6 +87,12 @@ test('cells that are no tasks count only when they fail', () => {
   });
 });
 
+test('calls are counted by the row of their cell', () => {
+  const failed = { state: 'Failed' as const };
+  const rows = [aRow(1, failed), aRow(1, { ...failed, task: false, item: 17 })];
+  assert.equal(new RunModel(aSnapshot(rows), stillClock).counts.value.failed, 1);
+});
+
 test('a thousand tasks that run and end cost well under a frame a message', () => {
   const rows = Array.from({ length: 1000 }, (_, place) => aRow(place + 1));
   const model = new RunModel(aSnapshot(rows, { run: aHeader() }), stillClock);

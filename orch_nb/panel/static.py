@@ -90,7 +90,8 @@ def _facts(view: RunView) -> str:
     run = view.run
     counts = dict.fromkeys(_ORDER, 0)
     for row in shown_rows(view):
-        counts[look_of(row["state"]).phase] += 1
+        if "item" not in row:  # a cell's calls are counted by its own row
+            counts[look_of(row["state"]).phase] += 1
     words = [f"{count} {_WORDS[phase]}" for phase, count in counts.items() if count]
     words += [f"{p['name']}={p['value']} from {p['source']}" for p in run["parameters"]]
     words.append(f"{run['runner']} ×{run['workers']}" if run["workers"] else run["runner"])

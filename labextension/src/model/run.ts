@@ -139,7 +139,8 @@ export class RunModel {
     for (const signalled of this.rows.value) {
       const row = signalled.peek();
       const { phase } = lookOf(row.state);
-      if (row.task !== false || phase === 'failed') counts[phase] += 1;
+      // a cell's calls are counted by its own row
+      if (row.task !== false || (phase === 'failed' && row.item === undefined)) counts[phase] += 1;
     }
     return counts;
   }

@@ -4,6 +4,7 @@ import { follow } from '../model/follow';
 import { AskButton, BUSY } from './button';
 import { useShared } from './context';
 import { Mark } from './mark';
+import type { Counts } from '../model/run';
 import { isLive, lookOf, type Phase } from '../model/states';
 import { plural, showClock, showDuration } from '../model/words';
 
@@ -38,11 +39,20 @@ export function Header() {
       <span class="onb-actions">
         {live && unheard && <span class="onb-dim">■ {BUSY}</span>}
         {live && !unheard && <AskButton action="cancel" words="Cancel" />}
-        {!live && run.state !== 'Completed' && <AskButton action="resume" words="Resume" primary />}
+        {!live && run.state !== 'Completed' && (
+          <AskButton action="resume" words={resumeWords(model.counts.value)} primary />
+        )}
         {!live && run.output !== '' && <AskButton action="output" words="Output notebook" />}
       </span>
     </div>
   );
+}
+
+/** What goes on with the cells as they were; those that were edited since run again as well. */
+function resumeWords(counts: Counts): string {
+  const { done } = counts;
+  const left = counts.failed + counts.waiting + counts['left-out'];
+  return `Resume: ${left} run, ${done} reused`;
 }
 
 function Elapsed() {
