@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -193,8 +194,11 @@ def _give_up(store: Store, run: FlowRun, error: Exception) -> StateType:
 
 
 def _export(output: Path) -> None:
-    """The output notebook as a page beside it."""
-    from nbconvert import HTMLExporter
+    """The output notebook as a page beside it. That it can't be made does not change the run."""
+    try:
+        from nbconvert import HTMLExporter
 
-    page, _ = HTMLExporter().from_filename(str(output))
-    output.with_suffix(".html").write_text(page, "utf-8")
+        page, _ = HTMLExporter().from_filename(str(output))
+        output.with_suffix(".html").write_text(page, "utf-8")
+    except Exception as error:  # of a converter with templates and plugins of its own
+        print(f"no page was made of {output}: {type(error).__name__}: {error}", file=sys.stderr)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import getpass
 import logging
-import shlex
+import os
 import sys
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -31,7 +32,7 @@ After=network-online.target
 [Service]
 Type=simple
 User={user}
-Environment=ORCH_NB_HOME={home}
+{environment}
 ExecStart={command}
 Restart=on-failure
 KillMode=mixed
@@ -55,10 +56,11 @@ def start(pool: str, limit: int | None, port: int, no_port: bool, print_unit: bo
     """
     from orch_nb.service.daemon import ServiceOptions
 
+    options = ServiceOptions(pool=pool, limit=limit, port=None if no_port else port)
     if print_unit:
-        click.echo(_unit(pool, limit, port), nl=False)
-        return
-    run_service(ServiceOptions(pool=pool, limit=limit, port=None if no_port else port))
+        click.echo(_unit(options), nl=False)
+    else:
+        run_service(options)
 
 
 @click.command()
@@ -141,11 +143,27 @@ def run_service(options: ServiceOptions) -> None:
     service.run()
 
 
-def _unit(pool: str, limit: int | None, port: int) -> str:
+def _unit(options: ServiceOptions) -> str:
     from orch_nb.places import find_places
 
-    command = [sys.executable, "-m", "orch_nb.cli", "start", "--pool", pool, "--port", str(port)]
-    command += ["--limit", str(limit)] if limit else []
+    command = [sys.executable, "-m", "orch_nb.cli", "start", "--pool", options.pool]
+    command += ["--no-port"] if options.port is None else ["--port", str(options.port)]
+    command += ["--limit", str(options.limit)] if options.limit else []
+    variables = [f"ORCH_NB_HOME={find_places().home}"]
+    store = os.environ.get("ORCH_NB_STORE", "")
+    variables += [f"ORCH_NB_STORE={store}"] if store and urlsplit(store).password is None else []
+    lines = [f"Environment={_quote(variable)}" for variable in variables]
+    if store and len(lines) == 1:  # a unit can be read by everybody
+        lines.append(f"EnvironmentFile={find_places().home}/store.env")
+        lines.append("# with ORCH_NB_STORE=…, which holds a password here; mode 0600")
     return _UNIT.format(
-        user=getpass.getuser(), home=find_places().home, command=shlex.join(command)
+        user=getpass.getuser(),
+        environment="\n".join(lines),
+        command=" ".join(_quote(word) for word in command),
     )
+
+
+def _quote(word: str) -> str:
+    """As systemd reads it: quotes where there is a blank, and no specifiers."""
+    word = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{word}"' if " " in word else word

@@ -165,8 +165,8 @@ class Worker:
         took = ""
         if run.start_time is not None and run.end_time is not None:
             took = f" after {show_duration((run.end_time - run.start_time).total_seconds())}"
-        said = [] if well else [text for text in (run.state_message, words) if text]
-        level = logging.INFO if well else logging.WARNING
+        said = [text for text in ("" if well else run.state_message, words) if text]
+        level = logging.INFO if well and not said else logging.WARNING
         line = ": ".join([f"{given.deployment} / {run.name} is {run.state_name}{took}", *said])
         _log.log(level, "%s", line)
 
