@@ -19,6 +19,7 @@ from orch_nb.magics.display import mark_of
 from orch_nb.magics.flows import asking
 from orch_nb.magics.session import KernelSession
 from orch_nb.model import CellsMode, FlowRun
+from orch_nb.option_text import split_words
 from orch_nb.states import StateName
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def answer(session: KernelSession, subcommand: str, text: str) -> None:
     if subcommand == "deploy":
         _deploy(session, text)
         return
-    words, into = _into(text.split(), subcommand)
+    words, into = _into(split_words(text, where=f"%flow {subcommand}"), subcommand)
     _ANSWERS[subcommand](session, words, into)
 
 

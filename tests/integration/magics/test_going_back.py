@@ -114,7 +114,7 @@ def test_pull_brings_any_tasks_outputs(start: Any, notebook: Any) -> None:
     pulled = kernel.run(f"%flow pull {name}.load --into old")
     assert pulled.status == "ok", pulled.error
     assert kernel.value("old.sales, sales") == "({1: 10, 2: 20}, 'mine')"
-    kernel.run(f"%flow pull {name}.load")
+    kernel.run(f"%flow pull '{name}.load'")  # as a name with spaces has to be written
     assert kernel.value("sales") == "{1: 10, 2: 20}"
     for line, words in (
         (f"{name}.by_month", "was not kept"),
