@@ -253,7 +253,9 @@ def _trigger(trigger: Trigger) -> str:
 def _local(time: datetime, found: Deployment) -> str:
     """``Mon 26 Oct 06:00 CET``, in the zone of the deployment's first schedule."""
     zone = found.spec.schedules[0].zone if found.spec.schedules else "UTC"
-    return f"{time.astimezone(ZoneInfo(zone)):%a %d %b %H:%M %Z}"
+    local = time.astimezone(ZoneInfo(zone))
+    seconds = f":{local:%S}" if local.second else ""
+    return f"{local:%a %d %b %H:%M}{seconds} {local:%Z}"
 
 
 def _distance(left: timedelta) -> str:

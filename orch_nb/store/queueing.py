@@ -315,7 +315,7 @@ def drop_waiting(transaction: Transaction, run_ids: Iterable[str], why: str, now
         if run_id in waiting:
             _cancel(transaction, waiting[FlowRunId(run_id)], why, now)
         else:
-            transaction.request_cancel(FlowRunId(run_id), by=why)
+            transaction.request_cancel(FlowRunId(run_id), by=f"the scheduler: {why}")
 
 
 def cancel_waiting(store: Store, run_id: FlowRunId, why: str) -> bool:

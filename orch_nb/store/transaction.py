@@ -29,7 +29,6 @@ from orch_nb.store.tables import (
     CELL_SOURCES,
     FLOW_RUNS,
     HINTS,
-    LEASES,
     RESULTS,
     RUN_TAGS,
     STORE_META,
@@ -190,12 +189,6 @@ class Transaction(Gathering):
             .where(FLOW_RUNS.c.id == run_id, asked.is_(None))
             .values(cancel_requested=now_micros(), cancel_requested_by=rows.text(by))
         )
-
-    def delete_run(self, run_id: FlowRunId) -> None:
-        """Forget a run with its tasks, history, logs and results' records."""
-        self._execute(delete(FLOW_RUNS).where(FLOW_RUNS.c.id == run_id))
-        self._execute(delete(LEASES).where(LEASES.c.resource == claims.run_resource(run_id)))
-        self._claims.pop(run_id, None)
 
     # -- claims ----------------------------------------------------------------------------
 

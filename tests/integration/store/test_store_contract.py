@@ -34,6 +34,7 @@ from orch_nb.store import (
     Transaction,
     open_store,
 )
+from orch_nb.store.retention import delete_ended
 from tests.sample_runs import a_run, tasks_of
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
@@ -438,7 +439,11 @@ def test_a_deleted_run_leaves_nothing_behind(store: Store) -> None:
         lambda t: t.record_result(ResultRecord(run.id, tasks[0].id, ("x",), kept=False), epoch=1)
     )
     other = create(store, a_run())
-    store.write(lambda t: t.delete_run(run.id))
+    ended = replace(run, state_name=StateName.COMPLETED, epoch=1)
+    store.write(lambda t: t.set_flow_state(ended, expected=run.state_name, by="test"))
+    store.write(lambda t: t.release(run.id, 1))
+    seen = store.get_run(run.id)
+    assert store.write(lambda t: delete_ended(t, [seen])).runs == (run.id,)
     assert store.list_runs() == (other,)
     assert store.task_runs(run.id) == store.history(run.id) == store.logs(run.id) == ()
     assert store.results(run.id) == store.leases(f"run/{run.id}") == ()

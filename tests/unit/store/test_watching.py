@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from orch_nb.model import FlowRunId
 from orch_nb.states import StateName
 from orch_nb.store import open_store
+from orch_nb.store.retention import delete_ended
 from orch_nb.store.watching import Happening, Horizon, complete_part, happenings
 from tests.sample_runs import a_run
 
@@ -34,10 +35,10 @@ def test_below_the_horizon_a_gap_stays_one() -> None:
 
 def test_the_numbers_of_deleted_runs_are_not_given_again() -> None:
     with open_store() as store:
-        first, second = a_run(), a_run()
+        first, second = a_run(state_name=StateName.COMPLETED), a_run()
         store.write(lambda t: t.create_flow_run(first, [], holder=None, by="test"))
         seen = Horizon().look(store)
-        store.write(lambda t: t.delete_run(first.id))
+        store.write(lambda t: delete_ended(t, [first]))
         store.write(lambda t: t.create_flow_run(second, [], holder=None, by="test"))
         found = happenings(store, after=seen, limit=10)
     assert [one.run_id for one in found] == [second.id]
