@@ -5,6 +5,11 @@ import type { RunModel } from './model/run';
 
 const INJECTED = 'injected-parameters';
 
+/** Of a path from the page's folder; whatever a file is called, it is no scheme or query. */
+export function addressOf(path: string, page: string): URL {
+  return new URL(path.split('/').map(encodeURIComponent).join('/'), page);
+}
+
 /** The host of a panel in `node`, which also goes to cells, and opens files that it is told of. */
 export function withNotebook(host: Host, node: Element, model: RunModel): Host {
   const cells = () => node.closest('.jp-Notebook')?.querySelectorAll('.jp-CodeCell');
@@ -28,8 +33,7 @@ export function withNotebook(host: Host, node: Element, model: RunModel): Host {
         return { type: 'answer', number: 0, ok: true, text: '' };
       }
       const answer = await host.ask(action, row);
-      if (answer.link !== undefined && cells())
-        open(new URL(encodeURI(answer.link), location.href), '_blank');
+      if (answer.link !== undefined && cells()) open(addressOf(answer.link, location.href), '_blank');
       return answer;
     },
   };

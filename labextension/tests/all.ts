@@ -1,3 +1,4 @@
+import './around.test';
 import './lab.test';
 import './host.test';
 import './run.test';

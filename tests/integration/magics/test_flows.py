@@ -148,6 +148,21 @@ def test_a_failure_binds_what_came_before_and_says_what_is_missing(
     assert kernel.run("t").status == "error"
 
 
+def test_a_name_that_only_a_cell_below_sets_is_told_with_that_cell(
+    start: Any, notebook: Any
+) -> None:
+    notebook.save(b="%%task double\nd = [factor]", z="factor = 2")
+    kernel = start(notebook.path)
+    ran = kernel.run("%%flow sales", "f")
+    assert ran.error.splitlines() == [
+        "FlowError: double failed: NameError: name 'factor' is not defined"
+        "  --> cell 4 'double', line 2",
+        "  hint: 'factor' is set in cell 8 only: run it, or move it above",
+    ]
+    kernel.run("factor = 2", "z")
+    assert kernel.run("%%flow sales", "f").status == "ok"
+
+
 def test_values_that_cannot_be_sent_stay_here(start: Any, saved: Any) -> None:
     saved.save(
         l="import threading\nlock = threading.Lock()",
