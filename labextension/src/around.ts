@@ -33,7 +33,8 @@ export function withNotebook(host: Host, node: Element, model: RunModel): Host {
         return { type: 'answer', number: 0, ok: true, text: '' };
       }
       const answer = await host.ask(action, row);
-      if (answer.link !== undefined && cells()) open(addressOf(answer.link, location.href), '_blank');
+      if (answer.link !== undefined && cells())
+        open(addressOf(answer.link, location.href), '_blank');
       return answer;
     },
   };
