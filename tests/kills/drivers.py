@@ -78,8 +78,11 @@ def serve() -> None:
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def _be_driver(folder: str, home: str, kills: str, at: int, victim: str, words: list[str]) -> None:
-    """Be `orch-nb WORDS` in ``folder``, with its data in ``home``; crossings count in ``kills``."""
+def _be_driver(
+    folder: str, home: str, store: str, kills: str, at: int, victim: str, words: list[str]
+) -> None:
+    """Be `orch-nb WORDS` in ``folder``, with its data in ``home`` and, if it is given, in
+    ``store``; crossings count in ``kills``."""
     from orch_nb.cli.__main__ import run_command
 
     code = 1
@@ -93,6 +96,7 @@ def _be_driver(folder: str, home: str, kills: str, at: int, victim: str, words: 
         extra = [str(ROOT / "tests/kills/in_every_process"), str(ROOT)]
         os.environ |= {
             "ORCH_NB_HOME": home,
+            "ORCH_NB_STORE": store,
             crossings.VARIABLE: kills,
             "PYTHONPATH": os.pathsep.join(extra),
         }

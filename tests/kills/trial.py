@@ -42,12 +42,14 @@ class Left:
 
 
 class Trial:
-    """A flow in a folder of its own, with its own data."""
+    """A flow in a folder of its own, with its own data; ``store`` is the URL of an empty
+    database, or empty for an SQLite file."""
 
-    def __init__(self, folder: Path, flow: Flow, drivers: Drivers) -> None:
+    def __init__(self, folder: Path, flow: Flow, drivers: Drivers, store: str = "") -> None:
         self.folder = folder / "work"
         self.home = folder / "home"
         self.kills = folder / "kills"
+        self._store = store
         self._flow = flow
         self._drivers = drivers
         self.folder.mkdir(parents=True)
@@ -59,6 +61,7 @@ class Trial:
             {
                 "folder": str(self.folder),
                 "home": str(self.home),
+                "store": self._store,
                 "kills": str(self.kills),
                 "at": aim.at,
                 "victim": aim.victim,
@@ -117,9 +120,9 @@ class Trial:
 
     def _look(self, wrong: list[str]) -> tuple[FlowRun | None, frozenset[int]]:
         """The run, and the cells whose results are recorded as kept."""
-        if not list(self.home.rglob("*.db")):
+        if not self._store and not list(self.home.rglob("*.db")):
             return None, frozenset()
-        with open_store(str(self._database)) as store:
+        with open_store(self._store or str(self._database)) as store:
             runs = store.list_runs()
             if not runs:
                 return None, frozenset()
@@ -144,15 +147,19 @@ class Trial:
         (found,) = self.home.rglob("*.db")
         return found
 
-    def _check_record(self) -> list[str]:
-        """What is wrong with the record of a run that is done."""
+    def _check_file(self) -> list[str]:
         wrong = []
         with closing(sqlite3.connect(self._database)) as connection:
             if connection.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
                 wrong.append("the store is damaged")
             if connection.execute("PRAGMA foreign_key_check").fetchall():
                 wrong.append("the store has rows without what they belong to")
-        with open_store(str(self._database)) as store:
+        return wrong
+
+    def _check_record(self) -> list[str]:
+        """What is wrong with the record of a run that is done."""
+        wrong = [] if self._store else self._check_file()
+        with open_store(self._store or str(self._database)) as store:
             (run,) = store.list_runs()
             tasks = store.task_runs(run.id)
             results = store.results(run.id)

@@ -2,4 +2,6 @@
 
 import os
 
+from tests.integration.store.conftest import postgresql_server as postgresql_server
+
 collect_ignore_glob = [] if os.environ.get("ORCH_NB_SOAK") else ["test_*.py"]

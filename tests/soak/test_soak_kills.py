@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from tests.integration.store.servers import new_database
 from tests.kills.crossings import VICTIMS, Aim
 from tests.kills.drivers import Drivers
 from tests.kills.flows import SMALL, large
@@ -27,10 +31,12 @@ def drivers() -> Iterator[Drivers]:
         yield made
 
 
-def find_wrong(folder: Path, flow: Flow, drivers: Drivers, aims: list[Aim]) -> tuple[int, str]:
+def find_wrong(
+    folder: Path, flow: Flow, drivers: Drivers, aims: list[Aim], store: str = ""
+) -> tuple[int, str]:
     """Kill a run of the flow and its resumes; how many kills there were, and what is wrong."""
     undisturbed, _ = Trial(folder / "undisturbed", flow, drivers).undisturbed()
-    trial = Trial(folder / "killed", flow, drivers)
+    trial = Trial(folder / "killed", flow, drivers, store)
     wrong = trial.survive(iter(aims))
     if trial.left() != undisturbed:
         wrong.append(f"it left {trial.left()}, not {undisturbed}")
@@ -42,20 +48,39 @@ def find_wrong(folder: Path, flow: Flow, drivers: Drivers, aims: list[Aim]) -> t
 
 @pytest.mark.timeout(7200)
 def test_random_kills_of_a_large_flow_lose_nothing(tmp_path: Path, drivers: Drivers) -> None:
+    assert not kill_often(tmp_path, drivers, KILLS, lambda: contextlib.nullcontext(""))
+
+
+@pytest.mark.timeout(7200)
+def test_random_kills_lose_nothing_on_a_server(
+    tmp_path: Path, drivers: Drivers, postgresql_server: str
+) -> None:
+    stores = functools.partial(new_database, postgresql_server)
+    assert not kill_often(tmp_path, drivers, max(KILLS // 5, 1), stores)
+
+
+def kill_often(
+    folder: Path,
+    drivers: Drivers,
+    kills: int,
+    stores: Callable[[], AbstractContextManager[str]],
+) -> list[str]:
+    """Kill runs of large flows, each on a store of its own, so many times; what is wrong."""
     chance = random.Random(SEED)
     struck, turn, wrong = 0, 0, []
-    while struck < KILLS:
+    while struck < kills:
         aims = [
             Aim(chance.randrange(1, 160), chance.choice(VICTIMS))
             for _ in range(chance.randrange(1, _AT_MOST + 1))
         ]
         seed = chance.randrange(10**6)
-        kills, amiss = find_wrong(tmp_path / str(turn), large(seed=seed), drivers, aims)
-        struck, turn = struck + kills, turn + 1
+        with stores() as store:
+            more, amiss = find_wrong(folder / str(turn), large(seed=seed), drivers, aims, store)
+        struck, turn = struck + more, turn + 1
         if amiss:
             wrong.append(f"flow {seed}, {amiss}")
         print(f"{struck} kills of {turn} runs, {len(wrong)} wrong", flush=True)
-    assert not wrong
+    return wrong
 
 
 @pytest.mark.timeout(3600)

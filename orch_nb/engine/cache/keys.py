@@ -161,7 +161,13 @@ def _rules(node: Node, circumstances: Circumstances) -> Field:
         "keeps its result": circumstances.keep_out,
         "may fail": node.cell.number in circumstances.may_fail,
     }
-    return Field(Group.RULES, "rules", digest_of(rules)[:16])
+    words = [
+        f"may change {', '.join(sorted(node.changes))}" if node.changes else "changes no input",
+        "shows its value" if node.displays else "shows no value",
+        "its number is named" if circumstances.keep_out else "",
+        "may fail" if rules["may fail"] else "",
+    ]
+    return Field(Group.RULES, "rules", digest_of(rules)[:16], ", ".join(filter(None, words)))
 
 
 def _environment(number: int, versions: Versions, circumstances: Circumstances) -> list[Field]:
