@@ -89,7 +89,14 @@ class TaskOptions:
         (), kind="counts", help="places it takes in limits that all runs share, such as db"
     )
     resources: tuple[tuple[str, float], ...] = option(
-        (), kind="amounts", help="what it needs of this machine's resources: gpu=1,memory=2GB"
+        (),
+        kind="amounts",
+        help="what it needs of this machine's resources, or of a Dask worker's: gpu=1,memory=2GB",
+    )
+    priority: int = option(
+        0,
+        kind="int",
+        help="calls with more come first; on a Dask cluster cells, too, and before other flows'",
     )
 
     each: str | None = option(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SQLITE = "sqlite:///"  # with a path after it
+DASK = "ORCH_NB_DASK"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ def store_url(place: str | Path) -> str:
 def key_beside(store: Path) -> Path:
     """The file of the key that signs the results of an SQLite store."""
     return store.with_suffix(".key")
+
+
+def dask_place() -> str:
+    """Where ``--runner dask`` finds its cluster; empty for one of the run's own."""
+    return os.environ.get(DASK, "")
 
 
 def wants_durability(environ: Mapping[str, str] | None = None) -> bool:

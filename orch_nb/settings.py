@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
-from traitlets import Bool, Enum, default
+from traitlets import Bool, Bunch, Enum, Unicode, default, observe
 from traitlets.config import Configurable
+
+from orch_nb.places import DASK, dask_place
 
 RUN, DEFER = "run", "defer"
 
@@ -21,6 +23,19 @@ class OrchNb(Configurable):
     panel = Bool(
         help="Show flows with the panel's buttons and graph, where it is to be had; else a table.",
     ).tag(config=True)
+
+    dask = Unicode(
+        help="The cluster of runner dask: an address, a scheduler file, or module:function of one "
+        "that makes it. Empty for one on this machine.",
+    ).tag(config=True)
+
+    @default("dask")
+    def _dask_default(self) -> str:
+        return dask_place()
+
+    @observe("dask")
+    def _dask_changed(self, change: Bunch) -> None:
+        os.environ[DASK] = change["new"]  # for the processes that this one starts, too
 
     @default("panel")
     def _panel_default(self) -> bool:

@@ -17,6 +17,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "example_notebooks"
 LONGEST = 150  # seconds for one command
+RUNNER = os.environ.get("ORCH_NB_TEST_RUNNER", "")  # of the runs that do not ask for one
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Bench:
         }
 
     def command(self, *arguments: str) -> list[str]:
+        if RUNNER and arguments[:1] == ("run",) and "--runner" not in arguments:
+            arguments = ("run", "--runner", RUNNER, *arguments[1:])
         return [str(Path(sys.executable).with_name("orch-nb")), *arguments]
 
     def orch(self, *arguments: str, cwd: Path | None = None) -> Ended:

@@ -10,6 +10,7 @@ from orch_nb.app.function_runs import FlowWork
 from orch_nb.dynamic.executors import Executor, ThreadExecutor
 from orch_nb.dynamic.processes import ProcessExecutor
 from orch_nb.errors import InputError
+from orch_nb.runners.dask_cluster import is_dask, place_of
 
 
 def make_executor(work: FlowWork) -> Executor:
@@ -30,13 +31,13 @@ def choose_executor(runner: str, most: int | None, folder: str, flow: str) -> Ex
         return ProcessExecutor(workers)
     if runner == "inline":
         return ThreadExecutor(workers)
-    name, _, place = runner.partition("=")
-    if name != "dask":
+    if not is_dask(runner):
         raise InputError(
             f"a flow of functions can't run on '{runner}'", hint="choose of local, inline, dask"
         )
     from orch_nb.runners.dask_calls import DaskExecutor
     from orch_nb.runners.dask_cluster import borrow_cluster
 
+    place = place_of(runner)
     cluster = functools.partial(borrow_cluster, place, workers, folder)
     return DaskExecutor(most if place else None, cluster, flow)

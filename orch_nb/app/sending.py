@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from orch_nb.app.policies import workers_resources
 from orch_nb.app.preparing import Prepared
 from orch_nb.app.sessions import Session
 from orch_nb.app.sibling_modules import find_modules, imported_by
@@ -30,6 +31,16 @@ def sending_of(
             cell.number: dict(cell.options.resources)
             for cell in prepared.notebook.cells
             if cell.options.resources
+        },
+        needed={
+            cell.number: wanted
+            for cell in prepared.notebook.cells
+            if (wanted := workers_resources(cell, prepared.options))
+        },
+        priorities={
+            cell.number: cell.options.priority
+            for cell in prepared.notebook.cells
+            if cell.options.priority
         },
         modules=find_modules(sources, Path(folder)),
         python="" if kernel.mode is KernelMode.OURS else kernel.python or "",

@@ -73,9 +73,9 @@ class Session:
 
     def _start_cluster(self, options: FlowOptions) -> Any:
         if self._cluster is None:
-            from orch_nb.runners.dask_cluster import DaskCluster
+            from orch_nb.runners.dask_cluster import DaskCluster, place_of
 
-            place = options.runner.partition("=")[2]
+            place = place_of(options.runner)
             if place and self.kernel.mode is not KernelMode.OURS:
                 raise OptionError(
                     "cells of another Python than this one can't run on a Dask cluster that is "

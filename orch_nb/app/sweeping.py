@@ -22,6 +22,7 @@ from orch_nb.execution.reporting import reports_in
 from orch_nb.notebook.binding import GivenParameter, ParameterSource, bind_parameters
 from orch_nb.notebook.output_file import check_writable
 from orch_nb.notebook.reader import read_notebook
+from orch_nb.runners.dask_cluster import DaskCluster, is_dask, is_factory, place_of
 from orch_nb.states import TYPE_OF, StateName, StateType
 
 _TAG = "sweep"
@@ -173,14 +174,14 @@ def sweep(
 
 @contextlib.contextmanager
 def _one_cluster(request: SweepRequest) -> Iterator[SweepRequest]:
-    """While inside, runs that ask for a Dask cluster of their own share one."""
-    if request.options.get("runner") != "dask":
+    """While inside, runs whose Dask cluster would be started for each of them share one."""
+    runner = str(request.options.get("runner", ""))
+    place = place_of(runner)
+    if not is_dask(runner) or (place and not is_factory(place)):
         yield request
         return
-    from orch_nb.runners.dask_cluster import DaskCluster
-
     workers = request.options.get("max_workers") or os.cpu_count() or 1
-    cluster = DaskCluster("", workers, str(Path(request.notebook).parent))
+    cluster = DaskCluster(place, workers, str(Path(request.notebook).parent))
     try:
         yield replace(request, options={**request.options, "runner": f"dask={cluster.address}"})
     finally:

@@ -20,6 +20,7 @@ from orch_nb.cli.records import print_json
 from orch_nb.cli.runs import Page, ascii_option, json_option
 from orch_nb.cli.text import escape_text, near_path, one_line, pad_text
 from orch_nb.durations import show_duration
+from orch_nb.errors import InputError
 
 if TYPE_CHECKING:
     from orch_nb.app import SweepControl, SweepResult, SweptRun
@@ -54,6 +55,7 @@ def sweep(notebook: str, **values: Any) -> None:
     Exit codes: 0 done, 1 some run failed, 2 bad input, 130 cancelled.
     """
     from orch_nb import app
+    from orch_nb.notebook.output_file import check_writable
 
     request = app.SweepRequest(
         notebook,
@@ -63,6 +65,8 @@ def sweep(notebook: str, **values: Any) -> None:
         tuple(values["tags"]),
         values["at_once"],
     )
+    if values["csv_path"]:
+        check_writable(values["csv_path"])
     page = Page(values["ascii_only"])
     total = len(request.points)
     control = app.SweepControl()
@@ -75,7 +79,7 @@ def sweep(notebook: str, **values: Any) -> None:
 
     with _interrupts_cancel(control):
         result = app.sweep(request, ended, control)
-    runs = result.runs if values["sort"] is None else result.sorted_by(values["sort"])
+    runs, unsorted = _in_order(result, values["sort"])
     if values["csv_path"]:
         Path(values["csv_path"]).write_text(result.to_csv(runs), encoding="utf-8")
     if values["as_json"]:
@@ -83,7 +87,22 @@ def sweep(notebook: str, **values: Any) -> None:
     else:
         _print_table(page, result, runs)
         page.text(f"summary  {near_path(result.summary)}")
+    if unsorted is not None:
+        raise unsorted
     raise click.exceptions.Exit(_exit_code(result, control))
+
+
+def _in_order(
+    result: SweepResult, column: str | None
+) -> tuple[Sequence[SweptRun], InputError | None]:
+    """The runs as they are to be shown; what is wrong with the column is told after the table,
+    which took longer to make."""
+    if column is None:
+        return result.runs, None
+    try:
+        return result.sorted_by(column), None
+    except InputError as error:
+        return result.runs, error
 
 
 def _points(values: Mapping[str, Any]) -> list[Point]:

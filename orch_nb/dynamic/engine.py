@@ -8,14 +8,12 @@ import contextlib
 import functools
 import logging
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from orch_nb.durations import format_duration
 from orch_nb.dynamic.arguments import digest_arguments, take_out
 from orch_nb.dynamic.attempts import attempt_here
 from orch_nb.dynamic.calls import Call, MappedCalls, TaskWork, make_call
@@ -26,7 +24,6 @@ from orch_nb.dynamic.executors import (
     Gone,
     Logged,
     Setting,
-    ThreadExecutor,
 )
 from orch_nb.dynamic.futures import TaskFuture
 from orch_nb.dynamic.ledger import Ledger
@@ -34,10 +31,10 @@ from orch_nb.dynamic.mail import Cancel, Close, Drain, FlowCancelled, Mapped, Re
 from orch_nb.dynamic.mailbox import Mailbox
 from orch_nb.dynamic.places import Places
 from orch_nb.dynamic.progress import Progress
+from orch_nb.dynamic.running import Running
 from orch_nb.dynamic.waiting import Waiting
-from orch_nb.engine.retry import TIMED_OUT
 from orch_nb.errors import OptionError
-from orch_nb.execution.calls import CallError, CallOutcome, CallSpec, load_value
+from orch_nb.execution.calls import CallOutcome, load_value
 from orch_nb.states import StateName
 
 _log = logging.getLogger(__name__)
@@ -66,15 +63,12 @@ class Engine:
         self.on_cancel: Callable[[str], None] = lambda reason: None  # told once, and why
         self._fail_fast = fail_fast
         self._executor = executor
-        self._here = ThreadExecutor(executor.slots)
         self._setting = setting
         self._cancel_requested = cancel_requested
-        self._opened = False
         self._mail = Mailbox(self._return)
-        self._running: dict[int, Call] = {}
         self._drains: list[threading.Event] = []
-        self._mean: float | None = None  # seconds that a call takes
         self._progress = Progress(ledger, setting.staging)
+        self._running = Running(executor, setting, self._progress, self._mail, self._ended)
         self._waiting = Waiting(self._progress, self._mail.put)
         self._places = Places(ledger, self._mail.put)
         self._next_flush = _NEVER
@@ -203,7 +197,7 @@ class Engine:
                 if now >= next_beat:
                     next_beat = now + _BEAT
                     self._beat()
-                if self._closing and not self._running:
+                if self._closing and self._running.is_empty:
                     break
         except BaseException as error:
             _log.debug("the flow's engine failed", exc_info=True)
@@ -212,9 +206,7 @@ class Engine:
         finally:
             with contextlib.suppress(Exception):
                 self.ledger.flush()
-            self._here.close()
-            if self._opened:
-                self._executor.close()
+            self._running.close()
             for done in self._drains:
                 done.set()
             self._mail.close()
@@ -236,10 +228,9 @@ class Engine:
             case Ended(number, outcome):
                 self._ended(number, outcome)
             case Logged():
-                self._logged(item)
+                self._running.logged(item)
             case Began(number, where):
-                if (call := self._running.get(number)) is not None:
-                    self._progress.mark_begun(call, where)
+                self._running.began(number, where)
             case Submitted(call):
                 self._admit(call)
             case Ready(call):
@@ -269,24 +260,15 @@ class Engine:
 
     def _go_on(self) -> None:
         """Start what can be, make the next calls of maps, and tell those who wait for the end."""
-        while self._room() > 0 and (call := self._waiting.take()) is not None:
+        while self._running.has_room and (call := self._waiting.take()) is not None:
             self._start(call)
-        if self._opened:
-            self._executor.flush(short=self._calls_are_short)
-        idle = self._waiting.is_empty and not self._running
+        self._running.flush()
+        idle = self._waiting.is_empty and self._running.is_empty
         if idle and self._drains and self._mail.is_empty:
             self.ledger.flush()
             for done in self._drains:
                 done.set()
             self._drains.clear()
-
-    @property
-    def _calls_are_short(self) -> bool:
-        return self._mean is not None and self._mean < _SHORT
-
-    def _room(self) -> int:
-        ahead = self._calls_are_short
-        return (self._executor.window if ahead else self._executor.slots) - len(self._running)
 
     # -- one call
 
@@ -306,65 +288,12 @@ class Engine:
             self._waiting.hold(call)
             self._places.acquire(call, functools.partial(self._waiting.due, call))
             return
-        if not call.unshippable:
-            hidden = [f for f in call.arguments.futures if f.kept is None]
-            call.unshippable = (
-                f"the value of {hidden[0].label} can't be kept" if hidden else call.work.at_home
-            )
-        call.here = bool(call.unshippable)
-        self._running[call.number] = call
-        if call.here:
-            self._progress.mark_begun(call, f"thread: {call.unshippable}")
-            self._limit_time(call)
-            self._here.open(self._setting, self._mail.put)
-            staging = Path(self._setting.staging)
-            self._here.start_here(call.number, lambda: attempt_here(call, staging)[0])
-            return
-        if not self._opened:
-            self._opened = True
-            self._executor.open(self._setting, self._mail.put)
-        if not self._executor.remote:
-            self._limit_time(call)
-        if not self._executor.remote or self._calls_are_short:
-            self._progress.mark_begun(call, self._executor.where)
-        self._executor.start(call.number, self._spec(call))
-
-    def _spec(self, call: Call) -> CallSpec:
-        options = call.work.options
-        return CallSpec(
-            call.work.blob(),
-            call.shipped or b"",
-            [future.kept for future in call.arguments.futures],
-            self._setting.staging,
-            call.work.name,
-            options.timeout,
-            resources=dict(options.resources),
-        )
-
-    def _limit_time(self, call: Call) -> None:
-        limit, failures = call.work.options.timeout, call.failures
-        if limit is None:
-            return
-
-        def end() -> None:
-            if self._running.get(call.number) is not call or call.failures != failures:
-                return
-            (self._here if call.here else self._executor).drop(call.number)
-            words = f"took longer than {format_duration(limit)}"
-            error = CallError("TimedOut", words, TIMED_OUT)
-            self._ended(call.number, CallOutcome(error=error, seconds=limit, timed_out=True))
-
-        self._mail.at(limit, end)
+        self._running.start(call)
 
     def _ended(self, number: int, outcome: CallOutcome) -> None:
-        call = self._running.pop(number, None)
+        call = self._running.ended(number, outcome)
         if call is None:
             return
-        if not call.begun:
-            self._progress.mark_begun(call, self._executor.where)
-        if self._mean is None:
-            self._mean = outcome.seconds
-        self._mean += (outcome.seconds - self._mean) / 8
         self._places.release(call)
         if not outcome.ok and outcome.unshippable and not call.here:
             # it runs again, where its value can stay, and so do its task's further calls
@@ -379,14 +308,6 @@ class Engine:
             if not outcome.ok and self._fail_fast:
                 self._cancel_all(Cancel(f"{call.future.label} failed", StateName.FAILED))
 
-    def _logged(self, heard: Logged) -> None:
-        call = self._running.get(heard.call)
-        entry = None if call is None else call.entry
-        self.ledger.log(entry, heard.level, heard.logger, heard.text, heard.time)
-        if heard.logger in ("stdout", "stderr"):
-            with contextlib.suppress(Exception):  # the flow's own stream may be closed
-                print(heard.text, file=getattr(sys, heard.logger))
-
     # -- ends
 
     def _cancel_all(self, why: Cancel) -> None:
@@ -394,19 +315,18 @@ class Engine:
             return
         self.cancelled = why
         self.on_cancel(why.reason)
-        for call in list(self._running.values()):
-            (self._here if call.here else self._executor).drop(call.number)
+        running = self._running.drop_all()
+        for call in running:
             self._places.release(call)
         waiting, unmade = self._waiting.clear()
-        for call in (*self._running.values(), *waiting):
+        for call in (*running, *waiting):
             self._progress.pass_over(call, StateName.CANCELLED, why.reason)
-        self._running.clear()
         for future in unmade:
             future.fail(lambda: FlowCancelled(why.reason), StateName.CANCELLED)
 
     def _fail_all(self, error: BaseException) -> None:
         waiting, unmade = self._waiting.clear()
-        futures = [call.future for call in (*self._running.values(), *waiting)]
+        futures = [call.future for call in (*self._running.calls, *waiting)]
         for future in (*futures, *unmade):
             if not future.done():
                 future.fail(lambda: error, StateName.CRASHED)

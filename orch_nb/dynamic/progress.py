@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 
 from orch_nb.dynamic.calls import Call
+from orch_nb.dynamic.executors import Logged
 from orch_nb.dynamic.futures import TaskFuture
 from orch_nb.dynamic.known import call_key, find_known
 from orch_nb.dynamic.ledger import Ledger
@@ -41,6 +42,11 @@ class Progress:
         self._ledger.move(call.entry, state, where=where, attempt=attempt)
         call.future.move(state)
         call.begun = True
+
+    def log(self, call: Call | None, heard: Logged) -> None:
+        """Record what a call has logged or printed; or, without one, who runs them."""
+        entry = None if call is None else call.entry
+        self._ledger.log(entry, heard.level, heard.logger, heard.text, heard.time)
 
     def may_retry(self, call: Call, outcome: CallOutcome) -> bool:
         """Whether a failed attempt is followed by another."""

@@ -1,4 +1,5 @@
 """The calls of a flow that do not run yet: those that need others, and those whose turn it is not.
+Of those that could start, the ones with the highest priority come first, in their order.
 
 The next call of a map is made only when there is room for it, so that a long map is never held
 as calls.
@@ -6,12 +7,14 @@ as calls.
 
 from __future__ import annotations
 
+import bisect
 import functools
+import heapq
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from orch_nb.dynamic.calls import Call, MappedCalls, make_call
+from orch_nb.dynamic.calls import Call, MappedCalls, TaskWork, make_call
 from orch_nb.dynamic.futures import TaskFuture
 from orch_nb.dynamic.mail import Ready
 from orch_nb.dynamic.progress import Progress
@@ -26,9 +29,10 @@ class Waiting:
         self.numbers = itertools.count(1)
         self._progress = progress
         self._post = post
-        self._ready: deque[Call] = deque()
+        self._ready: list[tuple[int, int, Call]] = []  # a heap, by priority and place
+        self._places = itertools.count()
         self._held: set[Call] = set()
-        self._maps: deque[MappedCalls] = deque()
+        self._maps: deque[MappedCalls] = deque()  # by priority
 
     @property
     def is_empty(self) -> bool:
@@ -37,7 +41,8 @@ class Waiting:
 
     def add_map(self, calls: MappedCalls) -> None:
         """Have its calls made when there is room for them."""
-        self._maps.append(calls)
+        at = bisect.bisect(self._maps, _rank(calls.work), key=lambda each: _rank(each.work))
+        self._maps.insert(at, calls)
 
     def admit(self, call: Call) -> None:
         """Have the call started once what it needs has ended."""
@@ -61,7 +66,7 @@ class Waiting:
                 future.seen = True
                 self._progress.lose(call, future)
                 return
-        self._ready.append(call)
+        self._add(call, next(self._places))
 
     def hold(self, call: Call) -> None:
         """Keep a call back until it is ``due``: after a delay, or for a place in a limit."""
@@ -71,26 +76,29 @@ class Waiting:
         """What the call was held for is there."""
         if call in self._held:
             self._held.discard(call)
-            self._ready.append(call)
+            self._add(call, next(self._places))
 
     def put_first(self, call: Call) -> None:
-        """Have a call started before all others."""
-        self._ready.appendleft(call)
+        """Have a call started before all others of its priority."""
+        self._add(call, -call.number)
 
     def take(self) -> Call | None:
         """The next call to start, if there is one."""
-        while not self._ready and self._maps:
+        while self._maps and (not self._ready or _rank(self._maps[0].work) < self._ready[0][0]):
             self._make_next()
-        return self._ready.popleft() if self._ready else None
+        return heapq.heappop(self._ready)[2] if self._ready else None
 
     def clear(self) -> tuple[list[Call], Iterator[TaskFuture]]:
         """Forget all; gives the calls, and the futures of those that were not made yet."""
-        calls = [*self._ready, *self._held]
+        calls = [*(call for _, _, call in sorted(self._ready)), *self._held]
         futures = [future for mapped in self._maps for _, future in mapped.futures]
         self._ready.clear()
         self._held.clear()
         self._maps.clear()
         return calls, iter(futures)
+
+    def _add(self, call: Call, place: int) -> None:
+        heapq.heappush(self._ready, (_rank(call.work), place, call))
 
     def _make_next(self) -> None:
         mapped = self._maps[0]
@@ -109,3 +117,7 @@ class Waiting:
             self._progress.fail(future, error, StateName.FAILED)
             return
         self.admit(call)
+
+
+def _rank(work: TaskWork) -> int:
+    return -work.options.priority

@@ -114,7 +114,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if cls is CACHED_FUNCTION and is_notebooks_cache(obj, self._namespace):
             if any((obj.cache_info().hits, obj.cache_info().misses)):
                 raise Pinned("cache of calls")
-            return _make_cached, (obj.cache_parameters(), obj.__wrapped__)
+            return _make_cached, (obj.cache_parameters(), obj.__wrapped__), _attributes_of(obj)
         if cls.__module__ in _ITERATORS_OF and hasattr(cls, "__next__"):
             return _reduce_iterator(obj)
         numpy = sys.modules.get("numpy")
@@ -280,6 +280,12 @@ def _make_closed_file(name: Any, mode: str, encoding: str) -> Any:
 
 def _make_cached(parameters: dict[str, Any], function: Callable[..., Any]) -> Any:
     return functools.lru_cache(**parameters)(function)
+
+
+def _attributes_of(cached: Any) -> dict[str, Any] | None:
+    """What a notebook has set on a function under `lru_cache`; the rest comes with making it."""
+    own = {name: value for name, value in vars(cached).items() if name != "cache_parameters"}
+    return {name: value for name, value in own.items() if not name.startswith("__")} or None
 
 
 def _finish_function(function: types.FunctionType, state: tuple[Any, Any, Any]) -> None:

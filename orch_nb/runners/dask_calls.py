@@ -310,9 +310,13 @@ def _make_lots(calls: Sequence[tuple[int, CallSpec]], together: int, *, short: b
     lots: list[_Lot] = []
     last: CallSpec | None = None
     for number, spec in calls:
-        alike = last is not None and spec.function == last.function
+        alike = last is not None and _kind_of(spec) == _kind_of(last)
         if not alike or len(lots[-1].calls) >= together:
             lots.append(_Lot({}, short))
         lots[-1].calls[number] = spec
         last = spec
     return lots
+
+
+def _kind_of(spec: CallSpec) -> tuple[object, ...]:
+    return spec.function, spec.priority, spec.resources

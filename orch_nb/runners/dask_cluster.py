@@ -17,6 +17,7 @@ from typing import Any
 
 from orch_nb import __version__
 from orch_nb.errors import SessionError
+from orch_nb.places import dask_place
 from orch_nb.runners.dask_local import LocalCluster
 
 _CONNECT_SECONDS = 30.0
@@ -30,6 +31,11 @@ _OURS = "__import__('orch_nb').__version__"  # evaluated on workers, which may n
 def is_dask(runner: str) -> bool:
     """Whether the value of ``--runner`` asks for Dask."""
     return runner == "dask" or runner.startswith("dask=")
+
+
+def place_of(runner: str) -> str:
+    """Where the cluster of a runner ``dask`` or ``dask=PLACE`` is, if it is one that is told of."""
+    return runner.partition("=")[2] or (dask_place() if is_dask(runner) else "")
 
 
 class DaskCluster:
@@ -59,7 +65,7 @@ class DaskCluster:
         try:
             if self.is_own:
                 self._made = LocalCluster(self._workers)
-            elif _is_factory(self.place):
+            elif is_factory(self.place):
                 self._made = _make(self.place, self._folder)
         except BaseException as error:  # told to whoever waits for the cluster
             self._failed = error
@@ -244,7 +250,8 @@ def forget_topic(topic: str) -> Any:
     return forget
 
 
-def _is_factory(place: str) -> bool:
+def is_factory(place: str) -> bool:
+    """Whether the place names a function that makes a cluster."""
     module, colon, function = place.rpartition(":")
     names = [*module.split("."), function]
     return bool(colon) and all(name.isidentifier() for name in names)

@@ -21,7 +21,12 @@ from orch_nb.errors import SessionError
 from orch_nb.execution.job import Gate, Job, Message, SessionSpec, outcome_from, to_message
 from orch_nb.results.blob import blob_path
 from orch_nb.runners.base import Done, Listener, Lost
-from orch_nb.runners.dask_cluster import DaskCluster, forget_topic, known_resources
+from orch_nb.runners.dask_cluster import (
+    DaskCluster,
+    forget_topic,
+    known_resources,
+    needed_resources,
+)
 from orch_nb.runners.dask_slot import CellReply, CellRequest, Probe, put_blob, run_cell
 from orch_nb.runners.local import LocalRunner, Template, _Child
 from orch_nb.runners.wire import Wire
@@ -29,6 +34,7 @@ from orch_nb.runners.wire import Wire
 _Key = tuple[int, int]
 _GOODBYE_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
+_MOST_CELLS = 1_000_000
 
 
 @dataclass(slots=True)
@@ -44,7 +50,8 @@ class _Away:
 @dataclass(frozen=True, slots=True)
 class Sending:
     """What a run tells its cluster: ``names`` are those of its tasks by cell, for the dashboard,
-    ``resources`` what they need (sent along where the cluster's workers have such),
+    ``resources`` what they need (sent along where the cluster's workers have such), ``needed`` that
+    of it which workers must have, ``priorities`` which of them come first,
     ``modules`` the sources of the notebook's own, and ``python`` the interpreter of its cells if
     it is another than this one. ``preload`` names libraries to be loaded once in each worker, and
     not by each cell. ``notice`` takes what the user should know."""
@@ -52,6 +59,8 @@ class Sending:
     flow: str = "flow"
     names: Mapping[int, str] = field(default_factory=dict)
     resources: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    needed: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    priorities: Mapping[int, int] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
     python: str = ""
     preload: tuple[str, ...] = ()
@@ -89,6 +98,8 @@ class DaskRunner(LocalRunner):
         link = self._cluster.notice(self._client)
         if link:
             self._sending.notice(link)
+        for cell, wanted in self._sending.needed.items():
+            await needed_resources(self._client, wanted, self._name_of(cell))
         self._opening = True
         await super().open(spec, listener)
         self._watch = self._loop.create_task(self._watch_scheduler())
@@ -192,20 +203,23 @@ class DaskRunner(LocalRunner):
         if self._carries:
             digests = [inputs["manifest"]["digest"], *(m["digest"] for _, m in job.apply)]
             carried = [(digest, await self._scatter(digest)) for digest in digests]
-        name = self._sending.names.get(job.cell, f"cell-{job.cell}")
         wanted = self._sending.resources.get(job.cell, {})
         resources = await known_resources(self._client, wanted)
         away.future = self._client.submit(
             run_cell,
             request,
             carried,
-            key=f"{self._sending.flow}/{name}-{secrets.token_hex(8)}",
+            key=f"{self._sending.flow}/{self._name_of(job.cell)}-{secrets.token_hex(8)}",
             pure=False,
-            priority=-job.cell,  # what serial would run first
+            # among equals, what serial would run first
+            priority=self._sending.priorities.get(job.cell, 0) * _MOST_CELLS - job.cell,
             resources=resources,
         )
         reply: CellReply = await away.future
         return reply
+
+    def _name_of(self, cell: int) -> str:
+        return self._sending.names.get(cell, f"cell-{cell}")
 
     async def _scatter(self, digest: str) -> Any:
         path = blob_path(Path(self._spec.results), digest)

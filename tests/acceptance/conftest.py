@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.command_line import Bench, make_document
+from tests.command_line import RUNNER, Bench, make_document
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_cluster() -> Iterator[None]:
+    """With ORCH_NB_TEST_RUNNER=dask all runs share a cluster: to start one takes seconds."""
+    if RUNNER != "dask":
+        yield
+        return
+    from orch_nb.runners.dask_local import LocalCluster
+
+    cluster = LocalCluster(2)
+    os.environ["ORCH_NB_DASK"] = cluster.scheduler_address
+    yield
+    del os.environ["ORCH_NB_DASK"]
+    cluster.close()
 
 
 @pytest.fixture

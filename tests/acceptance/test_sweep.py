@@ -69,6 +69,18 @@ def test_a_random_part_of_a_grid_and_the_rows_of_a_table(
     ]
 
 
+def test_a_table_is_printed_and_written_also_where_it_cant_be_sorted(
+    bench: Bench, write_notebook: Write
+) -> None:
+    write(write_notebook)
+    arguments = ("-p", "seed", "3", "--sort", "accuracy", "--csv", "table.csv")
+    done = bench.orch("sweep", "sales.ipynb", *arguments)
+    assert done.code == 2
+    assert "the runs have no 'accuracy'" in done.err
+    assert "summary  sales.sweep/summary.ipynb" in done.out
+    assert (bench.folder / "table.csv").exists()
+
+
 def test_a_run_that_fails_does_not_end_the_sweep(bench: Bench, write_notebook: Write) -> None:
     write_notebook(code("n: int = 0", "parameters"), "%%task fit\nx = 1 / n")
     done = bench.orch("sweep", "sales.ipynb", "-p", "n", "0..2")
@@ -88,6 +100,7 @@ def test_what_can_not_be_swept_is_refused_before_anything_runs(
         ((), "nothing varies"),
         (("-p", "seed", "0..1", "-p", "seed", "2"), "given twice"),
         (("--from", "nowhere.csv"), "nowhere.csv"),
+        (("-p", "seed", "0..1", "--csv", "no/folder.csv"), "no/folder.csv"),
     ]
     for arguments, words in refusals:
         refused = bench.orch("sweep", "sales.ipynb", *arguments)

@@ -123,7 +123,7 @@ class _Borrowed:
 class _NoStore:
     """Takes the store's operations and keeps nothing."""
 
-    def submit(self, operation: Callable[[Any], Any]) -> Future[None]:
+    def submit(self, operation: Callable[[Any], Any], *, hurried: bool = True) -> Future[None]:
         done: Future[None] = Future()
         done.set_result(None)
         return done

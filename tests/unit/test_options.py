@@ -75,7 +75,7 @@ def test_quotes_spaces_underscores_and_repeated_names() -> None:
             "known are --needs, --retries, --retry-delay, --retry-backoff, --retry-jitter, "
             "--retry-max-delay, --retry-on, --timeout, --in-order, --independent, --cache, "
             "--cache-ttl, --cache-extra, --refresh, --writes, --pause, --input, "
-            "--pause-timeout, --unanswered, --uses, --resources, --each",
+            "--pause-timeout, --unanswered, --uses, --resources, --priority, --each",
         ),
         ("-r 3", "unknown option -r", None),
         ("--retries", "--retries needs a value", "write --retries 3"),

@@ -32,26 +32,6 @@ from tests.integration.runners.clusters import Theirs, printed, run_cells
 
 pytestmark = pytest.mark.timeout(150)
 
-CHOSEN = (
-    "seeded random numbers in a fork",
-    "alias through a container",
-    "view of a view",
-    "large array changed in place",
-    "closure state",
-    "class defined anew",
-    "class changed later",
-    "generator half consumed",
-    "unpicklable values",
-    "self-reference",
-    "thread left alive",
-    "folder changed",
-    "file appended in order",
-    "decimal context",
-    "names deleted again",
-    "failure in the middle",
-)
-APART = ("view of a view", "closure state", "file appended in order", "decimal context")
-
 
 class Apart(DaskRunner):
     """A runner whose workers share no files with it, as far as they can tell."""
@@ -76,7 +56,7 @@ def bench() -> Iterator[Bench]:
         yield found
 
 
-@pytest.mark.parametrize("name", CHOSEN)
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_cluster_gives_what_serial_gives(
     bench: Bench, cluster: DaskCluster, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,7 +66,7 @@ def test_a_cluster_gives_what_serial_gives(
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("name", APART)
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_workers_that_share_no_files_are_sent_the_values(
     bench: Bench, cluster: DaskCluster, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from dask.utils import key_split
 from distributed import Client, LocalCluster
 
 from orch_nb import flow, task
@@ -220,6 +221,63 @@ def test_a_long_map_is_never_whole_on_the_cluster(
     assert 64 < most[0] <= windows[-1] < 500
 
 
+def test_the_scheduler_holds_a_part_of_a_long_map_and_knows_it_by_name(
+    dask: str, cluster: LocalCluster
+) -> None:
+    held: list[int] = []
+    names: set[str] = set()
+    over = threading.Event()
+
+    def watch() -> None:
+        with Client(cluster) as client:
+            while not over.wait(0.02):
+                keys = client.run_on_scheduler(_keys)
+                held.append(len(keys))
+                names.update(key_split(key) for key in keys)
+
+    @flow(runner=dask)
+    def lengthy() -> int:
+        return len(double.map(range(5000)).result())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        assert lengthy() == 5000
+    finally:
+        over.set()
+        watcher.join()
+    assert 0 < max(held) < 100  # lots of up to 64 calls
+    assert names == {"lengthy/double"}
+    with open_store() as store:
+        logs = store.logs(store.list_runs()[0].id, LogQuery(limit=100))
+    assert f"the cluster's dashboard: {cluster.dashboard_link}" in [log.message for log in logs]
+
+
+def test_what_has_a_higher_priority_comes_first(dask: str, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+
+    @task
+    def note(word: str) -> None:
+        with ran.open("a") as file:
+            file.write(f"{word} ")
+        time.sleep(0.3)
+
+    urgent = note.with_options(priority=10)
+
+    @flow(runner=dask)
+    def ordered() -> None:
+        later = [note.submit("later") for _ in range(6)]
+        time.sleep(0.2)  # both workers are busy by then
+        first = [urgent.submit("urgent") for _ in range(2)]
+        for future in (*later, *first):
+            future.result()
+
+    ordered()
+    words = ran.read_text().split()
+    assert words.index("urgent") < 6, words
+    assert words[-1] == "later"
+
+
 class Apart(DaskExecutor):
     """An executor whose workers share no files with it, as far as they can tell."""
 
@@ -312,7 +370,11 @@ def test_cells_run_on_the_cluster_and_say_so(tmp_path: Path, cluster: LocalClust
 
 
 def _tasks(client: Client) -> int:
-    return int(client.run_on_scheduler(lambda dask_scheduler=None: len(dask_scheduler.tasks)))
+    return len(client.run_on_scheduler(_keys))
+
+
+def _keys(dask_scheduler: Any = None) -> list[str]:
+    return [str(key) for key in dask_scheduler.tasks]
 
 
 def _call_processes() -> list[int]:

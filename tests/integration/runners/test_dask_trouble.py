@@ -297,6 +297,28 @@ def test_resources_choose_the_worker(
         computing("TPU=2")
 
 
+def test_cells_run_on_the_workers_that_have_what_they_need(
+    theirs: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs.add_worker(nanny=False)
+    theirs.add_worker("--resources", "GPU=1", nanny=False)
+    cells = [
+        "import time\nx = 1",
+        *(f"#| task t{n} --resources GPU=1\ntime.sleep(0.3)\ny{n} = x" for n in range(3)),
+        "print(y0 + y1 + y2)",
+    ]
+    result = run_cells(tmp_path, cells, str(theirs.file))
+    assert printed(result) == "3\n", result.run.state_message
+    where = {one.where for one in result.tasks if one.name in ("t0", "t1", "t2")}
+    assert len(where) == 1
+    monkeypatch.setattr("orch_nb.runners.dask_cluster._OFFER_SECONDS", 1.0)
+    ran = tmp_path / "ran"
+    cells = [f"open({str(ran)!r}, 'w').close()", "#| task big --resources TPU=2\n1"]
+    with pytest.raises(SessionError, match=r"needs TPU=2, and the cluster's workers have none"):
+        run_cells(tmp_path, cells, str(theirs.file))
+    assert not ran.exists()
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_written_notebooks_are_the_same_on_a_cluster(
     seed: int, shared: tuple[Bench, DaskCluster], monkeypatch: pytest.MonkeyPatch
