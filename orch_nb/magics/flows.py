@@ -13,6 +13,7 @@ import orch_nb
 from orch_nb.app.inline_flow import InlineFlow
 from orch_nb.app.live import LiveFlow, LiveOutcome, LiveRequest
 from orch_nb.app.live_cells import Asking
+from orch_nb.app.live_unbound import who_binds
 from orch_nb.browser import is_in_browser
 from orch_nb.errors import FlowError, InputError, OptionError
 from orch_nb.first_line import find_first_line
@@ -23,6 +24,7 @@ from orch_nb.magics.session import KernelSession
 from orch_nb.magics.shell_cells import ShellCells
 from orch_nb.model import TaskRun
 from orch_nb.notebook.flow_line import FlowLine, parse_flow_line
+from orch_nb.option_text import split_words
 from orch_nb.options import FlowOptions
 from orch_nb.states import StateName, StateType
 
@@ -71,6 +73,7 @@ def asking(session: KernelSession) -> Asking:
         "" if cell is None else cell.source,
         tuple(session.runs_by_hand),
         session.namespace,
+        None if cell is None else cell.page,
     )
 
 
@@ -82,6 +85,7 @@ class AttendedFlow:
     ) -> None:
         self._session = session
         self._shown: LiveTable | LivePanel = shown or _new_display(session, self)
+        self._asking = request.asking
         self._interrupts = 0
         self._settled = False
         kind = InlineFlow if is_in_browser() else LiveFlow
@@ -137,12 +141,11 @@ class AttendedFlow:
             if not self.in_background:
                 raise FlowInterrupt(f"{run.name} was cancelled")
         elif run.state_type is not StateType.COMPLETED and not self.in_background:
+            unbound = "" if failed is None else who_binds(failed, self._asking)
             raise FlowError(
                 _failure(run.state_message, failed),
                 where=None if failed is None else _place(failed),
-                hint="mend the cell, then run this one again: what is done stays done"
-                if is_in_browser()
-                else f"%flow debug {run.name}  loads its inputs, %flow resume {run.name}  goes on",
+                hint=unbound or _what_next(run.name),
             )
 
     # -- in the background
@@ -190,7 +193,7 @@ def _begin(session: KernelSession, text: str, subcommand: str, where: str) -> At
 
 
 def _resume_request(session: KernelSession, text: str, subcommand: str, where: str) -> LiveRequest:
-    words = text.split()[1:]
+    words = split_words(text, where=where)[1:]
     if not words:
         raise OptionError(
             f"%flow {subcommand} needs the name of a run",
@@ -229,7 +232,9 @@ def _new_display(session: KernelSession, attended: AttendedFlow) -> LiveTable | 
     if not has_comms or not session.settings.panel or not orch_nb.panel.is_usable():
         return LiveTable(_display)
     serves = is_in_browser()
-    if not serves:
+    # a page that tells its notebook follows the run through its server: it needs no still pictures
+    follows = session.cell is not None and session.cell.page is not None
+    if not serves and not follows:
         from ipykernel import version_info
 
         serves = version_info[0] >= _SERVES_COMMS
@@ -316,6 +321,12 @@ def _show_again(outputs: Iterable[Mapping[str, Any]]) -> None:
 def _first_failed(outcome: LiveOutcome) -> TaskRun | None:
     failed = [task for task in outcome.result.tasks if task.state_name in _BROKEN]
     return min(failed, key=lambda task: task.cell_number, default=None)
+
+
+def _what_next(run: str) -> str:
+    if is_in_browser():
+        return "mend the cell, then run this one again: what is done stays done"
+    return f"%flow debug {run}  loads its inputs, %flow resume {run}  goes on"
 
 
 def _failure(message: str, failed: TaskRun | None) -> str:

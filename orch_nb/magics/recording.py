@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from orch_nb.magics.session import KernelSession
 
 _LONGEST = 2000  # runs by hand that are remembered
+_LOADS = re.compile(r"\s*%load_ext\s+orch_nb\s*")
 
 
 class CellWatcher:
@@ -24,13 +26,15 @@ class CellWatcher:
         self._open: list[tuple[HandRunRecorder | None, CellNow | None]] = []
 
     def begin(self) -> None:
-        """Listen from now on. What has been run so far counts as having ended well; the cell that
-        loads orch_nb is not recorded."""
-        history = self._session.shell.history_manager.input_hist_raw
+        """Listen from now on. What has been run so far counts as having ended well; so does the
+        cell that loads orch_nb, where it does nothing else."""
+        history = list(self._session.shell.history_manager.input_hist_raw)
+        if history and not _LOADS.fullmatch(history[-1]):
+            history.pop()
         now = datetime.now(UTC)
         self._session.runs_by_hand += [
             HandRun(number, source, None, now, ok=True)
-            for number, source in enumerate(history[:-1])
+            for number, source in enumerate(history)
             if source.strip()
         ]
         self._session.shell.events.register("pre_run_cell", self.before)
@@ -53,7 +57,8 @@ class CellWatcher:
         cell_id = getattr(info, "cell_id", None)  # IPython 7 does not tell
         recorder = None
         if info.store_history and not info.silent:
-            session.cell = CellNow(cell_id, source, session.next_number)
+            page = session.take_page(cell_id, source)
+            session.cell = CellNow(cell_id, source, session.next_number, page)
             said = find_first_line(source.split("\n"))
             if said is None or said.word != "flow":
                 recorder = HandRunRecorder(

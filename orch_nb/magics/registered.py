@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from orch_nb.first_line import SUBCOMMANDS
 from orch_nb.magics import completion, help_text
+from orch_nb.magics.transformer import AWAITED
 
 if TYPE_CHECKING:
     from orch_nb.magics.session import KernelSession
@@ -35,6 +36,8 @@ def register_magics(session: KernelSession) -> None:
         first = line.split(maxsplit=1)[:1]
         if cell.strip():
             entry.refuse_body(line)
+        elif first and first[0] in AWAITED:
+            entry.flow_blocking(line, first[0])
         elif first and first[0] in SUBCOMMANDS:
             entry.ask(line)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class CellNow:
     """The cell that runs: its id, where the front-end told one, its text as written, and the
-    number of its prompt."""
+    number of its prompt. ``page`` is the notebook around it, where its page has told that."""
 
     id: str | None
     source: str
     number: int
+    page: Mapping[str, Any] | None = None
 
 
 @dataclass(eq=False)
@@ -33,6 +35,7 @@ class KernelSession:
     watcher: CellWatcher | None = None
     runs_by_hand: list[HandRun] = field(default_factory=list)
     cell: CellNow | None = None  # while one runs
+    pages: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # told, by the cell to come
     flows: list[Any] = field(default_factory=list)  # in the background, not yet settled
 
     def __post_init__(self) -> None:
@@ -49,6 +52,16 @@ class KernelSession:
         """The number that the next cell's prompt has. (IPython's own count has moved on, or not
         yet, when a cell begins, depending on its version.)"""
         return len(self.shell.history_manager.input_hist_parsed)
+
+    def take_page(self, cell_id: str | None, source: str) -> Mapping[str, Any] | None:
+        """The page that was told for the cell which begins now; by its text where no id is told."""
+        if cell_id is not None:
+            return self.pages.pop(cell_id, None)
+        for told, page in self.pages.items():
+            cells = page.get("cells", ())
+            if any(cell.get("id") == told and cell.get("source") == source for cell in cells):
+                return self.pages.pop(told)
+        return None
 
     def close(self) -> None:
         """Cancel what runs in the background."""

@@ -211,19 +211,17 @@ class Panel:
         with self._lock:
             return self._stream.whole()
 
-    def _still_bundle(self) -> dict[str, Any]:
-        html = static_html(self._view) + self._below
-        return {"text/html": html, "text/plain": static_text(self._view)}
-
     def _live_bundle(self) -> dict[str, Any]:
+        """With the widget; JupyterLab's extension takes the run's own data first."""
         if self._widget is None:
             return self._final_bundle()
         mime = {"version_major": 2, "version_minor": 0, "model_id": self._widget.model_id}
-        return {WIDGET_MIME: mime, **self._still_bundle()}
+        return {WIDGET_MIME: mime, **self._final_bundle()}
 
     def _final_bundle(self) -> dict[str, Any]:
+        html = static_html(self._view) + self._below
         run = {"id": self._view.run["id"], "snapshot": self._whole()}
-        return {**self._still_bundle(), RUN_MIME: run}
+        return {"text/html": html, "text/plain": static_text(self._view), RUN_MIME: run}
 
     def _publish(self, bundle: dict[str, Any], *, update: bool = False) -> None:
         from IPython.display import publish_display_data

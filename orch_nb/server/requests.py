@@ -78,6 +78,11 @@ BODIES: Mapping[str, Schema] = {
     "runs.keep": record((), keep=FLAG),
     "deployments.create": _NAMED,
     "deployments.change": record(("path",), **DEPLOYMENT_BODY),
+    "deployments.redeploy": record(
+        (),
+        texts=GIVEN["texts"],
+        **{key: DEPLOYMENT_BODY[key] for key in ("schedules", "policy", "notify")},
+    ),
     "deployments.run": record(
         (), parameters=GIVEN["parameters"], texts=GIVEN["texts"], idempotency_key=text(200)
     ),

@@ -258,7 +258,7 @@ DEPLOYMENT_ROUTES = (
         "POST",
         "/deployments/{deployment}/redeploy",
         "deployments.redeploy",
-        "A new version with its files as they are now, all else as it is",
+        "A new version with its files as they are now, all else as it is or as given",
         _DEPLOYMENTS,
         "Deployment",
         _EXECUTE,

@@ -4,6 +4,7 @@ import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Notification, type ICommandPalette, type MainAreaWidget } from '@jupyterlab/apputils';
 import type { ILauncher } from '@jupyterlab/launcher';
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { editIcon, runIcon, type LabIcon } from '@jupyterlab/ui-components';
 import type { WidgetTracker } from '@jupyterlab/apputils';
 
@@ -17,6 +18,8 @@ import { scheduleNotebook } from './scheduling';
 import type { SidePanel, SideTab } from './side';
 import { runAsFlow } from './starting';
 import { tagCell } from './tagging';
+
+const LONG = 15_000; // milliseconds that an error is to be seen
 
 export interface Opened {
   readonly runs: WidgetTracker<RunDocument>;
@@ -40,7 +43,7 @@ export function addCommands({ app, tracker, doors, opened, side }: Places): void
     id: string,
     label: string,
     caption: string,
-    work: (panel: NotebookPanel) => unknown,
+    work: (panel: NotebookPanel, args: ReadonlyPartialJSONObject) => unknown,
     icon?: LabIcon,
   ): void {
     commands.addCommand(`orch-nb:${id}`, {
@@ -48,11 +51,11 @@ export function addCommands({ app, tracker, doors, opened, side }: Places): void
       caption,
       ...(icon ? { icon } : {}),
       isEnabled: () => tracker.currentWidget !== null,
-      execute: async () => {
+      execute: async (args) => {
         try {
-          if (tracker.currentWidget !== null) await work(tracker.currentWidget);
+          if (tracker.currentWidget !== null) await work(tracker.currentWidget, args);
         } catch (error) {
-          Notification.error(wordsOf(error));
+          Notification.error(wordsOf(error), { autoClose: LONG });
         }
       },
     });
@@ -62,7 +65,10 @@ export function addCommands({ app, tracker, doors, opened, side }: Places): void
     'tag-cell',
     trans.__('Tag Cell as Task…'),
     trans.__('Make this cell a task of the flow'),
-    (panel) => tagCell(panel, doors),
+    (panel, args) => {
+      if (args.pointed === true) activatePointed(app, panel);
+      return tagCell(panel, doors);
+    },
     editIcon,
   );
   onNotebook(
@@ -150,6 +156,13 @@ export function addCommands({ app, tracker, doors, opened, side }: Places): void
       if (typeof args.tab === 'string') side.choose(args.tab as SideTab);
     },
   });
+}
+
+/** Lab's context menu does not make the cell active in whose text it was opened. */
+function activatePointed(app: JupyterFrontEnd, panel: NotebookPanel): void {
+  const node = app.contextMenuHitTest((one) => one.classList.contains('jp-Cell'));
+  const place = panel.content.widgets.findIndex((cell) => cell.node === node);
+  if (place >= 0) panel.content.activeCellIndex = place;
 }
 
 export function addToPlaces(

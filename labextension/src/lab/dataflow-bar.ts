@@ -1,5 +1,7 @@
 /** On the active cell's lower edge: what it reads from earlier cells and hands to later ones; click to jump. */
 
+import type { Signal } from '@preact/signals';
+
 import type { Doors } from './doors';
 import { make } from './dom';
 import { onEachCell } from './cell-parts';
@@ -9,10 +11,11 @@ import type { CellWords, GraphAnswer } from './records';
 
 const CLASS = 'onb-lab-bar';
 
-export function addDataflowBar(open: OpenFlow, doors: Doors): void {
+export function addDataflowBar(open: OpenFlow, doors: Doors, isShown: Signal<boolean>): void {
   const { flow } = open;
   onEachCell(flow.panel, (cell) => {
-    const words = flow.active.value === cell.model.id ? flow.wordsOf(cell.model.id) : undefined;
+    const active = isShown.value && flow.active.value === cell.model.id;
+    const words = active ? flow.wordsOf(cell.model.id) : undefined;
     const input = cell.node.querySelector<HTMLElement>('.jp-Cell-inputWrapper');
     const old = input?.querySelector(`:scope > .${CLASS}`);
     const graph = flow.graph.value;

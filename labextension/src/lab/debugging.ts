@@ -1,6 +1,7 @@
-/** Debug a failed task: its inputs, as they were, are loaded into the notebook's kernel. */
+/** What is asked of a notebook's kernel: a failed task's inputs, as they were, or to go on. */
 
-import type { KernelMessage } from '@jupyterlab/services';
+import type { NotebookPanel } from '@jupyterlab/notebook';
+import type { Kernel, KernelMessage } from '@jupyterlab/services';
 
 import type { Doors } from './doors';
 import { jumpToNumber } from './notebooks';
@@ -21,13 +22,7 @@ export async function debugTask(
   await panel.sessionContext.ready;
   const kernel = panel.sessionContext.session?.kernel;
   if (!kernel) throw new Error(trans.__('the notebook has no kernel: choose one, then debug'));
-  const called = `${run.id} ${quoted(task.name)}`;
-  const future = kernel.requestExecute({
-    code: `%load_ext orch_nb\n%flow debug ${called}`,
-    store_history: false,
-    stop_on_error: true,
-    allow_stdin: false,
-  });
+  const future = ask(kernel, `%flow debug ${run.id} ${quoted(task.name)}`);
   const said: string[] = [];
   future.onIOPub = (message: KernelMessage.IIOPubMessage) => {
     const { content } = message as KernelMessage.IStreamMsg;
@@ -43,6 +38,39 @@ export async function debugTask(
     .split('\n')
     .filter((line) => /^(its inputs|not on record|not to be had)/.test(line));
   return [trans.__('in the kernel of %1', run.path), ...kept].join(' · ');
+}
+
+/**
+ * Goes on with a run in the kernel that it came from, which then holds the results. What it shows
+ * is not shown twice: the view of the run is there. Ends when the run has begun.
+ */
+export async function resumeInKernel(
+  run: RunRecord,
+  tasks: readonly string[],
+  panel: NotebookPanel,
+  doors: Doors,
+): Promise<void> {
+  const kernel = panel.sessionContext.session?.kernel;
+  if (!kernel) throw new Error(doors.trans.__('the notebook has no kernel'));
+  const verb =
+    tasks.length > 0 ? `retry ${run.id} ${tasks.map(quoted).join(' ')}` : `resume ${run.id}`;
+  const future = ask(kernel, `%flow ${verb}`);
+  await new Promise<void>((resolve, reject) => {
+    future.onIOPub = (message: KernelMessage.IIOPubMessage) => {
+      if (message.header.msg_type === 'display_data') resolve();
+    };
+    future.done.then(({ content }) => {
+      if (content.status === 'error') reject(new Error(content.evalue));
+      else resolve();
+    }, reject);
+  });
+}
+
+/** A `%flow` line is a cell of its own: in a kernel that has not loaded orch_nb, another is first. */
+function ask(kernel: Kernel.IKernelConnection, line: string) {
+  const quietly = { store_history: false, stop_on_error: true, allow_stdin: false };
+  kernel.requestExecute({ code: '%load_ext orch_nb', silent: true, ...quietly }, true);
+  return kernel.requestExecute({ code: line, ...quietly });
 }
 
 function quoted(name: string): string {

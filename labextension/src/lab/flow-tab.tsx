@@ -10,6 +10,7 @@ import { jumpTo } from './notebooks';
 import { findLanes } from './rail-lanes';
 import type { CellWords, GraphAnswer, Problem } from './records';
 import { rove } from './roving';
+import { countWords } from './starting';
 import { colourOf, lookOf } from '../model/states';
 import { Mark } from '../views/mark';
 
@@ -44,9 +45,7 @@ function Rail({ open }: { open: OpenFlow }) {
   return (
     <>
       <div class="onb-lab-tools">
-        <span class="onb-lab-dim">
-          {trans.__('%1 tasks of %2 cells', tasks, graph.words.length)}
-        </span>
+        <span class="onb-lab-dim">{countWords(tasks, graph.words.length, trans)}</span>
         <span class="onb-space" />
         <button
           type="button"

@@ -1,7 +1,7 @@
 /** The open notebooks' flows, and which one is looked at. */
 
 import { signal, type Signal } from '@preact/signals';
-import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import type { INotebookTracker, Notebook, NotebookPanel } from '@jupyterlab/notebook';
 
 import { NotebookFlow } from './flow';
 import { LastRuns } from './last-runs';
@@ -43,6 +43,13 @@ export class Flows {
 
   of(panel: NotebookPanel): OpenFlow | undefined {
     return this.known.get(panel);
+  }
+
+  /** The open notebook that a view of cells, or a node, is in. */
+  holding(part: Notebook | Node): NotebookPanel | undefined {
+    for (const panel of this.known.keys())
+      if (part instanceof Node ? panel.node.contains(part) : panel.content === part) return panel;
+    return undefined;
   }
 
   at(path: string): OpenFlow | undefined {

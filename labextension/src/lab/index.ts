@@ -22,6 +22,7 @@ import { addStyle } from './dom';
 import { Flows } from './flows';
 import { TaskTool } from './inspector';
 import { linkedRun } from './links';
+import { addLiveCells } from './live-cells';
 import { addRenderer } from './mime';
 import { OutputBringer } from './outputs';
 import { addPromptMarks } from './prompts';
@@ -68,9 +69,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
   ) => {
     addStyle();
     const marks = signal(true);
-    const shown = { problems: true, dataflow: true, pause: 100 };
+    const problems = signal(true);
+    const dataflow = signal(true);
+    let pause = 100;
     const stream = new Stream();
-    const flows = new Flows(tracker, stream, () => shown.pause);
+    const flows = new Flows(tracker, stream, () => pause);
     const doors: Doors = {
       stream,
       flows,
@@ -98,6 +101,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     addCommands(places);
     addToPlaces(places, palette, launcher);
     addRenderer(rendermime, doors);
+    addLiveCells(doors);
     if (restorer) restore(restorer, places);
     void app.restored.then(() => {
       setTimeout(() => {
@@ -108,8 +112,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     flows.each((open) => {
       void open.flow.panel.revealed.then(() => {
         addPromptMarks(open, doors, marks);
-        if (shown.dataflow) addDataflowBar(open, doors);
-        if (shown.problems) addUnderlines(open);
+        addDataflowBar(open, doors, dataflow);
+        addUnderlines(open, problems);
       });
     });
     if (tools !== null) {
@@ -122,9 +126,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
       const read = () => {
         const chosen = loaded.composite as unknown as Chosen;
         marks.value = chosen.showMarks;
-        shown.problems = chosen.showProblems;
-        shown.dataflow = chosen.showDataflow;
-        shown.pause = chosen.graphPause;
+        problems.value = chosen.showProblems;
+        dataflow.value = chosen.showDataflow;
+        pause = chosen.graphPause;
       };
       loaded.changed.connect(read);
       read();

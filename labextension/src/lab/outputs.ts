@@ -15,6 +15,8 @@ const MOST = 20; // runs that are remembered
 
 interface Followed {
   readonly path: string;
+  /** The id of the cell that asked for the run in the kernel: what it shows is its own. */
+  readonly asker: string;
   /** Whether there is more to come. */
   open: boolean;
   /** What was put into each cell: it is put there once, and what a person does after it stays. */
@@ -43,11 +45,12 @@ export class OutputBringer {
   }
 
   /** From now on the outputs of this run go into the notebook at this path, when it is open. */
-  follow(run: string, path: string): void {
+  follow(run: string, path: string, asker = ''): void {
     if (this.runs.has(run)) return;
-    this.runs.set(run, { path, open: true, brought: new Map() });
+    this.runs.set(run, { path, asker, open: true, brought: new Map() });
     for (const oldest of [...this.runs.keys()].slice(0, -MOST)) this.runs.delete(oldest);
     keep(this.runs);
+    this.later(run); // it may have done something before it was followed
   }
 
   private mark(followed: Followed, open: boolean): void {
@@ -74,7 +77,8 @@ export class OutputBringer {
         `/runs/${run}/outputs`,
       );
       if (panel.isDisposed) return;
-      for (const cell of cells) fill(panel, cell, followed.brought);
+      for (const cell of cells)
+        if (cell.cell_id !== followed.asker) fill(panel, cell, followed.brought);
       if (ended) this.mark(followed, false);
     } catch {
       // the server is away: it is asked again when it is back
@@ -95,12 +99,14 @@ function fill(panel: NotebookPanel, told: CellOutputs, brought: Map<string, stri
   code.executionCount = told.execution_count;
 }
 
-type Kept = [string, string, boolean][];
+type Kept = [string, string, boolean, string][];
 
 function restore(): Map<string, Followed> {
   try {
     const kept = JSON.parse(sessionStorage.getItem(KEY) ?? '[]') as Kept;
-    return new Map(kept.map(([run, path, open]) => [run, { path, open, brought: new Map() }]));
+    return new Map(
+      kept.map(([run, path, open, asker]) => [run, { path, asker, open, brought: new Map() }]),
+    );
   } catch {
     return new Map(); // of another version, or a page without storage
   }
@@ -108,7 +114,7 @@ function restore(): Map<string, Followed> {
 
 function keep(runs: ReadonlyMap<string, Followed>): void {
   try {
-    const kept: Kept = [...runs].map(([run, { path, open }]) => [run, path, open]);
+    const kept: Kept = [...runs].map(([run, { path, open, asker }]) => [run, path, open, asker]);
     sessionStorage.setItem(KEY, JSON.stringify(kept));
   } catch {
     // a reload forgets

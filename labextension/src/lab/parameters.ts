@@ -9,12 +9,17 @@ export interface ParameterForm {
   texts(): Record<string, string>;
 }
 
-export function parameterForm(parameters: readonly ParameterRecord[]): ParameterForm {
+/** `given` are the values that are in place of the notebook's own, as text. */
+export function parameterForm(
+  parameters: readonly ParameterRecord[],
+  given: ReadonlyMap<string, string> = new Map(),
+): ParameterForm {
   const reads = new Map<string, () => string>();
   const node = make('div', { class: 'onb-lab-form' });
   for (const parameter of parameters) {
     const [field, read] = makeField(parameter);
     field.name = parameter.name;
+    field.value = given.get(parameter.name) ?? '';
     reads.set(parameter.name, read);
     node.append(
       make(

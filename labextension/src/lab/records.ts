@@ -61,6 +61,7 @@ export interface RunRecord {
   state_type: string;
   state_name: string;
   state_message: string;
+  attempt: number;
   scheduled_time: string | null;
   start_time: string | null;
   end_time: string | null;
@@ -128,6 +129,21 @@ export interface DeploymentRecord {
   path: string | null;
   changed: boolean;
   sentences: string[];
+}
+
+export interface ScheduleRecord {
+  cron?: string;
+  every?: number;
+  rrule?: string;
+  zone: string;
+}
+
+/** A deployment with all that its form shows. */
+export interface DeploymentDetails extends DeploymentRecord {
+  schedules: ScheduleRecord[];
+  parameters: [string, unknown, string][];
+  policy: { catch_up: string; max_catch_up: number; overlap: string };
+  rules: { states: string[]; target: string }[];
 }
 
 export interface DaemonRecord {

@@ -1,38 +1,34 @@
 /** Resuming: the plan is shown before anything runs; what is done is not done again. */
 
-import { Dialog, showDialog } from '@jupyterlab/apputils';
-import { Widget } from '@lumino/widgets';
+import { Dialog } from '@jupyterlab/apputils';
 
 import { call, wordsOf } from './api';
+import { ask } from './asking';
 import type { Doors } from './doors';
 import { make } from './dom';
 import type { Plan, RunRecord } from './records';
 import { showDuration } from '../model/words';
 
-/** Shows what a resume would run and reuse, and starts it; null when it was not wanted. */
-export async function resumeRun(run: RunRecord, doors: Doors): Promise<RunRecord | null> {
+/** Shows what a resume would run and reuse, then does it by `start`; null when not wanted. */
+export async function resumeRun<T>(
+  run: RunRecord,
+  doors: Doors,
+  start: () => Promise<T>,
+): Promise<T | null> {
   const { trans } = doors;
   // what is resumed is the file, so that what was mended in the page belongs into it
   const panel = run.path === null ? undefined : doors.flows.at(run.path)?.flow.panel;
   if (panel?.context.model.dirty) await panel.context.save();
   const plan = await call<Plan>('GET', `/runs/${run.id}/plan`);
-  const { button } = await showDialog({
-    title: trans.__('Resume %1', run.name),
-    body: new Widget({ node: planTable(plan, doors) }),
-    buttons: [
-      Dialog.cancelButton(),
-      Dialog.okButton({
-        label: trans.__('Resume: %1 run, %2 reused', plan.runs, plan.reused),
-        accept: true,
-      }),
-    ],
-  });
-  return button.accept ? startAgain(run, 'resume', {}) : null;
-}
-
-/** Runs these tasks again, and what depends on them. */
-export function retryTasks(run: RunRecord, tasks: readonly string[]): Promise<RunRecord> {
-  return startAgain(run, 'retry', { tasks });
+  const label = trans.__('Resume: %1 run, %2 reused', plan.runs, plan.reused);
+  return ask(
+    {
+      title: trans.__('Resume %1', run.name),
+      node: planTable(plan, doors),
+      buttons: [Dialog.cancelButton(), Dialog.okButton({ label })],
+    },
+    start,
+  );
 }
 
 /** Resumes runs one after another; says what became of them. */
@@ -47,7 +43,7 @@ export async function resumeMany(
   for (const run of runs) {
     say(trans.__('Resuming %1 …', run.name));
     try {
-      await startAgain(run, 'resume', {});
+      await startAgain(run, []);
       done += 1;
     } catch (error) {
       refused.push(`${run.name}: ${wordsOf(error)}`);
@@ -56,12 +52,11 @@ export async function resumeMany(
   say([trans.__('%1 of %2 go on', done, runs.length), ...refused.slice(0, 3)].join('; '));
 }
 
-function startAgain(
-  run: RunRecord,
-  how: 'resume' | 'retry',
-  body: Record<string, unknown>,
-): Promise<RunRecord> {
-  return call<RunRecord>('POST', `/runs/${run.id}/${how}`, body);
+/** Goes on with a run in a process of its own; with tasks, those and what depends on them again. */
+export function startAgain(run: RunRecord, tasks: readonly string[]): Promise<RunRecord> {
+  return tasks.length > 0
+    ? call<RunRecord>('POST', `/runs/${run.id}/retry`, { tasks })
+    : call<RunRecord>('POST', `/runs/${run.id}/resume`, {});
 }
 
 function planTable(plan: Plan, doors: Doors): HTMLElement {

@@ -58,7 +58,8 @@ export function documentId(run: string): string {
 
 function Around({ shown }: { shown: Signal<Shown | null> }) {
   const value = shown.value;
-  return value && <Bar shown={value} key={value.run.id} />;
+  // a run that was resumed has another model: what was read of the one before is old
+  return value && <Bar shown={value} key={`${value.run.id} ${value.run.attempt}`} />;
 }
 
 function Bar({ shown }: { shown: Shown }) {
@@ -80,6 +81,7 @@ function Bar({ shown }: { shown: Shown }) {
     <section class="onb-lab-around" aria-label={trans.__('around this run')}>
       <div class="onb-lab-tools">
         {deployed && <span>{whenWords(shown, trans)}</span>}
+        {run.attempt > 1 && <span>{trans.__('attempt %1', run.attempt)}</span>}
         <LastRuns runs={others.value} current={run.id} />
         <span class="onb-space" />
         <select

@@ -1,13 +1,14 @@
 /** What the buttons of a run's views do in Lab: calls of the API, or places to go. */
 
+import type { NotebookPanel } from '@jupyterlab/notebook';
 import { signal } from '@preact/signals';
 
 import { call, wordsOf } from './api';
-import { debugTask } from './debugging';
+import { debugTask, resumeInKernel } from './debugging';
 import type { Doors } from './doors';
 import { jumpToNumber } from './notebooks';
 import type { RunRecord } from './records';
-import { resumeRun, retryTasks } from './resuming';
+import { resumeRun, startAgain } from './resuming';
 import type { Host } from '../model/host';
 import type { RunModel } from '../model/run';
 import type { Answer, Detail } from '../schema';
@@ -15,12 +16,16 @@ import type { Answer, Detail } from '../schema';
 export class RunHost implements Host {
   readonly answers = signal<boolean | null>(true);
 
-  /** `mine`: its outputs belong into the notebook, since nothing but a person started it. */
+  /**
+   * `mine`: its outputs belong into the notebook, since nothing but a person started it. `around`
+   * gives the notebook whose kernel ran it, when the view is in that notebook.
+   */
   constructor(
     private readonly run: RunRecord,
     private readonly mine: boolean,
     private readonly model: RunModel,
     private readonly doors: Doors,
+    private readonly around: () => NotebookPanel | undefined,
   ) {}
 
   async ask(action: string, row?: number): Promise<Answer> {
@@ -41,10 +46,12 @@ export class RunHost implements Host {
       case 'cancel':
         await call('POST', `${place}/cancel`);
         return { text: trans.__('cancelling') };
-      case 'resume':
-        return this.goesOn(await resumeRun(this.run, this.doors));
+      case 'resume': {
+        const text = await resumeRun(this.run, this.doors, () => this.goOn([]));
+        return text === null ? {} : { text };
+      }
       case 'retry':
-        return this.goesOn(await retryTasks(this.run, of ? [of.name] : []));
+        return { text: await this.goOn(of ? [of.name] : []) };
       case 'debug':
         return of ? { text: await debugTask(this.run, of, this.doors) } : {};
       case 'output':
@@ -60,9 +67,13 @@ export class RunHost implements Host {
     }
   }
 
-  private goesOn(made: RunRecord | null): Partial<Answer> {
-    if (made === null) return {};
-    if (this.mine && made.path !== null) this.doors.outputs.follow(made.id, made.path);
-    return { text: this.doors.trans.__('%1 goes on', made.name) };
+  private async goOn(tasks: readonly string[]): Promise<string> {
+    const { run, doors } = this;
+    const panel = this.around();
+    if (panel?.sessionContext.session?.kernel?.status === 'idle')
+      await resumeInKernel(run, tasks, panel, doors);
+    else await startAgain(run, tasks);
+    if (this.mine && run.path !== null) doors.outputs.follow(run.id, run.path);
+    return doors.trans.__('%1 goes on', run.name);
   }
 }

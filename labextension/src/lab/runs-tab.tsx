@@ -18,16 +18,17 @@ const ROW = 44;
 export function RunsTab({ list }: { list: RunList }) {
   const { trans } = useDoors();
   const runs = list.runs.value;
-  const more = list.done.value ? '' : '+';
   return (
     <>
       <Filters list={list} />
       <Together list={list} />
       {list.trouble.value !== '' && <p class="onb-lab-problem">{list.trouble.value}</p>}
       <p class="onb-lab-dim onb-lab-count" role="status">
-        {runs.length === 0 && list.done.value
-          ? trans.__('No runs')
-          : trans._n('%1 run', '%1 runs', runs.length).replace('%1', `${runs.length}${more}`)}
+        {!list.done.value
+          ? trans.__('%1+ runs', runs.length)
+          : runs.length === 0
+            ? trans.__('No runs')
+            : trans._n('%1 run', '%1 runs', runs.length)}
       </p>
       <VirtualList
         label={trans.__('runs')}

@@ -4,23 +4,37 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { call, wordsOf } from './api';
 import { field, make } from './dom';
+import type { DeploymentDetails } from './records';
 
 export interface TellPart {
   readonly node: HTMLElement;
-  /** The rules as the API takes them. */
-  rules(): { states: string; target: string }[];
+  /** The rules as the API takes them; null for those that are there already. */
+  rules(): { states: string; target: string }[] | null;
 }
 
-export function tellPart(trans: TranslationBundle, called: () => string): TellPart {
+type Rules = DeploymentDetails['rules'];
+
+export function tellPart(
+  trans: TranslationBundle,
+  called: () => string,
+  rules: Rules = [],
+): TellPart {
+  const [first] = rules;
+  if (rules.length > 1) {
+    const words = trans.__('%1 addresses, as before', rules.length);
+    return { node: field(trans.__('Tell me'), words), rules: () => null };
+  }
   const failed = make('input', { type: 'checkbox', name: 'failed' });
-  failed.checked = true;
+  failed.checked = first === undefined || first.states.some((one) => one.startsWith('Failed'));
   const late = make('input', { type: 'checkbox', name: 'late' });
+  late.checked = first?.states.includes('Late') ?? false;
   const target = make('input', {
     type: 'text',
     name: 'tell',
     placeholder: 'mailto://…',
     'aria-label': trans.__('address'),
   });
+  target.value = first?.target ?? '';
   const said = make('span', { class: 'onb-lab-dim', role: 'status' });
   const send = async (): Promise<void> => {
     said.textContent = trans.__('sending …');

@@ -1,10 +1,11 @@
 /** Run as flow: asks for parameters and the runner, and starts the run. */
 
-import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import { Dialog, Notification } from '@jupyterlab/apputils';
 import type { NotebookPanel } from '@jupyterlab/notebook';
-import { Widget } from '@lumino/widgets';
+import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { call, optionSchemas } from './api';
+import { ask } from './asking';
 import type { Doors } from './doors';
 import { make } from './dom';
 import { makeForm } from './form';
@@ -32,26 +33,38 @@ export async function runAsFlow(panel: NotebookPanel, doors: Doors): Promise<voi
   const node = make(
     'div',
     { class: 'onb-lab-dialog' },
-    make('p', {}, trans.__('%1 tasks of %2 cells', tasks, graph.words.length)),
+    make('p', {}, countWords(tasks, graph.words.length, trans)),
     ...errors.map((problem) =>
       make('p', { class: 'onb-lab-problem' }, `${problem.where}: ${problem.message}`),
     ),
     parameters.node,
     options.node,
   );
-  const { button } = await showDialog({
-    title: trans.__('Run as flow'),
-    body: new Widget({ node }),
-    buttons: [Dialog.cancelButton(), Dialog.okButton({ label: trans.__('Run') })],
-  });
-  if (!button.accept) return;
   const path = panel.context.localPath;
-  const run = await call<RunRecord>('POST', '/runs', {
-    path,
-    content: contentOf(panel),
-    texts: parameters.texts(),
-    options: options.values(),
-  });
+  const run = await ask(
+    {
+      title: trans.__('Run as flow'),
+      node,
+      buttons: [Dialog.cancelButton(), Dialog.okButton({ label: trans.__('Run') })],
+    },
+    () =>
+      call<RunRecord>('POST', '/runs', {
+        path,
+        content: contentOf(panel),
+        texts: parameters.texts(),
+        options: options.values(),
+      }),
+  );
+  if (run !== null) tellStarted(run, path, doors);
+}
+
+/** `3 tasks of 5 cells`. */
+export function countWords(tasks: number, cells: number, trans: TranslationBundle): string {
+  return trans._n('%1 task of %2 cells', '%1 tasks of %2 cells', tasks, cells);
+}
+
+function tellStarted(run: RunRecord, path: string, doors: Doors): void {
+  const { trans } = doors;
   doors.outputs.follow(run.id, path);
   Notification.info(trans.__('%1 is running', run.name), {
     autoClose: 5000,

@@ -1,12 +1,12 @@
 /** Makes a cell a task, or something else: in its first line, or its tags and metadata. */
 
-import { Dialog, showDialog } from '@jupyterlab/apputils';
+import { Dialog } from '@jupyterlab/apputils';
 import type { ICellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { Widget } from '@lumino/widgets';
 
 import { call, optionSchemas } from './api';
+import { ask } from './asking';
 import type { Doors } from './doors';
 import { make } from './dom';
 import { makeForm, type Form } from './form';
@@ -25,13 +25,15 @@ export interface CellForm {
 /** What the graph says that a cell is; undefined where the graph could not be made. */
 export interface CellState {
   readonly kind: string;
+  /** What it is called where it has been given no name. */
+  readonly called: string;
   readonly options: Record<string, unknown>;
 }
 
 export function stateOf(graph: GraphAnswer, id: string): CellState | undefined {
   const cell = graph.cells.find((one) => one.id === id);
   const words = graph.words.find((one) => one.id === id);
-  return cell && words && { kind: cell.kind, options: words.options };
+  return cell && words && { kind: cell.kind, called: words.name, options: words.options };
 }
 
 /** A form for a cell; options are shown where its kind has any. */
@@ -52,6 +54,8 @@ export function cellForm(
     const given = chosen === state.kind || state.kind === 'plain' ? state.options : {};
     const first = chosen === 'task' ? FIRST : ['name'];
     form = schema && makeForm(schema, first, given, trans.__('More options'));
+    const name = form?.node.querySelector<HTMLInputElement>('input[name="name"]');
+    if (name && chosen === 'task') name.placeholder = state.called;
     place.replaceChildren(...(form ? [form.node] : []));
   };
   select.addEventListener('change', fill);
@@ -97,10 +101,10 @@ function commonEnd(one: string, other: string): number {
   return count;
 }
 
-export async function tagCell(panel: NotebookPanel, doors: Doors): Promise<boolean> {
+export async function tagCell(panel: NotebookPanel, doors: Doors): Promise<void> {
   const { trans } = doors;
   const cell = panel.content.activeCell;
-  if (cell?.model.type !== 'code') return false;
+  if (cell?.model.type !== 'code') throw new Error(trans.__('Only code cells can be tasks.'));
   const [schemas, graph] = await Promise.all([optionSchemas(), graphNow(panel, doors)]);
   const state = stateOf(graph, cell.model.id);
   if (state === undefined) {
@@ -112,13 +116,13 @@ export async function tagCell(panel: NotebookPanel, doors: Doors): Promise<boole
   const kind = state.kind === 'plain' ? 'task' : state.kind; // that is what the button is for
   const form = cellForm(state, schemas, kind, trans);
   form.node.classList.add('onb-lab-dialog');
-  const { button } = await showDialog({
-    title: trans.__('Task of the flow'),
-    body: new Widget({ node: form.node }),
-    buttons: [Dialog.cancelButton(), Dialog.okButton({ label: trans.__('Tag cell') })],
-    focusNodeSelector: 'input[name="name"]',
-  });
-  if (!button.accept) return false;
-  await writeTag(cell.model, form.kind(), form.options());
-  return true;
+  await ask(
+    {
+      title: trans.__('Task of the flow'),
+      node: form.node,
+      buttons: [Dialog.cancelButton(), Dialog.okButton({ label: trans.__('Tag cell') })],
+      focus: 'input[name="name"]',
+    },
+    () => writeTag(cell.model, form.kind(), form.options()),
+  );
 }

@@ -22,6 +22,12 @@ export function agoOf(run: RunRecord, trans: TranslationBundle): string {
   return new Date(text).toLocaleDateString(undefined, { month: 'short', day: 'numeric' });
 }
 
+/** `15 min`, `2 hours` or `1h30m` as the API takes it: `15m`, `2h`, `1h30m`. */
+export function durationOf(text: string): string {
+  const short = text.toLowerCase().replace(/\s+/g, '');
+  return short.replace(/(\d)(ms|[smhd])[a-z]*/g, '$1$2');
+}
+
 /** A moment as the reader's own clock and language have it: `Mon 26 Oct, 06:00`. */
 export function showTime(text: string): string {
   return new Date(text).toLocaleString(undefined, {

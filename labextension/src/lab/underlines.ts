@@ -5,6 +5,7 @@ import type { Text } from '@codemirror/state';
 import type { EditorView } from '@codemirror/view';
 import type { Cell } from '@jupyterlab/cells';
 import { CodeMirrorEditor } from '@jupyterlab/codemirror';
+import type { Signal } from '@preact/signals';
 
 import { onEachCell } from './cell-parts';
 import type { OpenFlow } from './flows';
@@ -12,11 +13,11 @@ import type { Fix, Place, Problem } from './records';
 
 const SEVERITY = { error: 'error', warning: 'warning', note: 'info' } as const;
 
-export function addUnderlines(open: OpenFlow): void {
+export function addUnderlines(open: OpenFlow, isShown: Signal<boolean>): void {
   const { flow } = open;
   const marked = new WeakSet<EditorView>();
   onEachCell(flow.panel, (cell) => {
-    const problems = flow.graph.value?.problems ?? [];
+    const problems = isShown.value ? (flow.graph.value?.problems ?? []) : [];
     const editor = cell.editor;
     if (!(editor instanceof CodeMirrorEditor)) return;
     const view = editor.editor;

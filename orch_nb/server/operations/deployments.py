@@ -35,6 +35,7 @@ from orch_nb.wire import format_time
 
 _SHOWN = 5  # next times
 _KINDS = ("cron", "every", "rrule")
+_PLAIN = Policy()
 
 
 def all_of_them(call: Call) -> Json:
@@ -76,18 +77,22 @@ def _deploy(call: Call, name: str) -> Json:
         keep=_seconds(body.get("retain")),
         html=body.get("html", False),
         paused=body.get("paused", False),
-        notify=tuple(
-            telling.NotifyRule(
-                telling.parse_states(rule.get("states", "failed,crashed")),
-                telling.check_target(rule["target"]),
-            )
-            for rule in body.get("notify", ())
-        ),
+        notify=_rules(body.get("notify", ())),
         triggers=tuple(_trigger(call, one, token) for one in body.get("triggers", ())),
     )
     made = deploying.deploy(request)
     call.desk.keeper.poke()
     return deployment_of(made, call.root, token or None)
+
+
+def _rules(given: Any) -> tuple[telling.NotifyRule, ...]:
+    return tuple(
+        telling.NotifyRule(
+            telling.parse_states(rule.get("states", "failed,crashed")),
+            telling.check_target(rule["target"]),
+        )
+        for rule in given
+    )
 
 
 def _trigger(call: Call, given: Mapping[str, Any], token: str) -> triggering.Trigger:
@@ -119,14 +124,16 @@ def _schedule(given: Mapping[str, Any]) -> Schedule:
     return parse_rrule(given["rrule"], zone, now=now)
 
 
-def _policy(given: Mapping[str, Any]) -> Policy:
-    plain = Policy()
+def _policy(given: Mapping[str, Any], before: Policy = _PLAIN) -> Policy:
+    deadline = before.start_deadline
+    if "start_deadline" in given:
+        deadline = _seconds(given["start_deadline"])
     return replace(
-        plain,
-        catch_up=CatchUp(given.get("catch_up", plain.catch_up)),
-        max_catch_up=given.get("max_catch_up", plain.max_catch_up),
-        overlap=Overlap(given.get("overlap", plain.overlap)),
-        start_deadline=_seconds(given.get("start_deadline")),
+        before,
+        catch_up=CatchUp(given.get("catch_up", before.catch_up)),
+        max_catch_up=given.get("max_catch_up", before.max_catch_up),
+        overlap=Overlap(given.get("overlap", before.overlap)),
+        start_deadline=deadline,
     )
 
 
@@ -181,8 +188,18 @@ def run(call: Call) -> Json:
 
 
 def redeploy(call: Call) -> Json:
-    """A new version with the notebook as it is now."""
-    made = redeploying.redeploy(call.deployment)
+    """A new version with the notebook as it is now; what is given takes the place of what was."""
+    body, changed = call.body, dict[str, Any]()
+    if "schedules" in body:
+        changed["schedules"] = _schedules(body["schedules"])
+    if "policy" in body:
+        spec = deploying.deployment_details(call.deployment).deployment.spec
+        changed["policy"] = _policy(body["policy"], spec.policy)
+    if "texts" in body:
+        changed["parameters"] = given_parameters({"parameters": {}, "texts": body["texts"]})
+    if "notify" in body:
+        changed["notify"] = _rules(body["notify"])
+    made = redeploying.redeploy(call.deployment, **changed)
     call.desk.keeper.poke()
     return deployment_of(made, call.root)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -32,8 +33,19 @@ def test_newcomers_path(opened: LabPage, lab: Lab) -> None:
     expect(side.locator(".onb-lab-cell")).to_have_count(4, timeout=PATIENCE)
     opened.check_accessibility("#orch-nb-side")
 
-    for number, name in ((1, "load"), (2, "add"), (3, "report")):
-        opened.tag(number, name)
+    opened.tag(1, "load")
+    # from the menu of a cell that is not the active one, and by the shortcut
+    opened.cell(2).locator(".cm-content").click(button="right")
+    page.locator(".lm-Menu-item", has_text="Tag Cell as Task").click()
+    name = page.locator(".jp-Dialog input[name=name]")
+    name.fill("add", timeout=PATIENCE)
+    page.keyboard.press("Enter")
+    expect(name).to_have_count(0)
+    opened.cell(3).locator(".cm-content").click()
+    page.keyboard.press("Control+Alt+t")
+    name.fill("report", timeout=PATIENCE)
+    page.keyboard.press("Enter")
+    expect(name).to_have_count(0)
     expect(side.get_by_role("button", name="task 2, load")).to_be_visible()
     opened.shoot("1-flow")
 
@@ -69,6 +81,8 @@ def test_newcomers_path(opened: LabPage, lab: Lab) -> None:
     dialog.get_by_role("button", name="Resume: 1 run, 2 reused").click()
     expect(run.locator(".onb-status")).to_contain_text("Completed", timeout=PATIENCE)
     expect(side.locator(".onb-lab-row")).to_have_count(1)
+    chart = run.locator(".onb-lab-chart").get_by_role("button")
+    expect(chart).to_have_accessible_name(re.compile("Completed"), timeout=PATIENCE)
     opened.shoot("4-resumed")
 
     opened.tab("first.ipynb")

@@ -69,11 +69,15 @@ def test_a_schedule_from_its_form_to_its_late_run(
     assert len(heard) == 1
     dialog.locator("select[name=missed]").select_option("all")
     dialog.locator("input[name=most]").fill("3")
+    sentence = dialog.locator(".onb-lab-sentence")
+    dialog.get_by_role("radio", name="at an interval").check()
+    expect(sentence).to_contain_text("Every 15m", timeout=PATIENCE)
+    dialog.get_by_role("radio", name="on days").check()
+    expect(sentence).to_contain_text("At 06:00, Monday to Friday", timeout=PATIENCE)
     dialog.get_by_role("button", name="Schedule", exact=True).click()
-    # what was typed is held to the parameter's type, and said in words
-    told = side.locator(".onb-lab-problem").filter(has_text="not a list[int]")
+    # what was typed is held to the parameter's type, and said in words; it is still there
+    told = dialog.get_by_role("alert").filter(has_text="not a list[int]")
     expect(told).to_be_visible(timeout=PATIENCE)
-    side.get_by_role("button", name="Schedule this notebook…").click()
     dialog.locator("input[name=years]").fill("[2024]")
     dialog.get_by_role("button", name="Schedule", exact=True).click()
     one = side.locator(".onb-lab-schedule")
@@ -92,6 +96,20 @@ def test_a_schedule_from_its_form_to_its_late_run(
     made = lab.ask("/deployments/report")
     assert made["version"] == 2
     assert len(made["next_times"]) > 0
+    # the form of what is scheduled has what it has, and changes no more than was changed
+    side.get_by_role("button", name="Schedule this notebook…").click()
+    expect(dialog).to_contain_text("schedule runs v2; version 3", timeout=PATIENCE)
+    expect(dialog.locator("input[name=years]")).to_have_value("[2024]")
+    expect(dialog.locator("select[name=missed]")).to_have_value("all")
+    expect(dialog.locator("input[name=tell]")).to_have_value(f"json://127.0.0.1:{port}/")
+    opened.check_accessibility(".jp-Dialog .onb-lab-dialog")
+    dialog.locator("select[name=overlap]").select_option("skip")
+    dialog.get_by_role("button", name="Deploy v3").click()
+    expect(one).to_contain_text("version 3", timeout=PATIENCE)
+    again = lab.ask("/deployments/report")
+    kept = ("schedules", "parameters", "rules")
+    assert {key: again[key] for key in kept} == {key: made[key] for key in kept}
+    assert again["policy"] == {**made["policy"], "overlap": "skip"}
 
     one.get_by_role("button", name="run report now").click()
     late = side.locator(".onb-lab-note").filter(has_text="no worker of pool 'default' is alive")
@@ -105,6 +123,6 @@ def test_a_schedule_from_its_form_to_its_late_run(
     expect(run).to_have_count(1, timeout=PATIENCE)
     run.get_by_role("button").click()
     document = page.locator(".onb-lab-document:visible")
-    expect(document).to_contain_text("report version 2", timeout=PATIENCE)
+    expect(document).to_contain_text("report version 3", timeout=PATIENCE)
     expect(document).to_contain_text("late")
     opened.shoot("was-late")

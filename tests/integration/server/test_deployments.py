@@ -111,7 +111,7 @@ async def test_a_changed_notebook_is_deployed_anew_with_all_else_as_it_was(
     await ask("POST", f"{one}/redeploy", {**form, "notify": told})
     last = await ask("GET", one)
     assert [len(last["schedules"]), last["parameters"][0][1], last["rules"][0]["target"]] == [
-        1, 8, "json://127.0.0.1:2/"
+        1, "8", "json://127.0.0.1:2/"
     ]  # fmt: skip
     assert last["policy"] == {**before["policy"], "overlap": "skip"}
     kept = ("tags", "options", "cwd", "keep", "triggers")
