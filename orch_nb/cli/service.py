@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from orch_nb.cli.duration_option import DURATION
 from orch_nb.cli.records import format_time, print_json
 from orch_nb.cli.runs import Page, ascii_option, json_option
 from orch_nb.cli.text import one_line, pad_text
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _limit = click.option("--limit", type=click.IntRange(min=1), help="runs at a time [one per core]")
 _pool = click.option("--pool", default="default", help="whose runs to take  [default]")
 _port = click.option("--port", type=int, default=8787, help="for health and metrics; 0: any [8787]")
+_late = click.option(
+    "--late-after", type=DURATION, default=15.0, help="a run not started by then is Late  [15s]"
+)
 _no_port = click.option("--no-port", is_flag=True, help="no health and no metrics")
 
 _UNIT = """\
@@ -48,15 +52,25 @@ WantedBy=multi-user.target
 @_limit
 @_port
 @_no_port
+@_late
 @click.option("--print-unit", is_flag=True, help="print a systemd unit and end")
-def start(pool: str, limit: int | None, port: int, no_port: bool, print_unit: bool) -> None:
+def start(
+    pool: str,
+    limit: int | None,
+    port: int,
+    no_port: bool,
+    late_after: float,
+    print_unit: bool,
+) -> None:
     """Run what is deployed: a scheduler and a worker in one process, until Ctrl-C.
 
     Ctrl-C (or SIGTERM) lets the runs in hand end; a second one cancels them.
     """
     from orch_nb.service.daemon import ServiceOptions
 
-    options = ServiceOptions(pool=pool, limit=limit, port=None if no_port else port)
+    options = ServiceOptions(
+        pool=pool, limit=limit, port=None if no_port else port, late_after=late_after
+    )
     if print_unit:
         click.echo(_unit(options), nl=False)
     else:
@@ -66,11 +80,12 @@ def start(pool: str, limit: int | None, port: int, no_port: bool, print_unit: bo
 @click.command()
 @_port
 @_no_port
-def scheduler(port: int, no_port: bool) -> None:
+@_late
+def scheduler(port: int, no_port: bool, late_after: float) -> None:
     """Run a scheduler alone; any number of them may share a store on PostgreSQL."""
     from orch_nb.service.daemon import ServiceOptions
 
-    run_service(ServiceOptions(works=False, port=None if no_port else port))
+    run_service(ServiceOptions(works=False, port=None if no_port else port, late_after=late_after))
 
 
 @click.command()
@@ -144,11 +159,15 @@ def run_service(options: ServiceOptions) -> None:
 
 
 def _unit(options: ServiceOptions) -> str:
+    from orch_nb.durations import format_duration
     from orch_nb.places import find_places
+    from orch_nb.service.daemon import ServiceOptions
 
     command = [sys.executable, "-m", "orch_nb.cli", "start", "--pool", options.pool]
     command += ["--no-port"] if options.port is None else ["--port", str(options.port)]
     command += ["--limit", str(options.limit)] if options.limit else []
+    if options.late_after != ServiceOptions().late_after:
+        command += ["--late-after", format_duration(options.late_after)]
     variables = [f"ORCH_NB_HOME={find_places().home}"]
     store = os.environ.get("ORCH_NB_STORE", "")
     variables += [f"ORCH_NB_STORE={store}"] if store and urlsplit(store).password is None else []

@@ -19,7 +19,7 @@ from orch_nb.service.launching import ProcessLauncher
 from orch_nb.service.notifications import Notifier
 from orch_nb.service.path_news import PathNews
 from orch_nb.service.presence import Presence
-from orch_nb.service.scheduler import Scheduler
+from orch_nb.service.scheduler import LATE_AFTER, Scheduler
 from orch_nb.service.triggers import TriggerWatch
 from orch_nb.service.warmth import Warmth
 from orch_nb.service.worker import Launcher, Worker
@@ -43,7 +43,7 @@ class ServiceOptions:
     pool: str = DEFAULT_POOL
     limit: int | None = None
     port: int | None = HTTP_PORT
-    late_after: float = 15.0
+    late_after: float = LATE_AFTER  # seconds
     warm: bool = True
 
 

@@ -118,8 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> dict[str, Any]:
         length = int(self.headers.get("Content-Length") or 0)
-        if length > _LARGEST_BODY:
-            raise ValueError("the body is too large")
+        if not 0 <= length <= _LARGEST_BODY:
+            raise ValueError("the body is too large, or its length is none")
         value = json.loads(self.rfile.read(length)) if length else {}
         if not isinstance(value, dict):
             raise ValueError("the body is no JSON object of parameters")

@@ -301,9 +301,11 @@ def test_what_is_wrong_is_said_in_words(bench: Bench, write_notebook: Callable[.
     assert bench.orch("deployments").out.startswith("no deployments yet")
     assert "orch-nb deployments" in bench.orch("deployment", "show", "x").err
     unit = bench.orch("start", "--print-unit", "--no-port", "--pool", "a 5%").out
+    assert "--late-after" not in unit
     assert f"Environment=ORCH_NB_HOME={bench.home}\n" in unit
     assert 'start --pool "a 5%%" --no-port\n' in unit
     bench.environ["ORCH_NB_STORE"] = "postgresql://me:hunter2@db.example.org/orch"
-    unit = bench.orch("start", "--print-unit").out
+    unit = bench.orch("start", "--print-unit", "--late-after", "2m").out
+    assert "--port 8787 --late-after 2m\n" in unit
     assert f"EnvironmentFile={bench.home}/store.env\n" in unit
     assert "hunter2" not in unit
