@@ -91,6 +91,27 @@ def test_run_all_reload_and_cancel(notebook: NotebookPage) -> None:
     picture(notebook, "cancelled")
 
 
+def test_run_all_by_hand_leaves_nothing_to_run(notebook: NotebookPage) -> None:
+    edited = LOAD.replace("[1, 2, 3]", "[4]")
+    notebook.open("by_hand.ipynb", ["%load_ext orch_nb", LOAD, "%%flow", "sales"])
+    run_all(notebook)
+    cell = notebook.cell(2)
+    ended(cell, 3)
+    panel = panel_of(cell)
+    expect(panel.locator(".onb-status")).to_contain_text("Completed", timeout=SLOW)
+    expect(panel).to_contain_text("1 up to date, 0 run")
+    expect(panel.get_by_role("option").first).to_contain_text("Cached")
+
+    notebook.cell(1).locator(".cm-content").click()
+    notebook.page.keyboard.press("Control+a")
+    notebook.page.keyboard.insert_text(edited)
+    notebook.save()
+    ended(notebook.run(2), 5)
+    expect(panel_of(cell).get_by_role("option").first).to_contain_text("Completed", timeout=SLOW)
+    value = notebook.run(3)
+    expect(value.locator(".jp-OutputArea")).to_contain_text("[4]", timeout=SLOW)
+
+
 def test_cancelled_by_its_button(notebook: NotebookPage) -> None:
     notebook.open("cancel.ipynb", [BEGIN, LOAD, LONG, "%%flow"])
     run_all(notebook)

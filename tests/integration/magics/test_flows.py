@@ -238,7 +238,7 @@ def test_without_a_file_the_cells_run_so_far_count(kernel: Any) -> None:
     for source in ("n = 2", "%%task a\nx = n + 1", "%%task b\ny = x * 2", "scratch = y"):
         kernel.run(source)
     ran = kernel.run("%%flow")
-    assert "the cells run in this kernel" in ran.table
+    assert "taken from this kernel: the cells that ran in it" in ran.table
     assert "4 up to date" in ran.table
     kernel.run("n = 5")
     kernel.run("%%flow")
