@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from orch_nb.analysis.expressions import evaluate
+from orch_nb.analysis.holders import NOBODY, Holders
 from orch_nb.analysis.state import HEAP, REACH_LIMIT, State
 from orch_nb.analysis.statements import execute
 from orch_nb.analysis.syntax import Parsed, parse
 from orch_nb.analysis.values import NONE, Value
 
-Facts = dict[str, object]  # name → Value, "@object" → frozenset of the names that reach it
+Facts = dict[str, object]  # name → Value, "@object" → Holders: the names that reach it
 
 _DISPLAYED = re.compile(r";\s*(#.*)?$")
 _QUIET_MAGICS = {"load_ext", "matplotlib", "config", "autoreload", "reload_ext"}
@@ -67,10 +68,10 @@ class _Lookup:
         self.touched[name] = found
         return found if isinstance(found, Value) else None
 
-    def names(self, item: str) -> frozenset[str]:
+    def names(self, item: str) -> Holders:
         found = self.facts.get(item)
         self.touched[item] = found
-        return found if isinstance(found, frozenset) else NONE
+        return found if isinstance(found, Holders) else NOBODY
 
 
 def analyse(
@@ -225,9 +226,9 @@ def _facts_after(state: State, lookup: _Lookup, grows: bool) -> Facts:
         old_reach = before.reach if before is not None else NONE
         new_reach = value_after.reach if isinstance(value_after, Value) else NONE
         for item in new_reach - old_reach:
-            facts[item] = _names(facts, lookup, item) | {name}
+            facts[item] = _names(facts, lookup, item).with_name(name)
         for item in old_reach - new_reach:
-            facts[item] = _names(facts, lookup, item) - {name}
+            facts[item] = _names(facts, lookup, item).without_name(name)
     for ambient in state.effects.ambient_writes:
         if ambient.startswith("module "):
             facts[ambient] = Value("none")
@@ -236,23 +237,28 @@ def _facts_after(state: State, lookup: _Lookup, grows: bool) -> Facts:
     return facts
 
 
-def _names(facts: Facts, lookup: _Lookup, item: str) -> frozenset[str]:
+def _names(facts: Facts, lookup: _Lookup, item: str) -> Holders:
     found = facts.get(item)
-    return found if isinstance(found, frozenset) else lookup.names(item)
+    return found if isinstance(found, Holders) else lookup.names(item)
 
 
 def _collapse(facts: Facts, lookup: _Lookup) -> None:
     """Beyond the limit, what a value reaches counts as one object: HEAP.
 
-    Every name that holds any of it may be, from then on, HEAP too.
+    Every name that is any of it may be, from then on, HEAP too, and who holds any of it holds
+    HEAP. A value that is one sure object stays itself: a list that was appended to is no change
+    of what lies in it.
     """
     heap = frozenset((HEAP,))
     swallowed: set[str] = set()
     for name, value in list(facts.items()):
         if isinstance(value, Value) and len(value.reach) > REACH_LIMIT:
-            swallowed |= value.reach
-            own = value.own if len(value.own) <= 2 else NONE
-            facts[name] = replace(value, own=own | heap, reach=own | heap)
+            kept = value.own - heap if len(value.own) <= 2 else NONE
+            around = frozenset(item + "*" for item in kept) & value.reach
+            swallowed |= value.reach - kept - around
+            own = kept | (value.own & heap) or heap
+            facts[name] = replace(value, own=own, reach=own | around | heap)
+    swallowed.discard(HEAP)  # who holds that already is done with
     holders = {name for item in swallowed for name in lookup.names(item)}
     for name, value in list(facts.items()):
         if isinstance(value, Value) and not swallowed.isdisjoint(value.reach):
@@ -261,4 +267,5 @@ def _collapse(facts: Facts, lookup: _Lookup) -> None:
         known = facts.get(name)
         old = known if isinstance(known, Value) else lookup.value(name)
         if old is not None and not old.immutable:
-            facts[name] = replace(old, own=old.own | heap, reach=old.reach | heap)
+            own = old.own if swallowed.isdisjoint(old.own) else old.own | heap
+            facts[name] = replace(old, own=own, reach=old.reach | heap)
