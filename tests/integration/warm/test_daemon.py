@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import site
 import stat
+import venv
+from pathlib import Path
 from typing import Any
 
-from tests.command_line import wait_until
+from tests.command_line import ROOT, wait_until
 
 _LONG = 60.0  # seconds, on a busy machine
+_COMMAND = "orch_nb.cli.__main__"
 
 
 def test_a_run_brings_one_up_for_the_next(make_bench: Any) -> None:
@@ -70,3 +75,44 @@ def test_two_that_come_up_at_once_are_one(make_bench: Any) -> None:
         process.communicate(timeout=_LONG)
     assert [process.returncode for process in started] == [0, 0, 0]
     assert len(bench.status()) == 1
+
+
+def test_a_library_that_is_another_is_used_at_once(make_bench: Any, tmp_path: Path) -> None:
+    bench = make_bench()
+    venv.create(tmp_path / "env", symlinks=True)
+    (libraries,) = (tmp_path / "env").glob("lib/python*/site-packages")
+    ours = [str(ROOT), *site.getsitepackages()]
+    lines = [f"import site; site.addsitedir({folder!r})" for folder in ours]
+    (libraries / "ours.pth").write_text("\n".join(lines))
+    (libraries / "tinylib.py").write_text("release = 1")
+    python = str(tmp_path / "env" / "bin" / "python")
+    bench.command = lambda *words: [python, "-m", _COMMAND, *words]
+
+    def shown() -> str:
+        """What a run shows, be it a warm or a cold one."""
+        bench.write("import tinylib\ntinylib.release")
+        ended = bench.orch("run", "sales.ipynb", "-q", "-o", "out.ipynb")
+        assert ended.code == 0, ended.err
+        (cell,) = json.loads((bench.folder / "out.ipynb").read_text())["cells"]
+        return "".join(cell["outputs"][0]["data"]["text/plain"])
+
+    def daemon_after(earlier: int) -> int:
+        """The daemon that comes in the place of one."""
+        wait_until(
+            lambda: [d["process"] for d in bench.status()] not in ([], [earlier]), _LONG, "it"
+        )
+        return int(bench.status()[0]["process"])
+
+    first = bench.start_daemon()
+    assert shown() == "1"
+    wait_until(lambda: bench.status()[0]["libraries"] == [["tinylib"]], _LONG, "the library")
+    assert (shown(), bench.status()[0]["process"]) == ("1", first)
+
+    (libraries / "tinylib.py").write_text("release = 22")
+    assert shown() == "22"
+    second = daemon_after(first)
+    assert shown() == "22"
+
+    (libraries / "other").mkdir()  # a new package may complete another, or shadow one
+    assert shown() == "22"
+    daemon_after(second)
