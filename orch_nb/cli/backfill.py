@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 import click
 
 from orch_nb.cli.records import format_time, print_json, run_record
@@ -43,8 +45,10 @@ def backfill(
         print_json({"intervals": spans, "runs": [run_record(run) for run in done.runs]})
         return
     page = Page(ascii_only)
-    for first, last in done.intervals[:_SHOWN]:
-        page.text(f"  {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC")
+    zone = ZoneInfo(done.deployment.spec.schedules[0].zone)
+    for interval in done.intervals[:_SHOWN]:
+        first, last = (moment.astimezone(zone) for moment in interval)
+        page.text(f"  {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M %Z}")
     if len(done.intervals) > _SHOWN:
         page.text(f"  … and {len(done.intervals) - _SHOWN} more")
     if dry_run:
