@@ -188,3 +188,24 @@ def test_a_chain_beyond_the_limit_still_moves_together() -> None:
     graph = graph_of(*chain, "x0.append(1)", "print(x89)", "print(x45)")
     assert 91 in graph.predecessors[92]
     assert 91 in graph.predecessors[93]
+
+
+def test_a_list_of_more_than_the_limit_is_apart_from_what_lies_in_it() -> None:
+    appends = [f"y{n} = [{n}]\nxs.append(y{n})" for n in range(120)]
+    later = [
+        "print(y3)",  # cell 122
+        "y3.append(0)",
+        "print(xs)",
+        "xs[5].append(1)",
+        "print(y5)",
+        "ys = [xs]\nys[0].append([])",
+        "print(xs)",
+        "y4.append(xs)\ny4[-1].append(1)",
+        "print(xs)",
+        "y119[0] = xs\nzs = [y119]\nzs[0][0].append(1)",
+        "print(xs)",
+    ]
+    before = graph_of("xs = []", *appends, *later).predecessors
+    assert before[122] == {5}
+    for cell in (124, 126, 128, 130, 132):
+        assert cell - 1 in before[cell]
