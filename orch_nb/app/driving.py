@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from orch_nb.app.abandoned import settle_children
 from orch_nb.app.caching import open_desk
 from orch_nb.app.called_cells import Calls, calls_of, end_calls
 from orch_nb.app.destination import lasting_path
@@ -32,7 +33,7 @@ from orch_nb.engine.messages import Note, Replan
 from orch_nb.engine.plan import LIGHT_SECONDS, Plan
 from orch_nb.engine.recording import Recording
 from orch_nb.engine.seen import relative_files
-from orch_nb.errors import OutputError
+from orch_nb.errors import OutputError, StaleClaimError
 from orch_nb.execution import context
 from orch_nb.execution.job import Outcome, SessionSpec
 from orch_nb.execution.threads import count_cores
@@ -137,6 +138,8 @@ class _Driving:
                 if not driver.replans and not self._goes_on(driver):
                     return self._finish(driver)
                 made, decisions = self._look_again()
+        except StaleClaimError:
+            raise  # what becomes of the run is another's to say
         except BaseException as error:
             recording = self._recording
             if not recording.run.state_type.is_terminal:
@@ -324,6 +327,7 @@ class _Driving:
 
     def _finish(self, driver: Driver) -> RunResult:
         run, recording = self._run, self._recording
+        recording.confirm()
         files = relative_files(self._outcomes, run.folder)
         recording.keep_hints(
             lasting_path(run.prepared.notebook.path),
@@ -339,6 +343,8 @@ class _Driving:
             error.exit_code = RUN_FAILED
             raise
         recording.end(final)
+        if final.state_type is StateType.CANCELLED:
+            settle_children(self._store, run.record.id)
         forget_secret_values(self._store, run.record.id, run.location, self._secrets)
         self._after_end()
         recording.tell(ended := recording.ended_event(files))

@@ -244,13 +244,15 @@ class Driver:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(_BEAT)
-            self._recording.beat()
+            beaten = self._recording.beat()
             self._request.limits.beat()
             for cell, memory in self._runner.memory().items():
                 self._recording.progress(cell, memory=memory)
             by = await asyncio.to_thread(self._request.cancel_requested)
             if by is not None:
                 self._feed(CancelAsked(f"cancelled by {by}"))
+            if await asyncio.to_thread(beaten.exception) is not None:
+                continue  # the run ends for it, and the file may be another driver's by now
             try:
                 self._output.save()
             except OutputError as error:

@@ -24,6 +24,7 @@ from orch_nb.engine.events import (
 )
 from orch_nb.engine.keeping import Keeping, Operation
 from orch_nb.engine.messages import Learn, Note
+from orch_nb.errors import StaleClaimError
 from orch_nb.execution.job import Message, Outcome
 from orch_nb.execution.outputs import ErrorInfo, Output
 from orch_nb.model import FlowRun, LogRecord, TaskRun
@@ -236,10 +237,20 @@ class Recording:
 
         self._submit(write, results)
 
-    def beat(self) -> None:
-        """Show that this driver lives."""
+    def beat(self) -> Future[None]:
+        """Show that this driver lives; StaleClaimError in the future if it was taken for dead."""
         run = self.run  # not behind values that are on their way: others watch for it
-        self.writer.submit(lambda t: t.beat(run.id, run.epoch)).add_done_callback(self._check)
+        beaten = self.writer.submit(lambda t: t.beat(run.id, run.epoch))
+        beaten.add_done_callback(self._check)
+        return beaten
+
+    def confirm(self) -> None:
+        """Make sure that the run is still this driver's: what is written beside the store, such as
+        the output notebook, has no other guard. Raises StaleClaimError."""
+        error = self.beat().exception()
+        if isinstance(error, StaleClaimError):
+            self._keeping.close()
+            raise error
 
     def keep_hints(self, notebook: str, hints: Mapping[str, Any]) -> None:
         """Keep what was learned of the notebook's cells, by source hash."""
