@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _NAMES = 28  # columns
 _SHOWN = 5  # next times
+_WORDS = 67  # columns beside a label
 
 
 @click.command()
@@ -101,7 +103,7 @@ def show(name: str, ascii_only: bool, as_json: bool) -> None:
     page.text(f"{found.name} · version {found.version}{' · paused' if found.paused else ''}")
     show_times(page, found)
     for label, words in _rows(details).items():
-        page.text(f"  {label:<10}{words}")
+        _row(page, label, words)
     for run in details.runs:
         time = _local(run.scheduled_time, found) if run.scheduled_time else ""
         page.state(run.state_name, f"  {pad_text(one_line(run.name, 24), 24)} {time}")
@@ -210,13 +212,20 @@ def show_times(page: Page, found: Deployment) -> None:
     from orch_nb.schedules import describe
 
     for schedule in found.spec.schedules:
-        page.text(f"  when      {describe(schedule)} ({schedule.zone})")
+        _row(page, "when", f"{describe(schedule)} ({schedule.zone})")
     if not found.spec.schedules:
-        page.text("  when      on demand")
+        _row(page, "when", "on demand")
     times = deploying.upcoming_of(found, datetime.now(UTC), _SHOWN)
     if times:
         more = f" · +{len(times) - 1}" if len(times) > 1 else ""
-        page.text(f"  next      {_local(times[0], found)}{more}")
+        _row(page, "next", f"{_local(times[0], found)}{more}")
+
+
+def _row(page: Page, label: str, words: str) -> None:
+    """A label and what it says, on as many lines as that takes."""
+    lines = textwrap.wrap(words, _WORDS, break_long_words=False, break_on_hyphens=False)
+    for number, line in enumerate(lines):
+        page.text(f"  {'' if number else label:<10}{line}")
 
 
 def _rows(details: DeploymentDetails) -> dict[str, str]:
