@@ -88,6 +88,14 @@ class Kernel:
         seen: Callable[[dict[str, Any]], None] | None = None,
     ) -> Ran:
         """Run a cell and wait for its end; ``seen`` gets each message of it as it comes."""
+        ran = self._run_once(code, cell_id, seen)
+        while ran.status == "aborted":  # ipykernel 6 does that to what comes soon after an error
+            ran = self._run_once(code, cell_id, seen)
+        return ran
+
+    def _run_once(
+        self, code: str, cell_id: str | None, seen: Callable[[dict[str, Any]], None] | None
+    ) -> Ran:
         sent = self.send(code, cell_id)
         ran = Ran("")
         while True:

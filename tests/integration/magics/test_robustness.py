@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 COMM = """
-from comm import get_comm_manager
 heard = []
 def opened(comm, message):
     heard.append(message["content"]["data"])
-get_comm_manager().register_target("probe", opened)
+get_ipython().kernel.comm_manager.register_target("probe", opened)
 """
 
 
