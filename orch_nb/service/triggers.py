@@ -29,6 +29,7 @@ from orch_nb.store.watching import flow_events, newest_event
 LOCAL_EVERY = 1.0  # seconds between looks; the system's word makes them come sooner
 REMOTE_EVERY = 10.0
 _NOTHING_TO_WATCH = 2.0
+SETTLED = 1.0  # seconds for which a file has not changed: nobody is writing it any more
 
 _log = logging.getLogger(__name__)
 
@@ -49,25 +50,27 @@ class TriggerWatch:
             self._looked_far = monotonic
         for trigger in triggers:
             try:
-                self._look(trigger, far)
+                self._look(trigger, far, now)
             except Exception:  # one that can't be looked at must not silence the others
                 _log.exception("a trigger could not be looked at")
         if self._news is not None:
             self._news.follow(_folders(triggers))
         return LOCAL_EVERY if triggers else _NOTHING_TO_WATCH
 
-    def _look(self, trigger: Trigger, far: bool) -> None:
+    def _look(self, trigger: Trigger, far: bool, now: datetime) -> None:
         if trigger.kind is TriggerKind.FILE:
             path = str(trigger.spec["path"])
             if "://" in path and not far:
                 return
-            self._on_file(trigger, path)
+            self._on_file(trigger, path, now)
         elif trigger.kind is TriggerKind.FLOW:
             self._on_flow(trigger)
 
-    def _on_file(self, trigger: Trigger, path: str) -> None:
+    def _on_file(self, trigger: Trigger, path: str, now: datetime) -> None:
         known: Mapping[str, str] = trigger.seen or {}
         found = describe_paths(path)
+        if "://" not in path:
+            found = _without_unsettled(found, known, now)
         news = {name: mark for name, mark in found.items() if known.get(name) != mark}
         for name, mark in sorted(news.items()):
             self._start(trigger, f"{trigger.id}:{name}:{mark}")
@@ -88,6 +91,20 @@ class TriggerWatch:
     def _start(self, trigger: Trigger, key: str) -> None:
         deployment = get_deployment(self._store, trigger.deployment_id)
         start_now(self._store, deployment, Origin.TRIGGER, key=key)
+
+
+def _without_unsettled(
+    found: Mapping[str, str], known: Mapping[str, str], now: datetime
+) -> dict[str, str]:
+    """Files with their marks; one that has just been written to counts as it was known."""
+    settled = {}
+    for name, mark in found.items():
+        age = now.timestamp() - int(mark.partition(":")[0]) / 1e9
+        if not 0 <= age < SETTLED:  # a clock that was set back must not hold it up
+            settled[name] = mark
+        elif name in known:
+            settled[name] = known[name]
+    return settled
 
 
 def _folders(triggers: Iterable[Trigger]) -> set[Path]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import fsspec
@@ -44,6 +46,22 @@ def test_files_that_appear_or_change(store: Store, deploy: Deploy, tmp_path: Pat
     assert look(store, watch) == 2
     (tmp_path / "old.csv").unlink()
     assert look(store, watch) == 2
+
+
+def test_a_file_that_is_being_written_is_waited_for(
+    store: Store, deploy: Deploy, tmp_path: Path
+) -> None:
+    file = tmp_path / "in.csv"
+    watch = add(store, deploy, on_file(str(file)))
+    for size in (1, 2):  # it appears, it changes
+        for written in range(3):
+            file.write_text(size * (written + 1) * "x")
+            os.utime(file, (1.7e9, START.timestamp() + size * 60 + written))
+            watch.step(START + timedelta(seconds=size * 60 + written + 0.5), 0.0)
+            assert len(store.list_runs()) == size - 1
+        for later in (3.5, 4.5):
+            watch.step(START + timedelta(seconds=size * 60 + later), 0.0)
+            assert len(store.list_runs()) == size
 
 
 def test_a_path_on_another_file_system(store: Store, deploy: Deploy) -> None:
