@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +13,11 @@ from orch_nb.app.live_cells import Asking, notebook_file, saved_at
 from orch_nb.app.live_edits import clock, task_name
 from orch_nb.app.live_state import body_of
 from orch_nb.app.past import CellResult, PastRun
+from orch_nb.errors import NotebookError
 from orch_nb.execution.by_hand import HandRun
 from orch_nb.model import CellKind
 from orch_nb.notebook.document import Notebook
-from orch_nb.notebook.last_cell import last_cell_of
+from orch_nb.notebook.last_cell import LastCell, last_cell_of
 from orch_nb.notebook.reader import notebook_from_dict, read_notebook
 from orch_nb.option_text import is_derived_name
 
@@ -60,12 +62,27 @@ def _as_it_is_now(asking: Asking, past: PastRun) -> tuple[dict[str, Any], dateti
     """The cells that the run is of, and when they were like that."""
     until = last_cell_of(past.run.request.get("until"))
     path, here = Path(past.run.notebook), notebook_file(asking)
-    if asking.page is not None and here is not None and lasting_path(str(here)) == str(path):
-        page = notebook_from_dict(asking.page, path=path, until=until)
-        return copy.deepcopy(dict(page.raw)), datetime.now(UTC)
+    if here is not None and lasting_path(str(here)) == str(path):
+        return _of_kernel(here, asking, until)
     if path.exists():
-        return copy.deepcopy(dict(read_notebook(path, until=until).raw)), saved_at(path)
+        return _copied(read_notebook(path, until=until)), saved_at(path)
+    if here is not None and until is not None:
+        with contextlib.suppress(NotebookError):  # another notebook, and not the run's, renamed
+            return _of_kernel(here, asking, until)
     return _from_record(asking, past), datetime.min.replace(tzinfo=UTC)
+
+
+def _of_kernel(
+    path: Path, asking: Asking, until: LastCell | None
+) -> tuple[dict[str, Any], datetime]:
+    """The kernel's own notebook, as it stands in the page, else as it is saved."""
+    if asking.page is not None:
+        return _copied(notebook_from_dict(asking.page, path=path, until=until)), datetime.now(UTC)
+    return _copied(read_notebook(path, until=until)), saved_at(path)
+
+
+def _copied(notebook: Notebook) -> dict[str, Any]:
+    return copy.deepcopy(dict(notebook.raw))
 
 
 def _name_of(cell: dict[str, Any]) -> str:

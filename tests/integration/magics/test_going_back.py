@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,6 +90,18 @@ def test_a_saved_copy_of_the_failed_task_and_cells_below_the_flow_are_no_part_of
     assert retried.status == "ok", retried.error
     assert kernel.value("fig") == "(30, 7)"
     assert not (notebook.path.parent / "touched").exists()
+
+
+def test_a_run_of_a_notebook_that_was_renamed_since_goes_on(
+    start: Any, notebook: Any, tmp_path: Path
+) -> None:
+    kernel = start(notebook.path)
+    name = fail(kernel)
+    notebook.path = notebook.path.rename(tmp_path / "other.ipynb")
+    notebook.save(c="%%task by_month\nmonths = 7", asked=f"%flow resume {name}")
+    resumed = kernel.run(f"%flow resume {name}", "asked")
+    assert resumed.status == "ok", resumed.error
+    assert kernel.value("fig") == "(30, 7)"
 
 
 def test_cells_that_were_never_saved_can_be_resumed(kernel: Any) -> None:
