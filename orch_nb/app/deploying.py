@@ -155,6 +155,8 @@ def _specify(request: DeployRequest) -> tuple[DeploymentSpec, tuple[Any, ...], d
             "--follow and --include contradict each other",
             hint="--follow runs the files as they are, --include those of now",
         )
+    if not request.pool.strip():
+        raise OptionError("a pool needs a name", hint=f"leave --pool away for {DEFAULT_POOL!r}")
     notebook = read_notebook(request.notebook)
     check_syntax(notebook)
     bind_parameters(notebook, request.parameters)

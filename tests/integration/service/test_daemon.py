@@ -289,6 +289,7 @@ def test_what_is_wrong_is_said_in_words(bench: Bench, write_notebook: Callable[.
         (("-p", "year", "2025"), "did you mean 'years'"),
         (("-p", "years", "secret:NO_SUCH"), "there is no secret 'NO_SUCH'"),
         (("--notify-on", "failed"), "add --notify-to URL"),
+        (("--pool", ""), "a pool needs a name"),
         (("--notify-to", "slack://a/b/c"), "holds a secret"),
         (("--include", "nothing.csv"), "names no file"),
         (("--include", "../x"), "outside of the notebook's folder"),
