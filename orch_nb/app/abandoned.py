@@ -6,12 +6,13 @@ import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from orch_nb.errors import TransitionError
-from orch_nb.model import FlowRun, TaskRun
+from orch_nb.errors import NotFoundError, TransitionError
+from orch_nb.model import FlowRun, FlowRunId, TaskRun
 from orch_nb.states import StateName, StateType
 from orch_nb.store import Lease, Store, TaskChange, Transaction, is_gone, new_holder
 
 WHY = "its process ended without a word: it was killed, or the machine went down"
+_WITH_PARENT = "cancelled with the run that had started it"
 _NOT_RUN = "the run's process is gone"
 _BY = "observer"
 _CANCEL = "cancel"
@@ -26,12 +27,20 @@ def settle_runs(store: Store) -> None:
 
 
 def settle_run(store: Store, run: FlowRun) -> FlowRun:
-    """``run`` as it is now: recorded as crashed if its driver's process is known to be gone."""
+    """``run`` as it is now: recorded as crashed if its driver's process is known to be gone; as
+    cancelled, if that went with the run that had started it, which was cancelled."""
     if not run.state_type.is_terminal:
         for lease in store.leases(_RUNS + run.id):
             if is_gone(lease.holder):
                 return _crash(store, store.get_run(run.id), lease)
     return run
+
+
+def settle_children(store: Store, run: FlowRunId) -> None:
+    """Record how the runs ended whose processes were ended with the run that had started them."""
+    for child in store.child_runs(run):
+        if not child.state_type.is_terminal and settle_run(store, child).state_type.is_terminal:
+            settle_children(store, child.id)
 
 
 def crash_run(store: Store, lease: Lease) -> FlowRun:
@@ -45,15 +54,18 @@ def _crash(store: Store, run: FlowRun, lease: Lease) -> FlowRun:
     holder = new_holder()
     last_heard_of = max((change.time for change in store.history(run.id)), default=None)
     tasks = [task for task in store.task_runs(run.id) if not task.state_type.is_terminal]
+    state, why = StateName.CRASHED, WHY
+    if _was_cancelled(store, run.parent_run):
+        state, why = StateName.CANCELLED, _WITH_PARENT
 
     def crash(transaction: Transaction) -> None:
         epoch = transaction.take_over(lease, holder)
-        changes = [TaskChange(_ended(task), task.state_name) for task in tasks]
+        changes = [TaskChange(_ended(task, state, why), task.state_name) for task in tasks]
         transaction.set_task_states(changes, epoch=epoch, by=_BY)
         crashed = replace(
             run,
-            state_name=StateName.CRASHED,
-            state_message=WHY,
+            state_name=state,
+            state_message=why,
             end_time=last_heard_of,
             epoch=epoch,
         )
@@ -90,7 +102,16 @@ def end_suspended(store: Store, run: FlowRun) -> FlowRun:
     return store.get_run(run.id)
 
 
-def _ended(task: TaskRun) -> TaskRun:
+def _was_cancelled(store: Store, parent: FlowRunId | None) -> bool:
+    if parent is None:
+        return False
+    try:
+        return store.get_run(parent).state_type is StateType.CANCELLED
+    except NotFoundError:  # cleaned away
+        return False
+
+
+def _ended(task: TaskRun, state: StateName, why: str) -> TaskRun:
     if task.state_type is StateType.RUNNING:
-        return replace(task, state_name=StateName.CRASHED, state_message=WHY)
+        return replace(task, state_name=state, state_message=why)
     return replace(task, state_name=StateName.CANCELLED, state_message=_NOT_RUN)

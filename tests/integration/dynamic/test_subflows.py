@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from orch_nb import flow, run_notebook, task
+from orch_nb.app.resuming import ResumeRequest, resume
 from orch_nb.states import StateName
 from orch_nb.store import open_store
 from tests.command_line import code, make_document
@@ -110,3 +111,36 @@ def test_a_resumed_flow_goes_on_with_its_flows_and_notebooks(tmp_path: Path) -> 
         runs = [(run.flow, run.attempt) for run in store.list_runs()]
     begun_again = {"inner": [1, 2, 2], "outer": [2], "part": [1, 2, 2]}
     assert {flow: sorted(a for f, a in runs if f == flow) for flow, _ in runs} == begun_again
+
+
+def test_a_cancelled_notebook_cancels_the_notebooks_that_its_cells_run(tmp_path: Path) -> None:
+    mark, go = tmp_path / "begun", tmp_path / "go"
+    write_notebook(
+        tmp_path / "long.ipynb",
+        code("import pathlib, time\na = time.time_ns()", "task"),
+        code(
+            f"pathlib.Path({str(mark)!r}).touch()\n"
+            f"while not pathlib.Path({str(go)!r}).exists(): time.sleep(0.05)\n"
+            "b = a",
+            "task",
+        ),
+    )
+    path = write_notebook(
+        tmp_path / "outer.ipynb",
+        "import orch_nb\nfound = orch_nb.run_notebook('long.ipynb')",
+        "print(found.state)",
+    )
+    canceller = cancel_when(mark, "outer")
+    cancelled = run_notebook(path)
+    canceller.join()
+    assert cancelled.state is StateName.CANCELLED
+    assert states() == dict.fromkeys(("outer", "long"), StateName.CANCELLED)
+    with open_store() as store:
+        (child,) = store.child_runs(cancelled.run.id)
+        first = store.task_runs(child.id)[0]
+    go.touch()
+    again = resume(ResumeRequest(cancelled.run.id))
+    assert again.run.state_name is StateName.COMPLETED, again.run.state_message
+    with open_store() as store:
+        assert [one.id for one in store.child_runs(again.run.id)] == [child.id]
+        assert store.task_runs(child.id)[0].end_time == first.end_time
