@@ -180,6 +180,9 @@ class _Attributes(Anatomy):
         self._class_is_notebooks = self.quick = cls.__module__ == "__main__"
 
     def _attributes(self, obj: Any) -> dict[str, Any]:
+        if self._has_dict and not self._slots:
+            own: dict[str, Any] = object.__getattribute__(obj, "__dict__")
+            return own
         found = {}
         if self._has_dict:
             found.update(object.__getattribute__(obj, "__dict__"))
@@ -191,11 +194,9 @@ class _Attributes(Anatomy):
         return found
 
     def parts(self, obj: Any) -> Iterable[Any]:
-        if self._class_is_notebooks:
-            yield type(obj)
-        if self._items is not None:
-            yield from self._items.parts(obj)
-        yield from self._attributes(obj).values()
+        own = self._attributes(obj).values()
+        items = () if self._items is None else self._items.parts(obj)
+        return (type(obj), *items, *own) if self._class_is_notebooks else (*items, *own)
 
     def freeze(self, obj: Any) -> State:
         attributes = self._attributes(obj)
@@ -208,7 +209,7 @@ class _Attributes(Anatomy):
 
     def content(self, obj: Any) -> Any:
         items = None if self._items is None else self._items.content(obj)
-        return type(obj), self._attributes(obj), items
+        return type(obj), dict(self._attributes(obj)), items
 
     def restore(self, obj: Any, content: Any) -> None:
         cls, attributes, items = content

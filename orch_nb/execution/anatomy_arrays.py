@@ -286,6 +286,7 @@ def _teach_pandas() -> None:
     for immutable in (pd.Timestamp, pd.Timedelta, pd.Period, pd.Interval, type(pd.NaT)):
         register(immutable, LEAF)
     register(type(pd.NA), LEAF)
+    register(pd.tseries.offsets.BaseOffset, LEAF)
     register(pd.api.extensions.ExtensionDtype, LEAF)
     register(pd.Index, _Index())
     register(pd.DataFrame, _Frame())

@@ -58,9 +58,8 @@ def _measured(name: str, value: Any) -> str:
 
 
 def _bytes(value: Any) -> int | None:
-    if callable(usage := getattr(value, "memory_usage", None)):  # pandas
-        found = usage(index=True)
-        return int(found.sum()) if hasattr(found, "sum") else int(found)
+    if hasattr(value, "_mgr"):  # pandas, whose own memory_usage() takes long
+        return int(value.index.nbytes + sum(block.values.nbytes for block in value._mgr.blocks))
     if callable(estimate := getattr(value, "estimated_size", None)):  # polars
         return int(estimate())
     size = getattr(value, "nbytes", None)

@@ -174,6 +174,7 @@ class _NamespaceWatch:
         results = [name for name in namespace if _RESULT.fullmatch(name)] if job.keep_out else []
         self._index = Index((*job.reads, *results), namespace)
         self._watch = Watch(job.changes, self._index, namespace, tolerated=tolerant, last=last_look)
+        self._reach = last_look.reach  # forgotten when the cell runs, which this watch sees
         self._ambient = shell.within(AmbientWatch)
         self._warned = WarnedWatch()
         self._ipython = IPythonWatch(shell.shell, tolerant=tolerant)
@@ -202,12 +203,14 @@ class _NamespaceWatch:
         shown = self._warned.changed()
         itself = (IPYTHON,) if self._ipython.changed() else ()
         changed = self._watch.changed()
-        if outcome.leftovers:
-            last_look.forget()
         names = {name for obj, _ in changed for name in self._index.names_of(obj)}
         if changed:
             others = set(before) - set(self._job.reads)
-            names |= names_reaching((obj for obj, _ in changed), others, before)
+            names |= names_reaching((obj for obj, _ in changed), others, before, self._reach)
+        touched = {*self._job.reads, *bound, *deleted, *names}
+        last_look.reach = {k: v for k, v in self._reach.items() if k not in touched}
+        if outcome.leftovers:
+            last_look.forget()
         outcome = replace(
             outcome,
             observed=True,

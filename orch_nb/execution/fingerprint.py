@@ -254,13 +254,17 @@ def _plain(cls: type, reduced: Any) -> Any:
 
 
 def _attributes(cls: type, state: dict[Any, Any]) -> list[tuple[Any, Any]]:
-    """A state's items in order, without what is only a cache of something computed."""
-    return [
-        (name, state[name])
-        for name in sorted(state, key=str)
-        if name != "_cache"
-        and not isinstance(getattr(cls, str(name), None), functools.cached_property)
-    ]
+    """A state's items in order; of a library's objects without what only caches something."""
+    names = sorted(state, key=str)
+    if cls.__module__ != "__main__":
+        names = [name for name in names if not _is_cache(cls, str(name))]
+    return [(name, state[name]) for name in names]
+
+
+def _is_cache(cls: type, name: str) -> bool:
+    return (name.startswith("_") and "cache" in name) or isinstance(
+        getattr(cls, name, None), functools.cached_property
+    )
 
 
 def _atom(value: Any) -> bytes:

@@ -1,5 +1,5 @@
-"""What large arrays looked like when the last cell ended: nothing has changed them since, so the
-next cell's watch need not look at them again."""
+"""What was seen when the last cell ended: how large arrays looked, and which objects names reach.
+Nothing has changed them since, so the next cell's watch need not look at them again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import weakref
 from typing import Any
 
 from orch_nb.execution.anatomy import Anatomy, State
+
+Reach = dict[str, tuple[Any, frozenset[int]]]  # name → its value, and the ids of all it reaches
 
 _LARGE = 1000  # units of work: 64 kB of an array
 
@@ -16,6 +18,7 @@ class LastLook:
 
     def __init__(self) -> None:
         self._states: dict[int, tuple[weakref.ref[Any], State]] = {}
+        self.reach: Reach = {}
 
     def remember(self, obj: Any, anatomy: Anatomy, state: State) -> None:
         """Keep a look at ``obj``, without keeping it or what it holds alive."""
@@ -29,12 +32,15 @@ class LastLook:
 
     def recall(self, obj: Any) -> State | None:
         """The look at ``obj`` that still holds."""
+        if not self._states:
+            return None
         found = self._states.get(id(obj))
         return found[1] if found is not None and found[0]() is obj else None
 
     def forget(self) -> None:
         """Something may change from now on."""
         self._states.clear()
+        self.reach = {}
 
 
 last_look = LastLook()

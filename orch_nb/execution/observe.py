@@ -60,6 +60,7 @@ _STARTS = frozenset({"starts a program", "becomes another program", "forks"})
 
 # Written as a side effect of importing or plotting: caches that no notebook looks at.
 _IGNORED_PARTS = ("/__pycache__/", "/.cache/", "/site-packages/", "/.matplotlib/", "/.config/")
+_NO_FILES = ("", ":memory:")  # databases that end with their connection
 _IGNORED_STARTS = ("/dev/", "/proc/", "/sys/")
 
 
@@ -142,7 +143,7 @@ class Observer:
 
 
 def _path_text(path: Any) -> str | None:
-    if isinstance(path, int) or path is None:
+    if isinstance(path, int) or path is None or path in _NO_FILES:
         return None
     try:
         text = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - runs for each open

@@ -7,12 +7,12 @@ copy; so ``(name, n)`` refers to an object across processes, also to the inside 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from orch_nb.execution.anatomy import ATOMS, Anatomy, Pinned, State, anatomy_of
-from orch_nb.execution.last_look import LastLook
+from orch_nb.execution.last_look import LastLook, Reach
 
 BUDGET = 100_000  # objects looked at under all the names of one cell
 MANY = 10_000  # from so many on, only those are watched of which a change is expected
@@ -21,36 +21,47 @@ LONG = 10_000  # items of a container from which on it is watched only then
 Namespace = dict[str, Any]
 
 _PLAIN = frozenset({list, tuple, dict})
+_PLAIN_ANATOMY = {cls: anatomy_of(cls(), {}) for cls in _PLAIN}
+_FEW = 16  # items that are looked at one by one
 
 
 class BudgetExceeded(Pinned):
     """More objects than a walk may look at; they never leave their process."""
 
 
-def walk(root: Any, namespace: Namespace, budget: list[int]) -> Iterator[tuple[Any, Anatomy]]:
+def walk(root: Any, namespace: Namespace, budget: list[int]) -> list[tuple[Any, Anatomy]]:
     """Every object that ``root`` reaches, itself first, with its anatomy; atoms are left out.
 
     ``budget`` is a one-element list that is counted down; at zero BudgetExceeded is raised.
     """
+    found: list[tuple[Any, Anatomy]] = []
     seen: set[int] = set()
     stack = [] if type(root) in ATOMS else [root]
+    left = budget[0]
     while stack:
         obj = stack.pop()
         if id(obj) in seen:
             continue
         seen.add(id(obj))
-        budget[0] -= 1
-        if budget[0] < 0:
+        if len(seen) > left:
+            budget[0] = -1
             raise BudgetExceeded(f"more than {BUDGET:,} objects")
-        anatomy = anatomy_of(obj, namespace)
-        yield obj, anatomy
         cls = type(obj)
-        if cls in _PLAIN and _all_atoms(obj):
+        anatomy = _PLAIN_ANATOMY.get(cls) or anatomy_of(obj, namespace)
+        found.append((obj, anatomy))
+        if cls in _PLAIN and len(obj) > _FEW and _all_atoms(obj):
             continue
-        parts = obj if cls is list or cls is tuple else _parts(obj, anatomy)
-        inner = [part for part in parts if type(part) not in ATOMS]
-        inner.reverse()
-        stack += inner
+        if cls is list or cls is tuple:
+            inner = [part for part in obj if type(part) not in ATOMS]
+        elif cls is dict:
+            inner = [part for item in obj.items() for part in item if type(part) not in ATOMS]
+        else:
+            inner = [part for part in _parts(obj, anatomy) if type(part) not in ATOMS]
+        if inner:
+            inner.reverse()
+            stack += inner
+    budget[0] = left - len(seen)
+    return found
 
 
 def _parts(obj: Any, anatomy: Anatomy) -> list[Any]:
@@ -92,9 +103,9 @@ class Index:
     """The objects that were there before a cell ran, each with its reference."""
 
     def __init__(self, names: Iterable[str], namespace: Namespace) -> None:
-        self._references: dict[int, Reference] = {}
-        self._alive: list[Any] = []  # ids stay taken as long as the objects live
+        self._references: dict[int, tuple[str, int]] = {}
         self._reached: dict[int, list[str]] = {}
+        # with the objects, whose ids stay taken as long as they live
         self.anatomies: dict[int, tuple[Any, Anatomy]] = {}
         self._namespace = namespace
         budget = [BUDGET]
@@ -103,17 +114,20 @@ class Index:
                 self._add(name, namespace[name], budget)
 
     def _add(self, name: str, root: Any, budget: list[int]) -> None:
-        for position, (obj, anatomy) in enumerate(walk(root, self._namespace, budget)):
-            key = id(obj)
-            self._reached.setdefault(key, []).append(name)
-            if key not in self._references:
-                self._references[key] = Reference(name, position)
-                self._alive.append(obj)
-                self.anatomies[key] = (obj, anatomy)
+        alone = [name]
+        for position, found in enumerate(walk(root, self._namespace, budget)):
+            key = id(found[0])
+            if key in self._references:
+                self._reached[key] = [*self._reached[key], name]
+            else:
+                self._reached[key] = alone
+                self._references[key] = name, position
+                self.anatomies[key] = found
 
     def reference(self, obj: Any) -> Reference | None:
         """The reference of an object that was there before, else None."""
-        return self._references.get(id(obj))
+        found = self._references.get(id(obj))
+        return None if found is None else Reference(*found)
 
     def names_of(self, obj: Any) -> list[str]:
         """The names that reach ``obj``."""
@@ -138,6 +152,7 @@ class Watch:
         last: LastLook | None = None,
     ) -> None:
         self._frozen: list[tuple[Any, Anatomy, State]] = []
+        self._lists: list[tuple[list[Any], tuple[Any, ...]]] = []  # there are most of these
         self._unseen: list[tuple[Any, Anatomy]] = []
         self.pinned = ""
         self._last = LastLook() if last is None else last
@@ -146,7 +161,10 @@ class Watch:
         for key, (obj, anatomy) in index.anatomies.items():
             if not anatomy.mutable:
                 continue
-            if not wanted.isdisjoint(index._reached[key]) or (
+            if type(obj) is list:
+                if (others and len(obj) <= LONG) or not wanted.isdisjoint(index._reached[key]):
+                    self._lists.append((obj, tuple(obj)))
+            elif not wanted.isdisjoint(index._reached[key]) or (
                 others and anatomy.quick and anatomy.size(obj) <= LONG
             ):
                 try:
@@ -163,6 +181,9 @@ class Watch:
     def changed(self) -> list[tuple[Any, Anatomy]]:
         """The objects that no longer look as they did, and those that can't be looked at."""
         found = list(self._unseen)
+        for items, before in self._lists:
+            if len(items) != len(before) or not all(map(operator.is_, items, before)):
+                found.append((items, _PLAIN_ANATOMY[list]))
         for obj, anatomy, (refs, digest) in self._frozen:
             try:
                 now_refs, now_digest = _frozen(obj, anatomy)
@@ -177,18 +198,32 @@ class Watch:
         return found
 
 
-def names_reaching(objects: Iterable[Any], names: Iterable[str], namespace: Namespace) -> set[str]:
-    """Those of ``names`` that reach any of ``objects``; all of them where it can't be told."""
+def names_reaching(
+    objects: Iterable[Any],
+    names: Iterable[str],
+    namespace: Namespace,
+    reach: Reach | None = None,
+) -> set[str]:
+    """Those of ``names`` that reach any of ``objects``; all of them where it can't be told.
+
+    What is in ``reach`` is not walked again; what is walked is put there.
+    """
     wanted = {id(obj) for obj in objects}
     found: set[str] = set()
     budget = [BUDGET]
     names = list(names)
+    known: Reach = {} if reach is None else reach
     for name in names:
         if name not in namespace or type(namespace[name]) in ATOMS:
             continue
-        try:
-            if any(id(obj) in wanted for obj, _ in walk(namespace[name], namespace, budget)):
-                found.add(name)
-        except Pinned:
-            return set(names)
+        root = namespace[name]
+        entry = known.get(name)
+        if entry is None or entry[0] is not root:
+            try:
+                entry = root, frozenset([id(obj) for obj, _ in walk(root, namespace, budget)])
+            except Pinned:
+                return set(names)
+            known[name] = entry
+        if not wanted.isdisjoint(entry[1]):
+            found.add(name)
     return found

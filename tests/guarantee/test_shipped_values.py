@@ -112,6 +112,13 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "y = next(b), next(b)",
         "print(x, y, next(a))",
     ),
+    "a model that is fitted twice": (
+        "import numpy as np, statsmodels.api as sm",
+        "x = sm.add_constant(np.arange(9.0)); y = x[:, 1] * 2 + np.array([0, 1, 0] * 3)\nmodel = sm.RLM(y, x)",
+        "first = model.fit()",
+        "second = model.fit(cov='H2')",
+        "print(first.weights is model.weights, second.weights is model.weights)",
+    ),
     "one source of numbers under two names": (
         "import numpy as np",
         "g = np.random.default_rng(1); h = np.random.Generator(g.bit_generator)",
@@ -138,3 +145,11 @@ def test_a_value_stays_what_it_is(bench: Bench, name: str) -> None:
     assert (serial.failed is None) is (name != "where an error came from"), serial.message
     found = differences(serial, bench.run(NOTEBOOKS[name]))
     assert not found, "\n".join(found)
+
+
+def test_a_database_in_memory_is_no_file_that_cells_share(bench: Bench) -> None:
+    draw = "sqlite3.connect(':memory:').execute('select 1').fetchall()"
+    cells = ("import sqlite3", f"a = {draw}", f"b = {draw}")
+    seen = bench.run(cells)
+    assert seen.state == "Completed", seen.message
+    assert not seen.learned

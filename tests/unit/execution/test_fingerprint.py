@@ -291,3 +291,18 @@ def test_processes_agree_whatever_their_hashes() -> None:
         for seed in ("1", "77")
     }
     assert len(printed) == 1
+
+
+def test_what_a_librarys_object_only_caches_does_not_count() -> None:
+    one, other = Cached(), Cached()
+    other._summary_cache = {"asked": 1}
+    assert digest(one) == digest(other)
+    mine = defined("class C: pass\none, other = C(), C(); other._summary_cache = {'asked': 1}")
+    assert digest(mine["one"], mine) != digest(mine["other"], mine)
+
+
+class Cached:
+    """An object of this module, which is no notebook."""
+
+    def __init__(self) -> None:
+        self.value = 1
