@@ -21,7 +21,7 @@ from tests.kills.trial import Flow, Trial, describe
 
 KILLS = int(os.environ.get("ORCH_NB_SOAK_KILLS", "500"))
 SEED = int(os.environ.get("ORCH_NB_SOAK_SEED", "20"))
-_AT_MOST = 4  # kills of one run and its resumes
+_AT_MOST = 8  # kills of one run and its resumes
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -41,11 +42,13 @@ def bench(tmp_path: Path, orch_home: Path) -> Iterator[Bench]:
 
 
 def run_cells(bench: Bench, *cells: str, name: str = "sales", folder: Path | None = None) -> Ended:
-    import json
+    return bench.orch("run", write_cells(bench, *cells, name=name, folder=folder), "--name", name)
 
+
+def write_cells(bench: Bench, *cells: str, name: str, folder: Path | None = None) -> str:
     path = (folder or bench.folder) / f"{name}.ipynb"
     path.write_text(json.dumps(make_document(*cells)))
-    return bench.orch("run", str(path))
+    return str(path)
 
 
 def fill(disk: Path) -> Path:
@@ -120,6 +123,10 @@ def test_a_state_without_room_ends_the_run_in_words(bench: Bench, small_disk: Pa
     assert run_cells(bench, "x = 2", name="again").code == 0
     states = {run["flow"]: run["state_type"] for run in bench.orch_json("runs")}
     assert states == {"sales": "COMPLETED", "full": "CRASHED", "again": "COMPLETED"}
+    write_cells(bench, "%%task fill\nprint('room')", AFTER, name="full")
+    resumed = bench.orch("resume", "full")
+    assert resumed.code == 0, resumed.err
+    is_sound(bench)
 
 
 def test_a_store_that_can_not_begin_a_run_says_so(bench: Bench, small_disk: Path) -> None:
@@ -159,7 +166,10 @@ def test_an_output_notebook_without_room_fails_the_run_and_leaves_the_old_one(
     failed = bench.orch_json("runs")[0]
     assert failed["state_type"] == "FAILED"
     filled.unlink()
-    assert run_cells(bench, "print('again')", folder=small_disk).code == 0
+    resumed = bench.orch("resume", failed["name"])
+    assert resumed.code == 0, resumed.err
+    document = nbformat.read(small_disk / "sales.run.ipynb", as_version=4)
+    assert document.cells[-1].outputs[0]["text"] == "x" * 3_000_000 + "\n"
 
 
 def fill_but(disk: Path, left: int) -> Path:
