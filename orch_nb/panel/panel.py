@@ -226,7 +226,11 @@ class Panel:
     def _publish(self, bundle: dict[str, Any], *, update: bool = False) -> None:
         from IPython.display import publish_display_data
 
-        publish_display_data(bundle, transient={"display_id": self._display_id}, update=update)
+        widget = self._widget if WIDGET_MIME in bundle else None
+        metadata = {} if widget is None else widget.view_metadata()
+        publish_display_data(
+            bundle, metadata, transient={"display_id": self._display_id}, update=update
+        )
 
     # -- being asked
 

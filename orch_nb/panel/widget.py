@@ -43,6 +43,12 @@ class RunWidget(anywidget.AnyWidget):
         state |= {"views": holder.model_id, "digest": _digest(holder.source)}
         super().__init__(key=uuid.uuid4().hex, **state)
 
+    def view_metadata(self) -> dict[str, Any]:
+        """What a display of the widget needs beside its view: Colab, where widgets that are not
+        its own are shown by a manager at an address that the display tells."""
+        shown = self._repr_mimebundle_()
+        return dict(shown[1]) if isinstance(shown, tuple) else {}
+
 
 _held: list[ViewsHolder] = []
 

@@ -31,7 +31,7 @@ class Widget:
 def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Any], bool]]:
     found: list[tuple[dict[str, Any], bool]] = []
 
-    def publish(data: dict[str, Any], *, transient: Any = None, update: bool = False) -> None:
+    def publish(data: dict[str, Any], metadata: Any, *, transient: Any, update: bool) -> None:
         found.append((data, update))
 
     monkeypatch.setattr("IPython.display.publish_display_data", publish)
