@@ -21,6 +21,7 @@ import type { Doors } from './doors';
 import { addStyle } from './dom';
 import { Flows } from './flows';
 import { TaskTool } from './inspector';
+import { translateViews } from './language';
 import { linkedRun } from './links';
 import { addLiveCells } from './live-cells';
 import { addRenderer } from './mime';
@@ -68,6 +69,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     router: IRouter | null,
   ) => {
     addStyle();
+    const words = (translator ?? nullTranslator).load('orch_nb');
+    translateViews(words);
     const marks = signal(true);
     const problems = signal(true);
     const dataflow = signal(true);
@@ -77,7 +80,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const doors: Doors = {
       stream,
       flows,
-      trans: (translator ?? nullTranslator).load('orch_nb'),
+      trans: words,
       outputs: new OutputBringer(stream, (path) => flows.at(path)?.flow.panel),
       openRun: (run, row) =>
         void app.commands.execute('orch-nb:open-run', row === undefined ? { run } : { run, row }),

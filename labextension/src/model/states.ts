@@ -13,7 +13,7 @@ function look(word: string, role: Role, phase: Phase): StateLook {
   return { word, role, phase };
 }
 
-const STATES: Readonly<Record<string, StateLook>> = {
+const STATES: Record<string, StateLook> = {
   Scheduled: look('Scheduled', 'wait', 'waiting'),
   Late: look('Late', 'warn', 'waiting'),
   AwaitingRetry: look('Awaiting retry', 'warn', 'running'),
@@ -39,6 +39,11 @@ const UNKNOWN = look('Unknown', 'wait', 'waiting');
 /** How a state looks; one of a newer Python looks unknown. */
 export function lookOf(state: string): StateLook {
   return STATES[state] ?? UNKNOWN;
+}
+
+/** Gives states the words of another language. */
+export function nameStates(words: Readonly<Record<string, string>>): void {
+  for (const [state, word] of Object.entries(words)) STATES[state] = { ...lookOf(state), word };
 }
 
 /** Whether a run in this state goes on. */

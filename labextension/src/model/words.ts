@@ -1,6 +1,7 @@
 /** Durations, sizes and rows in words. */
 
 import { lookOf } from './states';
+import { trans } from './tongue';
 import type { Row } from '../schema';
 
 /** `8.1s` under a minute, else `2:10` or `1:02:10`. */
@@ -28,8 +29,9 @@ export function showBytes(count: number): string {
   return `${size.toFixed(1)} GB`;
 }
 
-export function plural(count: number, noun: string): string {
-  return count === 1 ? `${count} ${noun}` : `${count} ${noun}s`;
+/** `3 tasks of 5 cells`. */
+export function tasksOf(tasks: number, cells: number): string {
+  return trans._n('%1 task of %2', '%1 tasks of %2', tasks, trans._n('%1 cell', '%1 cells', cells));
 }
 
 export function nameOf({ name, item, calls }: Row): string {
@@ -40,7 +42,13 @@ export function nameOf({ name, item, calls }: Row): string {
 /** `231 completed, 3 failed`: how its calls stand; nothing once all have completed. */
 function countsOf({ calls = [] }: Row): string {
   if (!calls.some((count, place) => count > 0 && place > 0)) return '';
-  const words = ['completed', 'running', 'waiting', 'failed', 'not run'];
+  const words = [
+    trans.__('completed'),
+    trans.__('running'),
+    trans.__('waiting'),
+    trans.__('failed'),
+    trans.__('not run'),
+  ];
   const parts = calls.map((count, place) => (count > 0 ? `${count} ${words[place] ?? ''}` : ''));
   return parts.filter(Boolean).join(', ');
 }
@@ -48,10 +56,11 @@ function countsOf({ calls = [] }: Row): string {
 /** `cell 5, line 2`; nothing where the name says it already. */
 export function placeOf(row: Row): string {
   const line = row.error?.line;
-  const cell = `cell ${row.cell}`;
+  const cell = trans.__('cell %1', row.cell);
   const named = row.name !== `cell-${row.cell}`;
   if (line === null || line === undefined) return named ? cell : '';
-  return named ? `${cell}, line ${line}` : `line ${line}`;
+  const words = trans.__('line %1', line);
+  return named ? `${cell}, ${words}` : words;
 }
 
 /** What stands beside a row's bar: its error, progress, memory, or what it waits for. */
@@ -66,16 +75,21 @@ export function noteOf(row: Row, isDone: (cell: number) => boolean): string {
     if (typeof row.percent === 'number') parts.push(`${Math.round(row.percent)} %`);
     if (row.progress) parts.push(row.progress);
   } else if (row.message && phase !== 'done') {
-    parts.push(phase === 'left-out' ? `not run: ${row.message}` : row.message);
+    parts.push(phase === 'left-out' ? trans.__('not run: %1', row.message) : row.message);
   }
   if (phase === 'waiting' && row.waits) {
     const open = row.waits.filter(([, cell]) => !isDone(cell));
-    if (open.length > 0) parts.push(`waits for ${listNames(open)}`);
+    if (open.length > 0) parts.push(trans.__('waits for %1', listNames(open)));
   }
   const attempt = row.attempt ?? 1;
-  if (attempt > 1) parts.push(`attempt ${attempt} of ${Math.max(attempt, row.of ?? 1)}`);
+  if (attempt > 1) parts.push(triesOf(attempt, Math.max(attempt, row.of ?? 1)));
   if (row.memory) parts.push(showBytes(row.memory));
   return parts.join(' · ');
+}
+
+/** `attempt 2 of 4`. */
+export function triesOf(attempt: number, of: number): string {
+  return trans.__('attempt %1 of %2', attempt, of);
 }
 
 function listNames(waits: readonly [string, number][]): string {

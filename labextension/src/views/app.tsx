@@ -13,12 +13,13 @@ import { Logs } from './logs';
 import { Tabs } from './tabs';
 import type { Tab } from '../model/choices';
 import { isLive, lookOf } from '../model/states';
-import { plural, showClock } from '../model/words';
+import { trans } from '../model/tongue';
+import { showClock } from '../model/words';
 
-const TABS: readonly (readonly [Tab, string])[] = [
-  ['list', 'List'],
-  ['graph', 'Graph'],
-  ['logs', 'Logs'],
+const tabs = (): readonly (readonly [Tab, string])[] => [
+  ['list', trans.__('List')],
+  ['graph', trans.__('Graph')],
+  ['logs', trans.__('Logs')],
 ];
 const MOST_NOTICES = 6; // as in the still picture
 const FILTER_FROM = 20; // rows from which a filter helps
@@ -36,9 +37,9 @@ export function App() {
       <Facts />
       <div class="onb-bar-of-tabs">
         <Tabs
-          label="views of the run"
+          label={trans.__('views of the run')}
           prefix={prefix}
-          names={TABS}
+          names={tabs()}
           chosen={tab}
           choose={(next) => (choices.tab.value = next)}
         />
@@ -81,10 +82,10 @@ function ListTools() {
     <>
       {count >= FILTER_FROM && (
         <input
-          aria-label="filter by name or state"
+          aria-label={trans.__('filter by name or state')}
           class="onb-filter"
           type="search"
-          placeholder="filter: name or state"
+          placeholder={trans.__('filter: name or state')}
           value={choices.filter.value}
           onInput={(event) => (choices.filter.value = event.currentTarget.value)}
           onKeyDown={(event) => {
@@ -99,7 +100,7 @@ function ListTools() {
           aria-pressed={choices.all.value}
           onClick={() => (choices.all.value = !choices.all.value)}
         >
-          {`All ${count} rows`}
+          {trans.__('All %1 rows', count)}
         </button>
       )}
     </>
@@ -114,7 +115,7 @@ function Footer() {
   if (message && !failed && lookOf(state).phase !== 'done') lines.push(message);
   if (files.length > 0) {
     const more = files.length > 4 ? ` +${files.length - 4}` : '';
-    lines.push(`files: ${files.slice(0, 4).join(', ')}${more}`);
+    lines.push(trans.__('files: %1', files.slice(0, 4).join(', ') + more));
   }
   lines.push(...notices.slice(-MOST_NOTICES));
   if (lines.length === 0) return null;
@@ -149,9 +150,9 @@ function useAnnouncements(): void {
     const { flow, state, seconds } = model.header.value;
     const { failed } = model.counts.value;
     const word = lookOf(state).word.toLowerCase();
-    const took = seconds === null ? '' : ` after ${showClock(seconds)}`;
-    const lost = failed > 0 ? `, ${plural(failed, 'task')} failed` : '';
-    const words = `${flow} is ${word}${took}${lost}`;
+    const took = seconds === null ? '' : ` ${trans.__('after %1', showClock(seconds))}`;
+    const lost = failed > 0 ? `, ${trans._n('%1 task failed', '%1 tasks failed', failed)}` : '';
+    const words = trans.__('%1 is %2', flow, word) + took + lost;
     if (last.current !== '' && last.current !== words) said.value = words;
     last.current = words;
   });

@@ -3,6 +3,7 @@
 import { useSignal } from '@preact/signals';
 
 import { useShared } from './context';
+import { trans } from '../model/tongue';
 
 export interface AskButtonProps {
   readonly action: string;
@@ -11,7 +12,7 @@ export interface AskButtonProps {
   readonly primary?: boolean;
 }
 
-export const BUSY = 'interrupt the kernel to cancel';
+export const busy = () => trans.__('interrupt the kernel to cancel');
 
 /** Nothing at all where Python does not know the action. */
 export function AskButton({ action, words, row, primary = false }: AskButtonProps) {
@@ -20,7 +21,7 @@ export function AskButton({ action, words, row, primary = false }: AskButtonProp
   const why = model.header.value.actions[action];
   if (why === undefined || host.lacks?.(action)) return null;
   const deaf = host.answers.value === false;
-  const reason = deaf ? 'the kernel does not answer now' : why;
+  const reason = deaf ? trans.__('the kernel does not answer now') : why;
 
   async function ask(): Promise<void> {
     if (asked.value || reason) return;

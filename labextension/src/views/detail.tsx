@@ -10,18 +10,19 @@ import { Logs } from './logs';
 import { Mark } from './mark';
 import { Tabs } from './tabs';
 import { lookOf } from '../model/states';
-import { placeOf, showDuration } from '../model/words';
+import { trans } from '../model/tongue';
+import { placeOf, showDuration, triesOf } from '../model/words';
 import type { Detail, Row, Value } from '../schema';
 
 type Part = 'error' | 'log' | 'output' | 'inputs' | 'source' | 'why';
 
-const PARTS: readonly (readonly [Part, string])[] = [
-  ['error', 'Error'],
-  ['log', 'Log'],
-  ['output', 'Output'],
-  ['inputs', 'Inputs'],
-  ['source', 'Source'],
-  ['why', 'Why'],
+const allParts = (): readonly (readonly [Part, string])[] => [
+  ['error', trans.__('Error')],
+  ['log', trans.__('Log')],
+  ['output', trans.__('Output')],
+  ['inputs', trans.__('Inputs')],
+  ['source', trans.__('Source')],
+  ['why', trans.__('Why')],
 ];
 
 export function DetailPane({ position, row }: { position: number; row: Signal<Row> }) {
@@ -46,14 +47,14 @@ export function DetailPane({ position, row }: { position: number; row: Signal<Ro
   });
 
   const hasError = look.phase === 'failed' || error !== undefined;
-  const parts = hasError ? PARTS : PARTS.filter(([part]) => part !== 'error');
+  const parts = allParts().filter(([part]) => hasError || part !== 'error');
   const part = chosen.value ?? (hasError ? 'error' : 'output');
   const facts = [placeOf(row.value), factsOf(row.value)]
     .filter((words) => words !== '')
     .join(' · ');
   const inner = `${prefix}-detail`;
   return (
-    <section class="onb-detail" aria-label={`details of ${name}`}>
+    <section class="onb-detail" aria-label={trans.__('details of %1', name)}>
       <div class="onb-detail-head">
         <Mark state={state} />
         <span>{look.word}</span>
@@ -62,13 +63,17 @@ export function DetailPane({ position, row }: { position: number; row: Signal<Ro
         </bdi>
         <span class="onb-dim">{facts}</span>
         <span class="onb-space" />
-        {hasError && <AskButton action="debug" words="Debug here" row={position} primary />}
-        <AskButton action="go" words="Go to cell" row={position} />
-        {look.phase === 'failed' && <AskButton action="retry" words="Retry" row={position} />}
+        {hasError && (
+          <AskButton action="debug" words={trans.__('Debug here')} row={position} primary />
+        )}
+        <AskButton action="go" words={trans.__('Go to cell')} row={position} />
+        {look.phase === 'failed' && (
+          <AskButton action="retry" words={trans.__('Retry')} row={position} />
+        )}
         <button
           type="button"
           class="onb-button onb-close"
-          aria-label="close the details"
+          aria-label={trans.__('close the details')}
           onClick={() => {
             choices.choose(null);
           }}
@@ -77,7 +82,7 @@ export function DetailPane({ position, row }: { position: number; row: Signal<Ro
         </button>
       </div>
       <Tabs
-        label="parts of the details"
+        label={trans.__('parts of the details')}
         prefix={inner}
         names={parts}
         chosen={part}
@@ -111,14 +116,15 @@ function factsOf(row: Row): string {
   const words: string[] = [];
   if (row.start !== undefined && typeof row.end === 'number')
     words.push(showDuration(row.end - row.start));
-  if ((row.of ?? 1) > 1) words.push(`attempt ${row.attempt ?? 1} of ${row.of ?? 1}`);
+  if ((row.of ?? 1) > 1) words.push(triesOf(row.attempt ?? 1, row.of ?? 1));
   if (row.where) words.push(row.where);
   return words.join(' · ');
 }
 
 function trouble(answers: boolean | null, failure: string): string {
-  if (answers === false) return 'The kernel does not answer now: the details come when it does.';
-  return failure || 'Asking …';
+  if (answers === false)
+    return trans.__('The kernel does not answer now: the details come when it does.');
+  return failure || trans.__('Asking …');
 }
 
 interface PartProps {
@@ -139,18 +145,20 @@ function PartView({ part, detail, short, trouble: words }: PartProps) {
   }
   switch (part) {
     case 'error':
-      return <Text text={detail.traceback || short} empty="No traceback was kept." />;
+      return <Text text={detail.traceback || short} empty={trans.__('No traceback was kept.')} />;
     case 'source':
-      return <Text text={detail.source} empty="The source is not to be had any more." />;
+      return (
+        <Text text={detail.source} empty={trans.__('The source is not to be had any more.')} />
+      );
     case 'output':
       return detail.outputs.length === 0 ? (
-        <div class="onb-empty">It showed nothing so far.</div>
+        <div class="onb-empty">{trans.__('It showed nothing so far.')}</div>
       ) : (
         <>
           {detail.outputs.map((output, place) =>
             output.kind === 'other' ? (
               <div key={place} class="onb-dim">
-                {output.text}: see the output notebook
+                {trans.__('%1: see the output notebook', output.text)}
               </div>
             ) : (
               <Text key={place} text={output.text} kind={output.kind} />
@@ -161,13 +169,21 @@ function PartView({ part, detail, short, trouble: words }: PartProps) {
     case 'inputs':
       return (
         <>
-          <Values title="Reads" values={detail.inputs} empty="It reads nothing of other cells." />
-          <Values title="Sets" values={detail.values} empty="It sets no names." />
+          <Values
+            title={trans.__('Reads')}
+            values={detail.inputs}
+            empty={trans.__('It reads nothing of other cells.')}
+          />
+          <Values
+            title={trans.__('Sets')}
+            values={detail.values}
+            empty={trans.__('It sets no names.')}
+          />
         </>
       );
     default:
       return detail.why.length === 0 ? (
-        <div class="onb-empty">It waits for no other cell.</div>
+        <div class="onb-empty">{trans.__('It waits for no other cell.')}</div>
       ) : (
         <div role="list" class="onb-why">
           {detail.why.map((reason) => (
@@ -198,7 +214,7 @@ function Values(props: { title: string; values: readonly Value[]; empty: string 
             <div role="listitem" key={`${value.name}-${value.cell}`}>
               <bdi class="onb-name">{value.name}</bdi>
               <span class="onb-dim">
-                {[value.cell > 0 ? `cell ${value.cell}` : '', value.note]
+                {[value.cell > 0 ? trans.__('cell %1', value.cell) : '', value.note]
                   .filter((words) => words !== '')
                   .join(' · ')}
               </span>

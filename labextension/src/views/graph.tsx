@@ -7,6 +7,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { useShared } from './context';
 import { markShapes } from './mark';
 import { colourOf, lookOf } from '../model/states';
+import { trans } from '../model/tongue';
 import type { GraphEdge, GraphNode } from '../schema';
 
 const WIDTH = 160;
@@ -147,25 +148,29 @@ export function Graph() {
   }
 
   if (picture.nodes.length === 0)
-    return <div class="onb-empty">No graph: {picture.missing ?? 'the run has no cells yet'}.</div>;
+    return (
+      <div class="onb-empty">
+        {trans.__('No graph: %1.', picture.missing ?? trans.__('the run has no cells yet'))}
+      </div>
+    );
   const tools: [string, string, () => void][] = [
     [
-      'zoom in',
+      trans.__('zoom in'),
       '+',
       () => {
         zoomCentre(1.25);
       },
     ],
     [
-      'zoom out',
+      trans.__('zoom out'),
       '−',
       () => {
         zoomCentre(0.8);
       },
     ],
     [
-      'fit all',
-      'Fit',
+      trans.__('fit all'),
+      trans.__('Fit'),
       () => {
         fit(true);
       },
@@ -247,15 +252,15 @@ function reasonOf(
   nodes: ReadonlyMap<number, GraphNode>,
 ): string {
   if (shown === null)
-    return 'Point at a cell or a line to see why it waits. Ctrl and the wheel zoom.';
+    return trans.__('Point at a cell or a line to see why it waits. Ctrl and the wheel zoom.');
   if (shown.edge !== undefined) {
     const { source, target, why } = shown.edge;
-    const name = nodes.get(target)?.name ?? `cell ${target}`;
-    return `${name} waits for ${nodes.get(source)?.name ?? `cell ${source}`}: ${why.join('; ')}`;
+    const called = (cell: number) => nodes.get(cell)?.name ?? trans.__('cell %1', cell);
+    return trans.__('%1 waits for %2: %3', called(target), called(source), why.join('; '));
   }
   const name = nodes.get(shown.node ?? 0)?.name ?? '';
   const why = incoming(edges, shown.node ?? 0);
-  return why.length > 0 ? `${name} ${why.join('; ')}` : `${name} waits for nothing`;
+  return why.length > 0 ? `${name} ${why.join('; ')}` : trans.__('%1 waits for nothing', name);
 }
 
 interface LineProps {
@@ -306,8 +311,8 @@ function Box({ node, why, small, active, point, choose }: BoxProps) {
   const row = model.rows.value[node.row]?.value;
   const state = row?.state ?? '';
   const look = lookOf(state);
-  const word = row === undefined ? 'in place' : look.word;
-  const label = `${node.name}, cell ${node.cell}, ${word}${why.length > 0 ? `, ${why.join('; ')}` : ''}`;
+  const word = row === undefined ? trans.__('in place') : look.word;
+  const label = `${node.name}, ${trans.__('cell %1', node.cell)}, ${word}${why.length > 0 ? `, ${why.join('; ')}` : ''}`;
   const open = row !== undefined && choices.open.value === node.row;
   return (
     <g

@@ -1,19 +1,20 @@
 /** The top of the panel: which run, how it stands, what can be done about it. */
 
 import { follow } from '../model/follow';
-import { AskButton, BUSY } from './button';
+import { AskButton, busy } from './button';
 import { useShared } from './context';
 import { Mark } from './mark';
 import type { Counts } from '../model/run';
 import { isLive, lookOf, type Phase } from '../model/states';
-import { plural, showClock, showDuration } from '../model/words';
+import { trans } from '../model/tongue';
+import { showClock, showDuration, tasksOf } from '../model/words';
 
-const COUNTS: readonly (readonly [Phase, string, string])[] = [
-  ['failed', 'Failed', 'failed'],
-  ['done', 'Completed', 'completed'],
-  ['running', 'Running', 'running'],
-  ['waiting', 'Pending', 'waiting'],
-  ['left-out', 'UpstreamFailed', 'not run'],
+const counted = (): readonly (readonly [Phase, string, string])[] => [
+  ['failed', 'Failed', trans.__('failed')],
+  ['done', 'Completed', trans.__('completed')],
+  ['running', 'Running', trans.__('running')],
+  ['waiting', 'Pending', trans.__('waiting')],
+  ['left-out', 'UpstreamFailed', trans.__('not run')],
 ];
 
 export function Header() {
@@ -37,12 +38,14 @@ export function Header() {
       </span>
       <span class="onb-space" />
       <span class="onb-actions">
-        {live && unheard && <span class="onb-dim">■ {BUSY}</span>}
-        {live && !unheard && <AskButton action="cancel" words="Cancel" />}
+        {live && unheard && <span class="onb-dim">■ {busy()}</span>}
+        {live && !unheard && <AskButton action="cancel" words={trans.__('Cancel')} />}
         {!live && run.state !== 'Completed' && (
           <AskButton action="resume" words={resumeWords(model.counts.value)} primary />
         )}
-        {!live && run.output !== '' && <AskButton action="output" words="Output notebook" />}
+        {!live && run.output !== '' && (
+          <AskButton action="output" words={trans.__('Output notebook')} />
+        )}
       </span>
     </div>
   );
@@ -60,13 +63,15 @@ function Elapsed() {
   const { seconds, expected, state, began } = model.header.value;
   if (seconds !== null) {
     const took = seconds < 10 ? showDuration(seconds) : showClock(seconds);
-    const joint = state === 'Completed' ? 'in' : 'after';
-    return <span class="onb-clock">{`${joint} ${took}`}</span>;
+    const words = state === 'Completed' ? trans.__('in %1', took) : trans.__('after %1', took);
+    return <span class="onb-clock">{words}</span>;
   }
   if (began === null) return null;
   follow(tick);
-  const rest = expected === null ? '' : ` of ~${showClock(Math.max(1, expected))}`;
-  return <span class="onb-clock">{`${showClock(model.elapsed())}${rest}`}</span>;
+  const now = showClock(model.elapsed());
+  const words =
+    expected === null ? now : trans.__('%1 of ~%2', now, showClock(Math.max(1, expected)));
+  return <span class="onb-clock">{words}</span>;
 }
 
 export function Facts() {
@@ -75,24 +80,30 @@ export function Facts() {
   const counts = model.counts.value;
   return (
     <div class="onb-facts">
-      <div role="list" class="onb-counts" aria-label="tasks by state">
-        {COUNTS.filter(([phase]) => counts[phase] > 0).map(([phase, state, word]) => (
-          <div role="listitem" key={phase} title={word}>
-            <Mark state={state} />
-            {counts[phase]}
-            <span class="onb-count-word"> {word}</span>
-          </div>
-        ))}
+      <div role="list" class="onb-counts" aria-label={trans.__('tasks by state')}>
+        {counted()
+          .filter(([phase]) => counts[phase] > 0)
+          .map(([phase, state, word]) => (
+            <div role="listitem" key={phase} title={word}>
+              <Mark state={state} />
+              {counts[phase]}
+              <span class="onb-count-word"> {word}</span>
+            </div>
+          ))}
       </div>
-      <span>{`${plural(tasks, 'task')} of ${plural(cells, 'cell')}`}</span>
+      <span>{tasksOf(tasks, cells)}</span>
       {parameters.length > 0 && (
-        <div role="list" class="onb-parameters" aria-label="parameters">
+        <div role="list" class="onb-parameters" aria-label={trans.__('parameters')}>
           {parameters.map(({ name, value, source }) => (
-            <div role="listitem" key={name} title={`${name} = ${value}, from ${source}`}>
+            <div
+              role="listitem"
+              key={name}
+              title={`${name} = ${value}, ${trans.__('from %1', source)}`}
+            >
               <bdi>
                 {name}={value}
               </bdi>{' '}
-              <span class="onb-dim">from {source}</span>
+              <span class="onb-dim">{trans.__('from %1', source)}</span>
             </div>
           ))}
         </div>

@@ -11,6 +11,7 @@ import { Mark } from './mark';
 import { orderRows } from '../model/order';
 import { makeScale, showTick, type Scale } from '../model/scale';
 import { colourOf, lookOf } from '../model/states';
+import { trans } from '../model/tongue';
 import { nameOf, noteOf, placeOf, showDuration } from '../model/words';
 import type { Row } from '../schema';
 
@@ -132,7 +133,7 @@ export function List() {
         class="onb-rows"
         role="listbox"
         tabIndex={0}
-        aria-label={`tasks of ${model.header.value.name}`}
+        aria-label={trans.__('tasks of %1', model.header.value.name)}
         aria-activedescendant={count > 0 ? `${prefix}-row-${current}` : undefined}
         style={{ height: `${height}px` }}
         onScroll={(event) => (top.value = event.currentTarget.scrollTop)}
@@ -157,7 +158,7 @@ export function List() {
           })}
         </div>
       </div>
-      {count === 0 && <div class="onb-empty">No task matches.</div>}
+      {count === 0 && <div class="onb-empty">{trans.__('No task matches.')}</div>}
     </div>
   );
 }

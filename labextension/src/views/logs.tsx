@@ -4,6 +4,7 @@ import { useComputed, useSignal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 
 import { useShared } from './context';
+import { trans } from '../model/tongue';
 
 const LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'];
 
@@ -27,7 +28,7 @@ export function Logs({ task }: { task?: string }) {
     <div class="onb-logs">
       <div class="onb-tools">
         <select
-          aria-label="least level shown"
+          aria-label={trans.__('least level shown')}
           value={least.value}
           onChange={(event) => (least.value = event.currentTarget.value)}
         >
@@ -37,14 +38,14 @@ export function Logs({ task }: { task?: string }) {
         </select>
       </div>
       {shown.length === 0 ? (
-        <div class="onb-empty">Nothing was logged.</div>
+        <div class="onb-empty">{trans.__('Nothing was logged.')}</div>
       ) : (
         <div
           ref={box}
           class="onb-lines"
           tabIndex={0}
           role="group"
-          aria-label="log records"
+          aria-label={trans.__('log records')}
           onScroll={(event) => {
             const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
             atEnd.current = scrollTop + clientHeight >= scrollHeight - 4;
