@@ -88,8 +88,7 @@ class Admission:
     def sweep(self) -> list[Command]:
         """Give back what cells hold, or have asked for, that do not run and will not now."""
         over = [n for n in self._asked if self._buffer.slot(n).phase is not Phase.QUEUED]
-        ready = {slot.number for slot in self._buffer.ready()} if self._granted else set()
-        over += [number for number in self._granted if number not in ready]
+        over += [n for n in self._granted if not self._buffer.is_ready(self._buffer.slot(n))]
         for number, attempt in self._held.items():
             slot = self._buffer.slot(number)
             if slot.phase is not Phase.RUNNING or slot.attempt != attempt:

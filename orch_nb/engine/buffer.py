@@ -7,6 +7,7 @@ that one event costs no more in a notebook of ten thousand cells than in one of 
 from __future__ import annotations
 
 import enum
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -102,7 +103,8 @@ class Buffer:
                 self._dependents.setdefault(number, []).append(slot.position)
         self._gave = [False] * len(self.slots)
         self._missing = [len(slot.needs) for slot in self.slots]
-        self._ready = {p for p, missing in enumerate(self._missing) if not missing}
+        # sorted, since an event wants the first of perhaps all cells
+        self._ready = [p for p, missing in enumerate(self._missing) if not missing]
 
     def slot(self, number: int) -> Slot:
         """The slot of a cell number."""
@@ -136,22 +138,38 @@ class Buffer:
 
     def _settle(self, position: int) -> None:
         waiting = self.slots[position].phase is Phase.WAITING
-        if waiting and not self._missing[position]:
-            self._ready.add(position)
-        else:
-            self._ready.discard(position)
+        ready = waiting and not self._missing[position]
+        at = bisect_left(self._ready, position)
+        if (at < len(self._ready) and self._ready[at] == position) is not ready:
+            if ready:
+                self._ready.insert(at, position)
+            else:
+                del self._ready[at]
 
-    def ready(self) -> list[Slot]:
-        """Cells that may start, in document order."""
-        return [self.slots[position] for position in sorted(self._ready)]
+    def ready(self) -> Iterator[Slot]:
+        """Cells that may start, in document order; they may be moved meanwhile."""
+        at = 0
+        while at < len(self._ready):
+            position = self._ready[at]
+            yield self.slots[position]
+            at = bisect_right(self._ready, position)
+
+    @property
+    def are_several_ready(self) -> bool:
+        """Whether more than one cell may start."""
+        return len(self._ready) > 1
+
+    def is_ready(self, slot: Slot) -> bool:
+        """Whether a cell may start."""
+        return slot.phase is Phase.WAITING and not self._missing[slot.position]
 
     def running(self) -> list[Slot]:
         """Cells that run, in document order."""
         return [self.slots[position] for position in sorted(self._phases[Phase.RUNNING])]
 
-    def started(self) -> Iterator[Slot]:
-        """Cells that run, or have ended and are not final, in document order."""
-        found = set[int]().union(*(self._phases[phase] for phase in STARTED))
+    def started(self, after: int = -1) -> Iterator[Slot]:
+        """Cells that run, or have ended and are not final, below a position, in document order."""
+        found = [p for phase in STARTED for p in self._phases[phase] if p > after]
         return (self.slots[position] for position in sorted(found))
 
     def unretired(self, before: int) -> list[Slot]:

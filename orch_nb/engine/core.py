@@ -155,8 +155,8 @@ class Core:
                 if facts.cached:
                     slot.at_home = False  # home does not hold its changes yet
                 self._note(slot, StateName.CACHED if facts.cached else StateName.COMPLETED)
-                for later in list(self.buffer.started()):
-                    if later.position > slot.position and later.phase in STARTED:
+                for later in list(self.buffer.started(after=slot.position)):
+                    if later.phase in STARTED:
                         self._compare(slot, later, slot.facts)
             elif self._may_retry(slot):
                 self._delay(slot)
@@ -265,6 +265,8 @@ class Core:
             return
         if did.present:
             return
+        if why_stale(earlier.node, did, later.node, later.facts, frozenset()) is None:
+            return  # so it mostly is: what lies between need not be looked at
         between = self.buffer.between(earlier, later)
         rebound = frozenset[str]().union(
             *(slot.node.binds for slot in between if slot.number in later.view)
@@ -425,11 +427,11 @@ class Core:
         self._commands += self._admission.sweep()  # first: an attempt that is over has to give back
         # One that waits for permission uses no worker: else the cell it waits for may get none.
         busy = sum(not slot.waits for slot in running)
-        ready = self.buffer.ready()
-        for slot in ready:
+        several = self.buffer.are_several_ready
+        for slot in self.buffer.ready():
             if not self.plan.overlap and slot.position != self.buffer.head:
                 return
-            others = bool(busy) or len(ready) > 1
+            others = bool(busy) or several
             why = why_at_home(self.plan, self.buffer, slot, others=others)
             if why is None or (why and slot.node.alone and running):
                 continue  # must wait for its turn at home

@@ -20,6 +20,9 @@ def why_stale(
     ``did`` is what ``earlier`` was seen to do, ``seen`` what ``later`` did (so far nothing,
     while it runs); ``rebound`` are names that cells between them, which ``later`` did see, bind.
     """
+    apart = did.writes.isdisjoint(later.reads) and did.changed.isdisjoint(later.reads)
+    if apart and not did.ambient and not did.files_written:
+        return None  # nearly always, and asked for every two cells that ran beside each other
     label = earlier.cell.label
     names = (did.writes - rebound | did.changed) & later.reads
     if names:

@@ -60,9 +60,10 @@ def missed_by(buffer: Buffer, slot: Slot) -> list[Slot] | None:
     """The cells that home took over since the slot's process was forked, in document order;
     None if that process can't take them over: one was not shipped, or speaks of objects that
     have been changed there in place by later cells."""
+    final = buffer.slots[slot.base : buffer.head + 1]
     missed = [
         other
-        for other in buffer.slots[slot.base :]
+        for other in (*final, *buffer.started(after=buffer.head))
         if (other.phase is Phase.RETIRED or (other.at_home and other.phase is Phase.ENDED))
         and other.number not in slot.view
         and not other.facts.present
