@@ -44,7 +44,9 @@ class Keeping:
 
         def pass_on() -> Future[None]:
             kept = [self._keep(result) for result in results]
-            return self._writer.submit(lambda transaction: operation(transaction, kept))
+            return self._writer.submit(
+                lambda transaction: operation(transaction, kept), hurried=False
+            )
 
         if self._queue is None:
             pass_on().add_done_callback(done)

@@ -19,12 +19,14 @@ from orch_nb.store.transaction import Transaction
 T = TypeVar("T")
 
 _LARGEST_BATCH = 1000
+_GATHERING = 0.02  # seconds that operations nobody waits for may wait for each other
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
     operation: Operation
     future: Future[Any]
+    hurried: bool
 
 
 class StoreWriter:
@@ -38,18 +40,25 @@ class StoreWriter:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._hurry = threading.Event()  # somebody waits for what was submitted
         self._lock = threading.Lock()  # between submitting and closing
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="orch_nb store", daemon=True)
         self._thread.start()
 
-    def submit(self, operation: Callable[[Transaction], T]) -> Future[T]:
-        """Have an operation done; StoreError when the writer is closed."""
+    def submit(self, operation: Callable[[Transaction], T], *, hurried: bool = True) -> Future[T]:
+        """Have an operation done; StoreError when the writer is closed.
+
+        One that nobody waits for need not be ``hurried``: it may wait a moment for others, since
+        a transaction costs more than what is done in it.
+        """
         future: Future[T] = Future()
         with self._lock:
             if self._closed:
                 raise StoreError("the store's writer is closed", where=self._store.where)
-            self._jobs.put(_Job(operation, future))
+            self._jobs.put(_Job(operation, future, hurried))
+            if hurried:
+                self._hurry.set()
         return future
 
     def flush(self, timeout: float | None = None) -> None:
@@ -62,6 +71,7 @@ class StoreWriter:
             if not self._closed:
                 self._closed = True
                 self._jobs.put(None)
+                self._hurry.set()
         self._thread.join()
 
     def __enter__(self) -> Self:
@@ -96,6 +106,9 @@ class StoreWriter:
         """The jobs that wait, at least one, and whether more may come."""
         batch: list[_Job] = []
         job = self._jobs.get()
+        if job is not None and not job.hurried:
+            self._hurry.wait(_GATHERING)
+        self._hurry.clear()  # before looking: whoever sets it again has submitted before
         with contextlib.suppress(queue.Empty):
             while job is not None:
                 batch.append(job)
