@@ -1,6 +1,7 @@
 """Measures everybody, in turns, and writes the table, the page and the JSON.
 
-Run as ``python -m tests.benchmarks.peers [--quick] [--only TEXT] [--repeats N] [--no-page]``.
+Run as ``python -m tests.benchmarks.peers [--quick] [--only TEXT]… [--repeats N] [--no-page]``.
+With ``--only``, the rows that were measured take the place of those on the page.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from orch_nb import __version__
@@ -22,19 +23,23 @@ from tests.benchmarks.peers.workloads import Workload, workloads
 from tests.command_line import ROOT
 
 _PAGE = ROOT / "docs" / "explanation" / "speed.md"
+_NUMBERS = _PAGE.with_name("peers.json")
 
 
 def main() -> None:
     """Build, measure, tell."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, one repeat, no page")
-    parser.add_argument("--only", default="", help="workloads whose names contain this")
+    parser.add_argument(
+        "--only", action="append", default=[], help="workloads whose names contain this"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-page", action="store_true", help="leave the documentation alone")
     given = parser.parse_args()
     environments.build()
-    chosen = [one for one in workloads(quick=given.quick) if given.only in one.name]
-    rows = []
+    every = workloads(quick=given.quick)
+    chosen = [w for w in every if not given.only or any(text in w.name for text in given.only)]
+    rows: list[report.Row] = []
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         place = Place(Path(folder))
         try:
@@ -44,11 +49,19 @@ def main() -> None:
         finally:
             _stop_daemon(place)
     print("\n" + report.as_table(rows))
-    if not (given.quick or given.no_page or given.only):
-        about = _about()
-        _PAGE.write_text(report.as_markdown(rows, about))
-        numbers = json.dumps(report.as_json(rows, about), indent=1) + "\n"
-        _PAGE.with_name("peers.json").write_text(numbers)
+    if not (given.quick or given.no_page):
+        _write_page(every, rows)
+
+
+def _write_page(every: Sequence[Workload], rows: Sequence[report.Row]) -> None:
+    """Tell what was measured now, and of the other workloads what was measured before."""
+    earlier = json.loads(_NUMBERS.read_text()) if _NUMBERS.exists() else {"workloads": []}
+    now = {row.workload.name: row for row in rows}
+    found = [now.get(one.name) or report.from_json(earlier, one) for one in every]
+    told = [row for row in found if row is not None]
+    about = _about()
+    _PAGE.write_text(report.as_markdown(told, about))
+    _NUMBERS.write_text(json.dumps(report.as_json(told, about), indent=1) + "\n")
 
 
 def _measure(place: Place, workload: Workload, repeats: int) -> report.Row:

@@ -11,7 +11,10 @@ from tests.command_line import ROOT
 
 OURS = "orch_nb"  # this very environment
 PACKAGES = {
-    "notebooks": ("papermill", "nbclient", "ipykernel", "jupyterlab", "ploomber-engine"),
+    "notebooks": (
+        *("papermill", "nbclient", "ipykernel", "jupyterlab", "ploomber-engine"),
+        *("numpy", "pandas", "pyarrow"),
+    ),
     "prefect": ("prefect>=3,<4", "prefect-dask", "fastapi<0.120"),  # newer ones break its server
     "dask": ("dask[distributed]", "numpy"),
 }

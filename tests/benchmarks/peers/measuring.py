@@ -47,11 +47,11 @@ class Place:
         }
 
     def measure(self, workload: Workload, contender: Contender, size: int) -> Measurement:
-        """Do the work once. ``size`` counts tasks, or cells where the workload has a notebook."""
+        """Do the work once. ``size`` counts tasks, or cells where another notebook is wanted."""
         if contender.program:
             words = self._command(workload, contender)
         elif workload.cells:
-            cells = workload.cells if size == 0 else (workload.cells[0],) * size
+            cells = workload.more(size) if size else workload.cells
             small = self._notebook("small", (workload.first,))
             large = self._notebook("large", cells)
             words = [*_script(contender), small, large, *contender.arguments]

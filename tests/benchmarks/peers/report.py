@@ -58,6 +58,7 @@ def as_json(rows: Sequence[Row], about: Mapping[str, Any]) -> dict[str, Any]:
                 ],
                 "growth": [
                     {"size": size, "seconds": one.seconds, "memory": one.memory}
+                    | ({"failed": one.failed} if one.failed else {})
                     for size, one in row.growth
                 ],
             }
@@ -73,6 +74,25 @@ def _numbers(row: Row, name: str) -> dict[str, Any]:
         return {"failed": failed[0]}
     memory = max(one.memory for one in row.found[name])
     return {"median": statistics.median(times), "times": times, "memory": memory}
+
+
+def from_json(told: Mapping[str, Any], workload: Workload) -> Row | None:
+    """The row of a workload in what ``as_json`` gave; None where it is not there."""
+    found = next((one for one in told["workloads"] if one["name"] == workload.name), None)
+    if found is None:
+        return None
+    row = Row(workload)
+    for contender in workload.contenders:
+        numbers = found["contenders"].get(contender.name, {"failed": "not measured"})
+        share = (contender.size or workload.size) if workload.per_task else 1
+        row.found[contender.name] = [
+            Measurement(seconds * share, numbers["memory"]) for seconds in numbers.get("times", ())
+        ] or [Measurement(failed=numbers["failed"])]
+    row.growth = [
+        (one["size"], Measurement(one["seconds"], one["memory"], one.get("failed", "")))
+        for one in found["growth"]
+    ]
+    return row
 
 
 def as_markdown(rows: Sequence[Row], about: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 OURS = "orch_nb"
@@ -13,6 +13,14 @@ SPIN = (
     "    while time.process_time() < end:\n"
     "        sum(range(1000))\n"
     "    return seconds\n"
+)
+LIBRARIES = "import numpy as np, pandas as pd, pyarrow as pa"
+ARRAY = "big = np.arange({count}, dtype=float)"
+FRAME = (
+    "half = {count} // 2\n"
+    "columns = {{'x': np.arange(half, dtype=float), 'y': np.arange(half)}}\n"
+    "big = pa.table(columns).to_pandas(types_mapper=pd.ArrowDtype)\n"
+    "del columns"
 )
 
 
@@ -40,7 +48,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One row. ``cells`` make the notebook of a notebook's work, ``size`` counts tasks."""
+    """One row. ``cells`` make the notebook of a notebook's work, ``size`` counts tasks; ``more``
+    makes the cells of a notebook of another size."""
 
     name: str
     contenders: tuple[Contender, ...]
@@ -50,6 +59,7 @@ class Workload:
     size: int = 0
     per_task: bool = False
     grows: tuple[int, ...] = ()  # sizes to show how ours grows
+    more: Callable[[int], tuple[str, ...]] = lambda size: ()
     note: str = ""
 
 
@@ -71,11 +81,22 @@ def _task_peers(work: str, prefect: int | None) -> tuple[Contender, ...]:
     )
 
 
+def _sums(count: int) -> tuple[str, ...]:
+    return tuple(f"x{i} = sum(range({i % 100} * 1000))\nx{i}" for i in range(count))
+
+
+def _large(gigabytes: float, make: str, first: str, second: str) -> tuple[str, ...]:
+    """Two branches that read one large value, and a cell that joins what they found."""
+    make = make.format(count=int(gigabytes * 1e9 / 8))
+    return (LIBRARIES, make, f"a = {first}", f"b = {second}", "print(a + b)")
+
+
 def workloads(*, quick: bool = False) -> Sequence[Workload]:
     """All of them; ``quick`` ones say little and show that everything runs."""
     tasks, fan = (50, 100) if quick else (500, 2000)
     cells = 20 if quick else 200
     nap = 0.2 if quick else 1.0
+    size = 0.01 if quick else 1.0
     orch = ("orch-nb", "run", "{notebook}", "-o", "out.ipynb", "-q")
     papermill = ("papermill", "--no-progress-bar", "{notebook}", "out.ipynb")
     jupyter = ("jupyter-execute", "{notebook}", "--output=out.ipynb")
@@ -106,6 +127,7 @@ def workloads(*, quick: bool = False) -> Sequence[Workload]:
             (Target(1 / 50, "papermill"),),
             cells=("pass",) * cells,
             grows=() if quick else (200, 2000, 20_000),
+            more=lambda size: ("pass",) * size,
             note="beyond start-up",
         ),
         Workload(
@@ -139,13 +161,31 @@ def workloads(*, quick: bool = False) -> Sequence[Workload]:
             note="beyond start-up; a plain kernel is serial",
         ),
         Workload(
+            f"an array of {size:g} GB between branches",
+            _notebook_peers(),
+            (Target(1.5, "nbclient"),),
+            cells=_large(size, ARRAY, "float(np.sqrt(big).sum())", "float(np.cbrt(big).sum())"),
+            first=LIBRARIES,
+            note="beyond start-up and imports; in a plain kernel nothing is handed over",
+        ),
+        Workload(
+            f"an Arrow frame of {size:g} GB between branches",
+            _notebook_peers(),
+            (Target(1.5, "nbclient"),),
+            cells=_large(size, FRAME, "float((big.x * 2.0).sum())", "int((big.y * 2).sum())"),
+            first=LIBRARIES,
+            note="beyond start-up and imports; in a plain kernel nothing is handed over",
+        ),
+        Workload(
             "100 cells again, all unchanged",
             (
                 Contender(OURS, OURS, "orch_notebook_peer.py", ("--cache",)),
                 *_notebook_peers()[1:],
             ),
             (Target(1 / 20, "papermill"),),
-            cells=tuple(f"x{i} = sum(range({i} * 1000))\nx{i}" for i in range(100)),
+            cells=_sums(100),
+            grows=() if quick else (100, 1000, 10_000),
+            more=_sums,
             note="beyond start-up; ours from its cache, with no session",
         ),
         Workload(
@@ -154,7 +194,7 @@ def workloads(*, quick: bool = False) -> Sequence[Workload]:
             (Target(1 / 15, "Prefect"),),
             size=tasks,
             per_task=True,
-            grows=() if quick else (500, 5000),
+            grows=() if quick else (500, 5000, 50_000),
             note="that do nothing; ours and Prefect's are recorded",
         ),
         Workload(
@@ -163,7 +203,7 @@ def workloads(*, quick: bool = False) -> Sequence[Workload]:
             (Target(1 / 8, "Prefect"),),
             size=fan,
             per_task=True,
-            grows=() if quick else (2000, 20_000),
+            grows=() if quick else (2000, 20_000, 200_000),
             note="that do nothing, submitted at once; Prefect's thread runner, server running",
         ),
         Workload(
@@ -176,6 +216,7 @@ def workloads(*, quick: bool = False) -> Sequence[Workload]:
             (Target(1.5, "Dask"),),
             size=fan // 2,
             per_task=True,
+            grows=() if quick else (1000, 10_000, 100_000),
             note="that do nothing; Dask alone records nothing; Prefect by prefect-dask",
         ),
         Workload(
