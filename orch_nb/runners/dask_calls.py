@@ -232,9 +232,10 @@ class DaskExecutor:
                     self._carries = True
                     reply = await self._ask(lot)
                 return reply
-            except CancelledError:
+            except (CancelledError, OSError):  # OSError: while its reply was fetched
                 if attempt == _TRIES - 1:
                     raise
+                await asyncio.sleep(_LOOK_SECONDS)  # the client may not have noticed yet
                 while self._client.status == "connecting":  # to a scheduler that was restarted
                     await asyncio.sleep(_LOOK_SECONDS)
         raise RuntimeError("unreachable")

@@ -178,6 +178,8 @@ class DaskRunner(LocalRunner):
         except CancelledError:  # not by this runner, which cancels the task as well
             report = Lost(*key, "the Dask scheduler is gone, or has cancelled it")
         except Exception as error:  # of the cluster: KilledWorker, CommClosedError …
+            if isinstance(error, OSError):  # if that was the scheduler, its watch tells
+                await asyncio.sleep(2 * _LOOK_SECONDS)
             words = str(error).strip().splitlines() or [type(error).__name__]
             report = Lost(*key, f"it was lost on the Dask cluster: {words[0][:300]}")
         if self._away.get(key) is away:
