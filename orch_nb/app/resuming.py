@@ -100,6 +100,7 @@ class _Case:
     kernel: KernelChoice
     folder: str
     location: Location
+    recorded: Mapping[str, TaskRun]  # as they are in the store, by id
     tasks: dict[int, TaskRun]  # by the cells' numbers now
     added: tuple[TaskRun, ...]
     removed: tuple[TaskRun, ...]
@@ -241,6 +242,7 @@ def _study(
         kernel,
         folder,
         location,
+        {task.id: task for task in old},
         tasks,
         added,
         removed,
@@ -377,12 +379,13 @@ def _reopen(transaction: Transaction, case: _Case) -> FlowRun:
     transaction.touch_results(_used(case))
     cells = {cell.number: cell for cell in case.prepared.notebook.cells}
     transaction.put_sources({source_hash(cell): cell.source for cell in cells.values()})
-    added = {task.id for task in case.added}
     revised = []
     for number, task in case.tasks.items():
-        if task.id not in added:
-            case.tasks[number] = replace(task, source_hash=source_hash(cells[number]))
-            revised.append(case.tasks[number])
+        recorded = case.recorded.get(task.id)
+        now = replace(task, source_hash=source_hash(cells[number]))
+        if recorded is not None and now != recorded:  # most are as they were
+            revised.append(now)
+        case.tasks[number] = now
     transaction.revise_task_runs(run.id, revised, case.removed, epoch=epoch)
     transaction.add_task_runs(run.id, case.added, epoch=epoch, by="resume")
     return record
