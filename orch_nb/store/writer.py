@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from orch_nb.store.transaction import Transaction
 T = TypeVar("T")
 
 _LARGEST_BATCH = 1000
-_GATHERING = 0.02  # seconds that operations nobody waits for may wait for each other
+_GATHERING = 0.02  # seconds between transactions with operations that nobody waits for
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class StoreWriter:
         self._store = store
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._hurry = threading.Event()  # somebody waits for what was submitted
+        self._gathered = -_GATHERING  # when operations were last done that nobody waited for
         self._lock = threading.Lock()  # between submitting and closing
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="orch_nb store", daemon=True)
@@ -107,7 +109,8 @@ class StoreWriter:
         batch: list[_Job] = []
         job = self._jobs.get()
         if job is not None and not job.hurried:
-            self._hurry.wait(_GATHERING)
+            self._hurry.wait(max(0.0, self._gathered + _GATHERING - time.monotonic()))
+            self._gathered = time.monotonic()
         self._hurry.clear()  # before looking: whoever sets it again has submitted before
         with contextlib.suppress(queue.Empty):
             while job is not None:

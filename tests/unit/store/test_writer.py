@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from orch_nb.errors import StoreError
-from orch_nb.store import Store, StoreWriter, open_store, patience
+from orch_nb.store import Store, StoreWriter, Transaction, open_store, patience
+from orch_nb.store import writer as writer_module
 from tests.sample_runs import a_run
 
 
@@ -41,6 +42,26 @@ def test_what_waits_is_one_transaction(store: Store) -> None:
         for future in futures:
             future.result(10)
     assert len(seen) == 1
+
+
+def test_what_nobody_waits_for_is_gathered_until_somebody_does(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "_GATHERING", 3600.0)
+    transactions: list[int] = []
+    with StoreWriter(store) as writer:
+
+        def note(transaction: Transaction) -> None:
+            transactions.append(id(transaction))
+
+        writer.submit(note, hurried=False).result(10)  # the first waits for no others
+        gathered = [writer.submit(note, hurried=False) for _ in range(50)]
+        assert not any(future.done() for future in gathered)
+        writer.flush(10)
+        assert all(future.done() for future in gathered)
+        assert len(set(transactions[1:])) == 1
+        last = writer.submit(note, hurried=False)
+    assert last.done()  # closing waits for all, and for nothing else
 
 
 def test_flush_waits_for_what_was_submitted(store: Store) -> None:
