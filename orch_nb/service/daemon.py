@@ -19,6 +19,7 @@ from orch_nb.service.launching import ProcessLauncher
 from orch_nb.service.notifications import Notifier
 from orch_nb.service.path_news import PathNews
 from orch_nb.service.presence import Presence
+from orch_nb.service.retention import Retention
 from orch_nb.service.scheduler import LATE_AFTER, Scheduler
 from orch_nb.service.triggers import TriggerWatch
 from orch_nb.service.warmth import Warmth
@@ -138,6 +139,7 @@ class Service:
             )
             self._loops.append(Loop("scheduler", self.scheduler.step))
             self._loops.append(Loop("notifications", Notifier(store).step))
+            self._loops.append(Loop("retention", Retention(store).step))
             watch = TriggerWatch(store, self._news)
             self._triggers = Loop("triggers", watch.step)
             self._loops.append(self._triggers)

@@ -16,9 +16,29 @@ from orch_nb.store import Store
 from orch_nb.store.deployments import list_deployments
 from orch_nb.store.queue_reading import ended_before
 
+EVERY = 600.0  # seconds
+_WAIT = 5.0  # between signs of life
+_AT_ONCE = 100  # runs of one deployment
+
+
+class Retention:
+    """Deletes what has expired, now and then; one of any number on a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._done = float("-inf")
+
+    def step(self, now: datetime, monotonic: float) -> float:
+        """Delete if it is time; the seconds until the next look."""
+        if monotonic - self._done >= EVERY:
+            self._done = monotonic
+            if delete_expired(self._store, now) >= _AT_ONCE:
+                self._done = float("-inf")  # there may be more
+        return _WAIT
+
 
 def delete_expired(store: Store, now: datetime) -> int:
-    """Delete what no deployment keeps any more; how many runs went.
+    """Delete what no deployment keeps any more, some of it; how many runs went.
 
     A run that `orch-nb keep` was told of stays, and so does one that is gone on with. Raises
     ResultError when the place of kept values can't be reached.
@@ -28,7 +48,7 @@ def delete_expired(store: Store, now: datetime) -> int:
         keep = deployment.spec.keep
         if keep is None:
             continue
-        expired = ended_before(store, deployment.id, now.timestamp() - keep)
+        expired = ended_before(store, deployment.id, now.timestamp() - keep, _AT_ONCE)
         if not expired:
             continue
         gone = delete_runs(store, open_results(), expired).runs

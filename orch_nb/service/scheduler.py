@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from orch_nb.service.crashes import LEASE, CrashWatch
 from orch_nb.service.presence import Presence
-from orch_nb.service.retention import delete_expired
 from orch_nb.store import Store
 from orch_nb.store.queue_reading import has_open_runs
 from orch_nb.store.queueing import drop_overdue, mark_late, sweep_ended
@@ -18,7 +17,7 @@ LATE_AFTER = 15.0  # seconds past its time that a run may take to start
 LONGEST_WAIT = 1.0  # seconds between looks: others may deploy meanwhile
 _SHORTEST_WAIT = 0.02
 _LOOK_AFTER = 1.0  # seconds between looks at the runs that are open
-_RETENTION_EVERY = 600.0
+_AT_ONCE = 50  # runs that are marked or dropped before ticks are looked at again
 
 
 @dataclass(slots=True)
@@ -51,20 +50,18 @@ class Scheduler:
         self._lead = lead
         self._watch = CrashWatch(store, lease)
         self._woke = woke  # tells the worker of this process that there may be work
-        self._looked = self._kept_house = float("-inf")
+        self._looked = float("-inf")
+        self._behind = False  # there are more late or overdue runs than were dealt with
 
     def step(self, now: datetime, monotonic: float) -> float:
         """Do what is due at ``now``; the seconds until there may be more to do."""
         if self._presence is not None:
             self._presence.show(now, monotonic, running=0)
         self._fire(now)
-        if monotonic - self._looked >= _LOOK_AFTER:
+        if self._behind or monotonic - self._looked >= _LOOK_AFTER:
             self._looked = monotonic
             self._look_after(now, monotonic)
-        if monotonic - self._kept_house >= _RETENTION_EVERY:
-            self._kept_house = monotonic
-            delete_expired(self._store, now)
-        return self._until_next(now)
+        return _SHORTEST_WAIT if self._behind else self._until_next(now)
 
     def _fire(self, now: datetime) -> None:
         due = next_due(self._store)
@@ -80,12 +77,16 @@ class Scheduler:
                 self._woke()
 
     def _look_after(self, now: datetime, monotonic: float) -> None:
+        """In parts: ticks that come due meanwhile must not wait for thousands of late runs."""
+        self._behind = False
         self.counts.crashed += len(self._watch.look(now, monotonic))
         if not has_open_runs(self._store):
             return
         self._store.write(sweep_ended)
-        self._store.write(lambda t: drop_overdue(t, now))
-        self.counts.late += self._store.write(lambda t: mark_late(t, now, self._late_after))
+        dropped = self._store.write(lambda t: drop_overdue(t, now, _AT_ONCE))
+        late = self._store.write(lambda t: mark_late(t, now, self._late_after, _AT_ONCE))
+        self.counts.late += late
+        self._behind = dropped >= _AT_ONCE or late >= _AT_ONCE
 
     def _until_next(self, now: datetime) -> float:
         due = next_due(self._store)

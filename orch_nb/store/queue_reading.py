@@ -97,9 +97,11 @@ def next_waiting(store: Store, pool: str) -> datetime | None:
     return moment(due)
 
 
-def ended_before(store: Store, deployment_id: str, before: float) -> tuple[FlowRun, ...]:
-    """A deployment's runs that ended before a time (seconds since 1970), some of them; without
-    those that are kept for ever."""
+def ended_before(
+    store: Store, deployment_id: str, before: float, limit: int
+) -> tuple[FlowRun, ...]:
+    """Up to ``limit`` of a deployment's runs that ended before a time (seconds since 1970);
+    without those that are kept for ever."""
     given, runs = DEPLOYED_RUNS.c, FLOW_RUNS.c
     statement = (
         select(FLOW_RUNS)
@@ -110,7 +112,7 @@ def ended_before(store: Store, deployment_id: str, before: float) -> tuple[FlowR
             runs.end_time < int(before * 1e6),
             runs.pinned == false(),
         )
-        .limit(_PAGE)
+        .limit(limit)
     )
     return tuple(rows.flow_run(row) for row in store.query(statement))
 

@@ -276,13 +276,14 @@ def _is_as(seen: DeployedRun) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def mark_late(transaction: Transaction, now: datetime, after: float) -> int:
-    """Runs not taken ``after`` seconds past their time become Late; how many."""
+def mark_late(transaction: Transaction, now: datetime, after: float, limit: int = _SWEEP) -> int:
+    """Up to ``limit`` runs not taken ``after`` seconds past their time become Late; how many."""
     given, runs = DEPLOYED_RUNS.c, FLOW_RUNS.c
     found = _waiting(
         transaction,
         given.due < micros(now - timedelta(seconds=after)),
         runs.state_name == StateName.SCHEDULED.value,
+        limit=limit,
     )
     for run in found:
         message = "not started at its time; `orch-nb why` says what it waits for"
@@ -291,13 +292,14 @@ def mark_late(transaction: Transaction, now: datetime, after: float) -> int:
     return len(found)
 
 
-def drop_overdue(transaction: Transaction, now: datetime) -> int:
-    """Cancel waiting runs whose start deadline has passed, and those that shall be cancelled."""
+def drop_overdue(transaction: Transaction, now: datetime, limit: int = _SWEEP) -> int:
+    """Cancel waiting runs whose start deadline has passed, and those that shall be cancelled, up
+    to ``limit`` of each; how many."""
     given, runs = DEPLOYED_RUNS.c, FLOW_RUNS.c
-    overdue = _waiting(transaction, given.deadline < micros(now))
+    overdue = _waiting(transaction, given.deadline < micros(now), limit=limit)
     for run in overdue:
         _cancel(transaction, run, "not started in time (start deadline)", now)
-    unwanted = _waiting(transaction, runs.cancel_requested.is_not(None))
+    unwanted = _waiting(transaction, runs.cancel_requested.is_not(None), limit=limit)
     for run in unwanted:
         _cancel(transaction, run, "cancelled before it began", now)
     return len(overdue) + len(unwanted)
@@ -330,7 +332,7 @@ def cancel_waiting(store: Store, run_id: FlowRunId, why: str) -> bool:
     return store.write(cancel)
 
 
-def _waiting(transaction: Transaction, *conditions: object) -> list[FlowRun]:
+def _waiting(transaction: Transaction, *conditions: object, limit: int = _SWEEP) -> list[FlowRun]:
     """Runs that wait to be taken, locked."""
     given, runs = DEPLOYED_RUNS.c, FLOW_RUNS.c
     statement = (
@@ -339,7 +341,7 @@ def _waiting(transaction: Transaction, *conditions: object) -> list[FlowRun]:
         .where(given.phase == WAITING, runs.state_name.in_(_NOT_STARTED))
         .where(*conditions)  # type: ignore[arg-type]  # SQL expressions
         .order_by(given.due)
-        .limit(_SWEEP)
+        .limit(limit)
         .with_for_update(skip_locked=True)
     )
     return [rows.flow_run(row) for row in transaction.connection.execute(statement).mappings()]

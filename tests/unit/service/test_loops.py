@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from orch_nb.app.deployed import output_folder
 from orch_nb.app.deploying import pause_deployment
 from orch_nb.app.records import cancel
-from orch_nb.schedules import CatchUp, Policy
+from orch_nb.schedules import CatchUp, IntervalSchedule, Policy
 from orch_nb.schedules.deployment import OnCrash
 from orch_nb.service.crashes import CrashWatch, settle_ended
 from orch_nb.service.presence import Presence
@@ -55,6 +56,22 @@ def test_a_run_is_there_a_moment_before_its_time_and_late_after_15_seconds(
     scheduler.step(TICK + 16 * SECOND, 46.0)
     assert states(store) == ["Late"]
     assert scheduler.counts.late == 1
+
+
+def test_many_late_runs_do_not_hold_up_the_next_tick(store: Store, deploy: Deploy) -> None:
+    every = IntervalSchedule(1.0, TICK, "UTC")
+    deploy("each second", every, now=TICK - SECOND, policy=Policy(CatchUp.ALL, 1000))
+    scheduler = Scheduler(store, lead=0)
+    now, seen = TICK + 120 * SECOND, []
+    for _ in range(3):
+        wait = scheduler.step(now, 120.0)
+        seen.append((wait < 0.1, Counter(states(store))))
+        now += SECOND
+    assert seen == [
+        (True, {"Late": 50, "Scheduled": 71}),
+        (True, {"Late": 100, "Scheduled": 22}),
+        (False, {"Late": 107, "Scheduled": 16}),
+    ]
 
 
 def test_a_clock_that_is_set_back_makes_no_tick_again(store: Store, deploy: Deploy) -> None:
