@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from orch_nb.errors import NotFoundError, TransitionError
 from orch_nb.model import FlowRun, FlowRunId, TaskRun
 from orch_nb.states import StateName, StateType
-from orch_nb.store import Lease, Store, TaskChange, Transaction, is_gone, new_holder
+from orch_nb.store import (
+    Lease,
+    LeaseObserver,
+    Store,
+    TaskChange,
+    Transaction,
+    is_gone,
+    is_here,
+    new_holder,
+)
+from orch_nb.store.leases import holder_label
 
 WHY = "its process ended without a word: it was killed, or the machine went down"
+LEASE = 30.0  # seconds without a sign of life after which a run's process is taken for lost
+_LOOK = 0.5  # seconds between two looks at a lease
 _WITH_PARENT = "cancelled with the run that had started it"
 _NOT_RUN = "the run's process is gone"
 _BY = "observer"
@@ -33,6 +47,29 @@ def settle_run(store: Store, run: FlowRun) -> FlowRun:
         for lease in store.leases(_RUNS + run.id):
             if is_gone(lease.holder):
                 return _crash(store, store.get_run(run.id), lease)
+    return run
+
+
+def outwait(store: Store, run: FlowRun, tell: Callable[[str], None] = lambda text: None) -> FlowRun:
+    """``run`` as `settle_run` has it. Where only a sign of life can tell whether its driver lives,
+    since that is on another host, one is waited for, as long as a lease lasts: without any the
+    run has crashed. ``tell`` is given what is waited for, in words."""
+    observer, first = LeaseObserver(LEASE), None
+    run = settle_run(store, run)
+    while not run.state_type.is_terminal:
+        far = [lease for lease in store.leases(_RUNS + run.id) if not is_here(lease.holder)]
+        if not far or (first is not None and far != first):
+            return run
+        if first is None:
+            tell(
+                f"run {run.name} is held by {holder_label(far[0].holder)}: waiting for a sign of "
+                f"life, at most {LEASE:.0f} s"
+            )
+        first = far
+        for lease in observer.expired(far, time.monotonic()):
+            return crash_run(store, lease)
+        time.sleep(_LOOK)
+        run = settle_run(store, store.get_run(run.id))
     return run
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orch_nb.app.abandoned import settle_run
+from orch_nb.app.abandoned import outwait, settle_run
 from orch_nb.app.destination import lasting_path
 from orch_nb.app.function_scopes import Scope
 from orch_nb.errors import InputError
@@ -72,7 +72,7 @@ def create_run(
 
 def reopen_run(store: Store, called: str, work: FlowWork, parameters: Mapping[str, Any]) -> FlowRun:
     """Go on with a run, claimed by this process. Raises InputError where that can't be."""
-    run = settle_run(store, store.get_run(called))
+    run = outwait(store, store.get_run(called))
     if run.request.get("kind") != FUNCTION or run.flow != work.name:
         raise InputError(f"run {run.name} is one of flow '{run.flow}', not of '{work.name}'")
     check_ended(run)

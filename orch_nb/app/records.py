@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orch_nb.app.abandoned import end_suspended, settle_run, settle_runs
+from orch_nb.app.abandoned import end_suspended, outwait, settle_run, settle_runs
 from orch_nb.app.finding import no_task
 from orch_nb.errors import NotFoundError
 from orch_nb.model import FlowRun, LogRecord, StateChange, TaskRun
@@ -104,7 +104,8 @@ def cancel(
 ) -> FlowRun:
     """Ask a run's driver to cancel it. A run whose driver is gone is marked as crashed.
 
-    ``patience`` is how many seconds to wait for its end. Returns the run as it is then; a run that
+    ``patience`` is how many seconds to wait for its end; who has that many waits longer where the
+    driver is on another host and gives no sign of life. Returns the run as it is then; a run that
     has ended is returned as it is.
     """
     with open_store() as store:
@@ -120,4 +121,4 @@ def cancel(
         while not run.state_type.is_terminal and time.monotonic() < deadline:
             time.sleep(_POLL)
             run = settle_run(store, store.get_run(run.id))
-        return run
+        return outwait(store, run) if patience >= _LONGEST_CANCEL else run

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from orch_nb.app.abandoned import settle_run
+from orch_nb.app.abandoned import outwait, settle_run
 from orch_nb.app.destination import lasting_path
 from orch_nb.app.driving import ClaimedRun, drive_run, wishes_of
 from orch_nb.app.earlier import decide_soundly, read_made
@@ -153,6 +153,7 @@ def resume(
             started.append(session)
             return session.slots(options)
 
+        outwait(store, store.get_run(request.run), lambda text: tell(Notice(text)))
         case = _study(store, request, get_ready)
         if case.request.output is not None:
             check_writable(case.request.output)

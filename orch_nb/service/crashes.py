@@ -6,7 +6,7 @@ import contextlib
 import logging
 from datetime import datetime
 
-from orch_nb.app.abandoned import crash_run
+from orch_nb.app.abandoned import LEASE, crash_run
 from orch_nb.errors import NotFoundError, TransitionError
 from orch_nb.model import FlowRun
 from orch_nb.schedules.deployment import DeployedRun, OnCrash
@@ -16,7 +16,6 @@ from orch_nb.store.deployments import get_version
 from orch_nb.store.queue_reading import deployed_run_of
 from orch_nb.store.queueing import end_taken, reclaim_unbegun, requeue_crashed
 
-LEASE = 30.0  # seconds without a sign of life after which a run's process is taken for lost
 MOST_RESUMES = 3
 _RUNS = "run/"
 _UNBEGUN = "its worker was lost before it began"

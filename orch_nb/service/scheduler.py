@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from orch_nb.service.crashes import LEASE, CrashWatch
+from orch_nb.app.abandoned import LEASE
+from orch_nb.service.crashes import CrashWatch
 from orch_nb.service.presence import Presence
 from orch_nb.store import Store
 from orch_nb.store.queue_reading import has_open_runs

@@ -12,7 +12,7 @@
 
 from orch_nb.store.backends import Backend
 from orch_nb.store.ids import new_flow_run_id, new_task_run_id
-from orch_nb.store.leases import LeaseObserver, is_gone, new_holder
+from orch_nb.store.leases import LeaseObserver, is_gone, is_here, new_holder
 from orch_nb.store.records import Lease, LogQuery, ResultRecord, RunQuery, TaskChange
 from orch_nb.store.store import Store, keep_store_open, open_store
 from orch_nb.store.transaction import Transaction
@@ -30,6 +30,7 @@ __all__ = [
     "TaskChange",
     "Transaction",
     "is_gone",
+    "is_here",
     "keep_store_open",
     "new_flow_run_id",
     "new_holder",

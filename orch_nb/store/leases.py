@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import uuid
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from orch_nb.store.records import Lease
@@ -36,8 +38,8 @@ class LeaseObserver:
 def new_holder(label: str = "") -> str:
     """A name for a holder in this process: ``HOST/PID/BIRTH/RANDOM``, or ``…/RANDOM:LABEL``.
 
-    The host is this boot of this machine (or container), and the birth is the process's, so
-    that a number used again is not taken for the same process.
+    The host is this boot of this machine (or container), ``NAME.MACHINE.BOOT.SPACE``, and the
+    birth is the process's, so that a number used again is not taken for the same process.
     """
     last = uuid.uuid4().hex[:8] + (f":{label.replace('/', '-')}" if label else "")
     return f"{_host()}/{os.getpid()}/{_birth(os.getpid())}/{last}"
@@ -57,10 +59,24 @@ def is_gone(holder: str) -> bool:
     another host's, or its name has another form).
     """
     parts = holder.split("/")
-    if len(parts) != 4 or parts[0] != _host() or not parts[1].isdigit():
+    if len(parts) != 4 or not parts[1].isdigit():
         return False
+    if parts[0] != _host():
+        return _was_before_boot(parts[0])
     birth = _birth(int(parts[1]))
     return birth != parts[2] and parts[2] != ""
+
+
+def is_here(holder: str) -> bool:
+    """Whether a holder's process is, or was, where `is_gone` can tell whether it lives."""
+    return holder.partition("/")[0] == _host()
+
+
+def _was_before_boot(host: str) -> bool:
+    """Whether ``host`` is this machine before it was started the last time."""
+    theirs, own = host.rsplit(".", 3), _host().rsplit(".", 3)
+    machine = theirs[:2] == own[:2] and own[1] != ""
+    return machine and theirs[2] != own[2] and "" not in (theirs[2], own[2])
 
 
 def _host() -> str:
@@ -69,7 +85,17 @@ def _host() -> str:
         space = Path("/proc/self/ns/pid").readlink().name.strip("pid:[]")
     except OSError:  # no procfs: then nothing is known about other processes either
         boot, space = "", ""
-    return f"{socket.gethostname()}.{boot}.{space}".replace("/", "-")
+    return f"{socket.gethostname()}.{_machine()}.{boot}.{space}".replace("/", "-")
+
+
+@cache
+def _machine() -> str:
+    """A digest of what the system knows this installation by; empty where it knows nothing."""
+    try:
+        known = Path("/etc/machine-id").read_bytes().strip()
+    except OSError:
+        return ""
+    return hashlib.sha256(b"orch_nb " + known).hexdigest()[:8] if known else ""
 
 
 def _birth(pid: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orch_nb.store import Lease, LeaseObserver, is_gone, new_holder, open_store
+from orch_nb.store import Lease, LeaseObserver, is_gone, leases, new_holder, open_store
 from orch_nb.store.leases import holder_label
 from tests.sample_runs import a_run
 
@@ -106,3 +106,23 @@ def test_a_holder_may_have_a_label() -> None:
     assert not is_gone(holder)
     assert holder_label(new_holder()).startswith("process ")
     assert holder_label("me") == "me"
+
+
+def test_holders_of_an_earlier_boot_of_this_machine_are_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(leases, "_machine", lambda: "12ab34cd")
+    host, *rest = new_holder().split("/")
+    name, machine, boot, space = host.rsplit(".", 3)
+    assert machine == "12ab34cd"
+
+    def gone(*changed: str) -> bool:
+        return is_gone("/".join([".".join(changed), *rest]))
+
+    assert gone(name, machine, "0" * 8, space)
+    assert not gone(name, machine, boot, space)
+    assert not gone("other", machine, "0" * 8, space)
+    assert not gone(name, "0" * 8, "0" * 8, space)
+    assert not gone(name, machine, boot, "1"), "another container's processes are not seen"
+    monkeypatch.setattr(leases, "_machine", lambda: "")
+    assert not gone(name, "", "0" * 8, space), "hosts of one name are many"
