@@ -165,7 +165,8 @@ class DaskExecutor:
 
     async def _count(self) -> None:
         threads = sum((await self._client.nthreads()).values())
-        self._threads = max(1, threads)
+        # A cluster that adapts grows with what waits: enough for all its workers has to.
+        self._threads = max(1, threads, self._cluster.may_become())
 
     async def _watch(self) -> None:
         """Until the end: count the cluster's threads, and see whether it is there."""

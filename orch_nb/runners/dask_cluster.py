@@ -141,14 +141,14 @@ class DaskCluster:
             client = await self.connect()
             try:
                 now: int = sum((await client.nthreads()).values())
-                return max(now, self._may_become())
+                return max(now, self.may_become())
             finally:
                 await client.close()
 
         with ThreadPoolExecutor(1) as elsewhere:  # a kernel's main thread has a loop that runs
             return elsewhere.submit(asyncio.run, count()).result()
 
-    def _may_become(self) -> int:
+    def may_become(self) -> int:
         """How many workers a cluster that adapts to its work may have."""
         adaptive = getattr(self._made, "_adaptive", None)
         most = getattr(adaptive, "maximum", 0) or 0
@@ -283,9 +283,10 @@ def _make(place: str, folder: str) -> Any:
 
 
 async def _check(client: Any, told: str) -> None:
-    """Raise SessionError unless every worker has this Python and this orch_nb."""
+    """Raise SessionError unless every worker has this Python and this orch_nb. Those that leave
+    meanwhile, as they do where a cluster adapts, have nothing to say."""
     found = await client.get_versions()
-    pythons = {where: _python_of(info) for where, info in found["workers"].items()}
+    pythons = {where: _python_of(info) for where, info in found["workers"].items() if info}
     _compare("Python", ".".join(platform.python_version_tuple()[:2]), pythons, told)
     ours = await client.run(eval, _OURS, on_error="return")
     missing = [where for where, version in ours.items() if isinstance(version, ImportError)]
@@ -295,7 +296,8 @@ async def _check(client: Any, told: str) -> None:
             where=told,
             hint=f"install orch_nb {__version__} there",
         )
-    _compare("orch_nb", __version__, {where: str(one) for where, one in ours.items()}, told)
+    versions = {where: str(one) for where, one in ours.items() if not isinstance(one, OSError)}
+    _compare("orch_nb", __version__, versions, told)
 
 
 def _python_of(info: Any) -> str:
