@@ -177,7 +177,7 @@ class _Driving:
             collect=run.request.collect,
             cancel_requested=partial(self._store.cancel_requested, run.record.id),
             known=known,
-            recall=_recall_nothing if self._desk is None else self._desk.recall,
+            recall=None if self._desk is None else self._desk.recall,
             asks=asks.of,
             limits=SharedLimits(self._store, self._writer, run.record),
             questions=self._questions(plan),
@@ -404,11 +404,6 @@ def _in_thread(driver: Driver, control: Control) -> Mapping[int, Outcome]:
     if failure:
         raise failure[0]
     return result[0]
-
-
-def _recall_nothing(cell: int) -> Outcome | None:
-    """The cache of a run that has none."""
-    return None
 
 
 def run_started(prepared: Prepared, record: FlowRun, tasks: Mapping[int, TaskRun]) -> RunStarted:

@@ -133,7 +133,7 @@ class DriveRequest:
     collect: Collect = Collect.NOTHING
     cancel_requested: Callable[[], str | None] = lambda: None
     known: Mapping[int, Outcome] = field(default_factory=dict)  # see Plan.known
-    recall: Callable[[int], Outcome | None] = lambda cell: None  # asked before a cell starts
+    recall: Callable[[int], Outcome | None] | None = None  # asked before a cell starts
     asks: Mapping[int, Ask] = field(default_factory=dict)  # what cells tell for the cache
     limits: Limits = field(default_factory=Unlimited)
     questions: Questions | None = None  # for cells that ask
@@ -308,8 +308,15 @@ class Driver:
         if self._over.is_set():
             return
         try:
+            notes: list[Callable[[], None]] = []
             for command in self._core.handle(event):
-                self._do(command)
+                if isinstance(command, Note):
+                    notes.append(self._note(command))
+                    continue
+                if not isinstance(command, RunAtHome) or self._request.recall is not None:
+                    _do_all(notes)
+                self._do(command)  # home runs the next cell while the last one is recorded
+            _do_all(notes)
             self._recording.flush()
         except Exception as error:  # called from the loop, which would only log it
             self._broken = error
@@ -346,10 +353,6 @@ class Driver:
                 self._request.limits.acquire(cell, uses, self._recording.tasks[cell].name)
             case Release(cell):
                 self._request.limits.release(cell)
-            case Note(cell, state, _message, _attempt):
-                told = self._outcomes.get(cell) if state in _TELLING else None
-                shown = () if told is not None else self._output.shown(cell)
-                self._recording.note(command, told, self._where.get(cell, ""), shown=shown)
             case Learn():
                 self._learned(command)
             case Question(cell):
@@ -365,6 +368,13 @@ class Driver:
                 self._finish = command
                 self._over.set()
 
+    def _note(self, note: Note) -> Callable[[], None]:
+        """What records a task's new state, with all that is known of it now."""
+        told = self._outcomes.get(note.cell) if note.state in _TELLING else None
+        shown = () if told is not None else self._output.shown(note.cell)
+        where = self._where.get(note.cell, "")
+        return lambda: self._recording.note(note, told, where, shown=shown)
+
     @property
     def _questions(self) -> Questions:
         if self._request.questions is None:
@@ -373,7 +383,8 @@ class Driver:
 
     def _start(self, job: Job, run: Callable[[Job], None]) -> None:
         self._outcomes.pop(job.cell, None)
-        recalled = self._request.recall(job.cell)
+        recall = self._request.recall
+        recalled = None if recall is None else recall(job.cell)
         if recalled is not None:
             self._where[job.cell] = ""
             self._output.started(job.cell, job.count)
@@ -478,6 +489,12 @@ class Driver:
 
 def _gate(in_order: bool) -> Gate:
     return Gate.IN_ORDER if in_order else Gate.OPEN
+
+
+def _do_all(notes: list[Callable[[], None]]) -> None:
+    for note in notes:
+        note()
+    notes.clear()
 
 
 def _recounted(outcome: Outcome, count: int) -> Outcome:

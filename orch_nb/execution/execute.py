@@ -51,15 +51,16 @@ def execute(
     may_refuse: bool,
     before: Before | None = None,
 ) -> Outcome:
-    """Run ``job`` in ``shell``. ``before`` is filled with the variables that it did not make.
+    """Run ``job`` in ``shell``. ``before``, where it is given, is filled with the variables that
+    the job did not make.
 
     ``permit`` is asked before the cell's first effect on the outside, with the effect in
     words, and returns when the cell may go on. With ``may_refuse``, a job whose changes could not
     be seen is not run: its outcome says why in ``unshippable``. So is one whose inputs don't fit.
     """
     namespace = shell.user_ns
-    before = before or Before()
-    before.variables.update(shell.variables())
+    if before is not None:  # which costs as much as there were cells before this one
+        before.variables.update(shell.variables())
     for count, manifest in job.apply:
         try:
             apply_blob(shell, count, manifest, spec)
@@ -67,7 +68,9 @@ def execute(
             return Outcome(
                 job.cell, job.attempt, unshippable=f"its inputs don't fit: {error}", refused=True
             )
-    before.hidden.update((name, namespace.pop(name)) for name in job.hide if name in namespace)
+    absent = {name: namespace.pop(name) for name in job.hide if name in namespace}
+    if before is not None:
+        before.hidden.update(absent)
     for source in job.setups:
         last_look.forget()
         shell.run(source, count=job.count, silent=True)
@@ -299,7 +302,8 @@ def _why_unshippable(error: Exception, bound: dict[str, Any], namespace: Namespa
 
 def _reset_peak_memory() -> None:
     try:
-        Path("/proc/self/clear_refs").write_text("5")
+        with open("/proc/self/clear_refs", "wb", buffering=0) as file:  # noqa: PTH123  # every cell waits
+            file.write(b"5")
     except OSError:  # not Linux: the peak is that of the process so far
         return
 
@@ -307,10 +311,10 @@ def _reset_peak_memory() -> None:
 def _peak_memory() -> int:
     """The process's peak resident memory since the cell began, in bytes."""
     try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
+        with open("/proc/self/status", "rb", buffering=0) as file:  # noqa: PTH123  # as above
+            _, _, rest = file.read(4096).partition(b"\nVmHWM:")
+        return int(rest.split(maxsplit=1)[0]) * 1024
+    except (OSError, ValueError, IndexError):
         pass
     import resource
 

@@ -271,7 +271,6 @@ def _attempt(
         if answer is None or not answer["ok"]:
             os._exit(0)
 
-    channel.send({"op": "started", "cell": job.cell, "attempt": job.attempt})
     home.shell.sink = tell
     context.set_task(job.task)
     share.give(job.threads)

@@ -80,8 +80,12 @@ class CellShell:
 
     def variables(self) -> dict[str, Any]:
         """Return the notebook's own variables: `user_ns` without what is `hidden`."""
-        hidden = self.hidden | {"__warningregistry__"}
-        return {name: value for name, value in self.user_ns.items() if name not in hidden}
+        own = self._host.shell.user_ns_hidden  # `_i7` and its like: as many as there were cells
+        return {
+            name: value
+            for name, value in self.user_ns.items()
+            if not (name in own and own[name] is value) and name != "__warningregistry__"
+        }
 
     @property
     def sink(self) -> Sink | None:
