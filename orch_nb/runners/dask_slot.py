@@ -244,7 +244,7 @@ class _Attempt:
 
     def _tell(self, message: Message) -> None:
         text = json.dumps(message)
-        if message["op"] not in {"started", "output", "log", "memory"} or len(text) > _MOST_LIVE:
+        if message["op"] not in {"output", "log", "memory"} or len(text) > _MOST_LIVE:
             return
         key = [self._job["cell"], self._job["attempt"]]
         self._worker.log_event(self._request.topic, {"key": key, "text": text})
