@@ -95,13 +95,13 @@ browser: $(VENV)/installed-ui
 	fi
 
 # The link is what an editable installation lacks: JupyterLab finds its extension through it.
-views: labextension/node_modules/.package-lock.json
+views: $(VENV)/installed-ui labextension/node_modules/.package-lock.json
 	$(NPM) run build
 	@mkdir -p $(VENV)/share/jupyter/labextensions
 	@test -e $(VENV)/share/jupyter/labextensions/orch-nb || \
 	  ln -sfn $(CURDIR)/orch_nb/labextension $(VENV)/share/jupyter/labextensions/orch-nb
 
-lint-views: labextension/node_modules/.package-lock.json
+lint-views: $(VENV)/installed-ui labextension/node_modules/.package-lock.json
 	$(NPM) run check
 
 labextension/node_modules/.package-lock.json: labextension/package-lock.json | node
