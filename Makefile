@@ -101,7 +101,7 @@ views: $(VENV)/installed-ui labextension/node_modules/.package-lock.json
 	@test -e $(VENV)/share/jupyter/labextensions/orch-nb || \
 	  ln -sfn $(CURDIR)/orch_nb/labextension $(VENV)/share/jupyter/labextensions/orch-nb
 
-lint-views: $(VENV)/installed-ui labextension/node_modules/.package-lock.json
+lint-views: labextension/node_modules/.package-lock.json
 	$(NPM) run check
 
 labextension/node_modules/.package-lock.json: labextension/package-lock.json | node
