@@ -11,7 +11,7 @@ import os
 import sys
 
 from orch_nb.warm import identity
-from orch_nb.warm.messages import MOST_DESCRIPTORS, Line, peer_user
+from orch_nb.warm.messages import MOST_DESCRIPTORS, Line, peer_of
 
 TYPE_CHECKING = False  # as type checkers take it: a warm command waits for no import of typing
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def connect(path: str, seconds: float) -> Line | None:
     sock.settimeout(seconds)
     try:
         sock.connect(path)
-        if peer_user(sock) == os.getuid():
+        if peer_of(sock)[1] == os.getuid():
             return Line(sock)
     except OSError:
         pass

@@ -26,7 +26,7 @@ from orch_nb.execution import processes
 from orch_nb.execution.preloading import module_files
 from orch_nb.warm.command import become_command
 from orch_nb.warm.environment import fits
-from orch_nb.warm.messages import Line, Message, peer_user
+from orch_nb.warm.messages import Line, Message, peer_of
 from orch_nb.warm.nursery import Bed, Nursery
 from orch_nb.warm.options import DaemonOptions
 from orch_nb.warm.watching import Watched
@@ -44,6 +44,7 @@ class _Guest:
 
     line: Line
     what: str = ""
+    caller: int = 0  # the process at the other end
     process: int = 0
     began: float = field(default_factory=time.monotonic)
 
@@ -111,8 +112,8 @@ class Daemon:
             self._listen()
         if self._commands or any(guest.works for guest in self._guests):
             self._used = now
-        elif now - self._used >= _REST:
-            self._work()
+        elif now - self._used >= _REST and all(guest.what for guest in self._guests):
+            self._work()  # not while somebody is about to say what he wants
         kept = any(guest.keeps for guest in self._guests)
         if now - self._used > self._options.idle and not kept:
             self._leave("nobody has asked for anything")
@@ -241,10 +242,11 @@ class Daemon:
             return
         sock.setblocking(True)
         sock.settimeout(_RUDE)
-        if peer_user(sock) != os.getuid():
+        caller, user = peer_of(sock)
+        if user != os.getuid():
             sock.close()
             return
-        guest = _Guest(Line(sock))
+        guest = _Guest(Line(sock), caller=caller)
         self._guests.add(guest)
         self._selector.register(sock, selectors.EVENT_READ, partial(self._serve_guest, guest))
 
@@ -270,6 +272,8 @@ class Daemon:
             elif guest.what == "command" and not wrong and not self._leaving:
                 guest.line.send({"op": "ready"})
                 self._is_stale()  # looked at while the client gathers what it has to send
+            elif guest.what == "template" and guest.caller in self._commands and not wrong:
+                self._lend(guest, message)  # all was looked at when that command began
             elif wrong or self._is_stale():
                 self._dismiss(guest)
             elif guest.what == "template":

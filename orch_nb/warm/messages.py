@@ -95,9 +95,9 @@ class Line:
         return message
 
 
-def peer_user(sock: _socket.socket | socket.socket) -> int:
-    """The user id of the process at the other end of a local socket."""
+def peer_of(sock: _socket.socket | socket.socket) -> tuple[int, int]:
+    """The process at the other end of a local socket, and the user whose it is."""
     size = struct.calcsize("3i")
     credentials = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, size)
-    user: int = struct.unpack("3i", credentials)[1]
-    return user
+    process, user, _group = struct.unpack("3i", credentials)
+    return process, user
