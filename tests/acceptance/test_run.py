@@ -45,7 +45,7 @@ def test_parameters_reach_the_cells_and_the_record(bench: Bench, sales: Path) ->
     assert read_outputs(bench.folder / "sales.run.ipynb")[-1].startswith("15 None\n")
     headline = ended.out.splitlines()[0]
     assert headline.startswith("sales.ipynb · ")
-    assert re.search(r" · 4 tasks of \d cells · local ×\d · ", headline)
+    assert re.search(r" · 4 tasks of \d cells · (local|dask) ×\d · ", headline)
     assert "years=[1, 2] (-p)" in headline
     assert "✓ Completed in " in ended.out
     assert "sales.run.ipynb" in ended.out.splitlines()[-1]
