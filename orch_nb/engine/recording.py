@@ -31,7 +31,7 @@ from orch_nb.model import FlowRun, LogRecord, TaskRun
 from orch_nb.results.blob import Manifest
 from orch_nb.results.location import Location
 from orch_nb.results.signing import KeyRing
-from orch_nb.states import StateName, StateType
+from orch_nb.states import TYPE_OF, StateName, StateType
 from orch_nb.store import ResultRecord, StoreWriter, TaskChange, Transaction
 
 _log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ _BY = "driver"
 _CUT_OFF = frozenset(
     {StateName.TIMED_OUT, StateName.CRASHED, StateName.CANCELLED, StateName.AWAITING_RETRY}
 )
+_NO_ERROR = {"error_name": None, "error_value": None, "error_line": None}
 _LAST_LINE = re.compile(r"[^\r\n]*[^\s][^\r\n]*(?=[\r\n]*\Z)")
 
 
@@ -116,25 +117,24 @@ class Recording:
         old = self.tasks[note.cell]
         if note.state is old.state_name and old.state_type.is_terminal:
             return  # as in the attempt before
-        now = self.clock()
-        task = replace(
-            old,
-            state_name=note.state,
-            state_message=note.message,
-            attempt=self._begun[note.cell] + note.attempt,
-            max_attempts=self._begun[note.cell] + self.tries.get(note.cell, 1),
-            where=where,
-        )
-        if task.state_type is StateType.RUNNING or note.state is StateName.RESUMING:
-            start = now if task.state_type is StateType.RUNNING else None
-            task = replace(task, start_time=start, end_time=None, seconds=None)
-            task = replace(task, error_name=None, error_value=None, error_line=None)
-        elif task.state_type.is_terminal or note.state is StateName.AWAITING_RETRY:
-            task = replace(task, end_time=now)
+        now, kind = self.clock(), TYPE_OF[note.state]
+        new: dict[str, Any] = {
+            "state_name": note.state,
+            "state_message": note.message,
+            "attempt": self._begun[note.cell] + note.attempt,
+            "max_attempts": self._begun[note.cell] + self.tries.get(note.cell, 1),
+            "where": where,
+        }
+        if kind is StateType.RUNNING or note.state is StateName.RESUMING:
+            start = now if kind is StateType.RUNNING else None
+            new |= {"start_time": start, "end_time": None, "seconds": None} | _NO_ERROR
+        elif kind.is_terminal or note.state is StateName.AWAITING_RETRY:
+            new["end_time"] = now
             if outcome is not None:
-                task = _with_outcome(task, outcome)
-            elif task.start_time is not None:
-                task = replace(task, seconds=(now - task.start_time).total_seconds())
+                new |= _told_by(outcome)
+            elif old.start_time is not None:
+                new["seconds"] = (now - old.start_time).total_seconds()
+        task = replace(old, **new)
         self.tasks[note.cell] = task
         if outcome is not None:
             self._results.append(self._result(task, outcome))
@@ -364,9 +364,17 @@ class Recording:
             self._failed(error)
 
 
-def _with_outcome(task: TaskRun, outcome: Outcome) -> TaskRun:
-    task = replace(task, seconds=outcome.seconds, peak_memory=outcome.peak_memory or None)
+def _told_by(outcome: Outcome) -> dict[str, Any]:
+    """What an outcome tells of its task."""
+    told: dict[str, Any] = {
+        "seconds": outcome.seconds,
+        "peak_memory": outcome.peak_memory or None,
+    }
     error = outcome.error
-    if error is None:
-        return task
-    return replace(task, error_name=error.name, error_value=error.value, error_line=error.line)
+    if error is not None:
+        told |= {
+            "error_name": error.name,
+            "error_value": error.value,
+            "error_line": error.line,
+        }
+    return told
