@@ -165,6 +165,7 @@ function LastRuns({ runs, current }: { runs: readonly RunRecord[]; current: stri
     .map((run) => secondsOf(run) ?? 0)
     .sort((one, other) => one - other);
   const typical = good[Math.floor(good.length / 2)];
+  if (shown.length === 0) return null; // they have not been told yet
   return (
     <>
       <span class="onb-lab-dim">{trans.__('last %1', shown.length)}</span>
