@@ -154,13 +154,14 @@ class Panel:
 
     def show(self) -> None:
         """Display the panel in the output of the cell that runs now."""
-        self._display_id = self._display_id or uuid.uuid4().hex
         if views_source() is not None and self._widget is None:
             from orch_nb.panel.widget import RunWidget
 
             widget = RunWidget(self._whole, self._heard)
             with self._lock:
                 self._widget = widget
+        # from now on its thread may publish updates of what is displayed
+        self._display_id = self._display_id or uuid.uuid4().hex
         if self._widget is None or self._finished:
             # a page that has the widget's model makes the still picture live again
             self._publish(self._final_bundle())
