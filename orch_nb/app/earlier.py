@@ -70,13 +70,12 @@ def _find(results: list[ResultRecord], prepared: Prepared, number: int) -> Made 
     for result in reversed(results):
         if result.recipe != recipe or result.outcome is None:
             continue
-        outcome = outcome_from(result.outcome)
+        blob = dict(result.manifest) if result.kept and result.manifest is not None else None
+        outcome = outcome_from({**result.outcome, "cell": number, "blob": blob})
         if not (outcome.ok or may_fail):
             continue
-        outcome = replace(outcome, cell=number)
         if result.kept:
-            blob = None if result.manifest is None else dict(result.manifest)
-            return Made(replace(outcome, blob=blob), signature=signature_of(result))
+            return Made(outcome, signature=signature_of(result))
         without = without or Made(outcome, not_kept=result.reason)
     return without
 

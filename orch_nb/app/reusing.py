@@ -6,6 +6,7 @@ import enum
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from orch_nb.engine.plan import Facts, Plan
 from orch_nb.engine.seen import facts_of
@@ -13,6 +14,8 @@ from orch_nb.execution.job import Outcome
 from orch_nb.graph.model import EdgeKind, Node
 from orch_nb.model import CellKind
 from orch_nb.results.signing import Signature
+
+_Record = TypeVar("_Record", Outcome, Facts)
 
 NOT_RUN = "not run"
 _SHOWN = re.compile(r"_{1,3}|_oh|Out|\d+")  # how the graph calls what a cell has shown
@@ -254,8 +257,8 @@ def with_known(
         if decision.use is Use.AGAIN:
             foreseen[decision.cell] = facts
             continue
-        outcomes[decision.cell] = replace(record.outcome, cached=record.cached)
-        known[decision.cell] = replace(
+        outcomes[decision.cell] = _evolve(record.outcome, cached=record.cached)
+        known[decision.cell] = _evolve(
             facts,
             shipped=decision.apply and facts.shipped,
             cached=record.cached,
@@ -266,7 +269,14 @@ def with_known(
     return plan, outcomes
 
 
+def _evolve(record: _Record, **fields: Any) -> _Record:
+    """`replace`, which takes its time with so many fields: most records are as wanted."""
+    if all(getattr(record, name) == value for name, value in fields.items()):
+        return record
+    return replace(record, **fields)
+
+
 def _facts(plan: Plan, node: Node, outcome: Outcome, folder: str) -> Facts:
     may_fail = plan.policy(node.cell.number).may_fail
     facts = facts_of(outcome, node, folder, may_fail=may_fail)
-    return replace(facts, unshippable="", held=False, missing="", cached=False)
+    return _evolve(facts, unshippable="", held=False, missing="", cached=False)
