@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orch_nb.engine.cache.keys import unsendable
+from orch_nb.engine.cache.versions import unsendable
 from orch_nb.engine.seen import absolute
 from orch_nb.graph.model import Node
 

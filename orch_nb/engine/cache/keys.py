@@ -16,8 +16,7 @@ from orch_nb.engine.cache.fields import (
     literals,
     remote_paths,
 )
-from orch_nb.engine.cache.versions import Version, Versions
-from orch_nb.execution.ambient import AMBIENT
+from orch_nb.engine.cache.versions import Version, Versions, unsendable
 from orch_nb.graph.model import Node
 from orch_nb.model import CellKind
 
@@ -42,11 +41,6 @@ class Keyed:
     fields: tuple[Field, ...] = ()
     why: str = ""
     waits: bool = False
-
-
-def unsendable(node: Node) -> frozenset[str]:
-    """What of the process a cell may set that can't be read and set by a name."""
-    return node.ambient_writes - AMBIENT.keys()
 
 
 def why_never(node: Node) -> str:
@@ -121,12 +115,9 @@ def _own_fields(node: Node, versions: Versions, circumstances: Circumstances) ->
 def _set_above(node: Node, versions: Versions, circumstances: Circumstances) -> Keyed:
     """What cells above do to the process that has no version: it is known by their own code and
     inputs; of those that can't be understood by the code alone."""
-    place = versions.place_of(node.cell.number)
     done: dict[str, list[str]] = {}
-    for earlier in versions.nodes[:place]:
+    for earlier in versions.setting_above(node.cell.number):
         what = sorted(unsendable(earlier))
-        if not (what or earlier.barrier) or earlier.imports_only:
-            continue
         keyed = Keyed((code_field(earlier),))
         if not earlier.barrier:
             keyed = _own_fields(earlier, versions, circumstances)

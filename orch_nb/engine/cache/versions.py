@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orch_nb.engine.cache.fields import digest_of
+from orch_nb.execution.ambient import AMBIENT
 from orch_nb.execution.job import Outcome
 from orch_nb.execution.marks import Mark
 from orch_nb.graph.model import Node
@@ -31,6 +32,11 @@ class Version:
     waits: bool = False
 
 
+def unsendable(node: Node) -> frozenset[str]:
+    """What of the process a cell may set that can't be read and set by a name."""
+    return node.ambient_writes - AMBIENT.keys()
+
+
 @dataclass(slots=True)
 class Versions:
     """The outcomes of a run so far. ``made`` identifies the work that gave each of them, for
@@ -42,16 +48,23 @@ class Versions:
     _writers: dict[str, list[int]] = field(default_factory=dict)  # name → positions, growing
     _places: Mapping[int, int] = field(init=False)
     _marked: list[int] = field(default_factory=list)  # positions with ambient marks, growing
+    _setting: list[int] = field(init=False)  # positions of those that set what has no version
 
     def __post_init__(self) -> None:
         self._places = {node.cell.number: place for place, node in enumerate(self.nodes)}
+        self._setting = [
+            place
+            for place, node in enumerate(self.nodes)
+            if (unsendable(node) or node.barrier) and not node.imports_only
+        ]
         for place, node in enumerate(self.nodes):
             for name in node.writes:
                 self._writers.setdefault(name, []).append(place)
 
-    def place_of(self, cell: int) -> int:
-        """How many cells are above."""
-        return self._places[cell]
+    def setting_above(self, cell: int) -> Sequence[Node]:
+        """The cells above that may set something in the process which has no version."""
+        end = bisect.bisect_left(self._setting, self._places[cell])
+        return [self.nodes[place] for place in self._setting[:end]]
 
     def put(self, cell: int, outcome: Outcome, made: str = "") -> None:
         """A cell has ended. ``made`` identifies its work; empty if that is not wholly known."""
