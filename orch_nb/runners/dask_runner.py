@@ -10,6 +10,7 @@ import contextlib
 import json
 import secrets
 import socket
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,7 @@ from orch_nb.runners.local import LocalRunner, Template, _Child
 from orch_nb.runners.wire import Wire
 
 _Key = tuple[int, int]
+_Line = tuple[int, str, str]  # of a log: the cell, the logger and the text
 _GOODBYE_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
 _MOST_CELLS = 1_000_000
@@ -45,6 +47,7 @@ class _Away:
     task: asyncio.Task[None] | None = None
     future: Any = None
     memory: int = 0
+    said: Counter[_Line] = field(default_factory=Counter)  # what it has logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class DaskRunner(LocalRunner):
         self._opening = False  # home was asked for
         self._carries = False  # some worker shares no files with this machine
         self._tidying: set[asyncio.Future[Any]] = set()
+        self._said: Counter[_Line] = Counter()  # by attempts that must run at home after all
 
     async def open(self, spec: SessionSpec, listener: Listener) -> None:
         place = Path(spec.results) / f".{self._topic}"
@@ -175,6 +179,8 @@ class DaskRunner(LocalRunner):
                 self._carries = True
                 reply = await self._ask(away, inputs)
             report = self._understand(key, reply)
+            if isinstance(report, Done) and report.outcome.refused:
+                self._said += away.said
         except CancelledError:  # not by this runner, which cancels the task as well
             report = Lost(*key, "the Dask scheduler is gone, or has cancelled it")
         except Exception as error:  # of the cluster: KilledWorker, CommClosedError …
@@ -258,7 +264,16 @@ class DaskRunner(LocalRunner):
         if message["op"] == "memory":
             away.memory = message["size"] or 0
         else:
-            self._hear_cell(message)
+            if message["op"] == "log":
+                away.said[_line_of(message)] += 1
+            super()._hear_cell(message)
+
+    def _hear_cell(self, message: Message) -> None:
+        """From home or a fork of it; what a refused attempt has logged is not told again."""
+        if message["op"] == "log" and self._said[_line_of(message)] > 0:
+            self._said[_line_of(message)] -= 1
+            return
+        super()._hear_cell(message)
 
     async def _watch_scheduler(self) -> None:
         """A scheduler that is gone has taken all along that was asked of it."""
@@ -267,3 +282,7 @@ class DaskRunner(LocalRunner):
         if not self._closing:
             self.kill()
             self._lose_home("the Dask scheduler is gone")
+
+
+def _line_of(message: Message) -> _Line:
+    return message["cell"], message["logger"], message["text"]
