@@ -158,6 +158,7 @@ class Core:
                 for later in list(self.buffer.started(after=slot.position)):
                     if later.phase in STARTED:
                         self._compare(slot, later, slot.facts)
+                        self._bind_again(slot, later)
             elif self._may_retry(slot):
                 self._delay(slot)
             else:
@@ -255,6 +256,7 @@ class Core:
         for earlier in self.buffer.slots[slot.base : slot.position]:
             if earlier.phase in (Phase.ENDED, Phase.RETIRED):
                 self._compare(earlier, slot, earlier.facts)
+                self._bind_again(earlier, slot)
             elif earlier.phase not in FINAL and earlier.number in self.plan.foreseen:
                 self._compare(earlier, slot, self.plan.foreseen[earlier.number])
             if slot.phase not in STARTED:
@@ -289,6 +291,13 @@ class Core:
             )
         else:
             self._again(later, f"runs again: {reason}")
+
+    def _bind_again(self, earlier: Slot, later: Slot) -> None:
+        """What home has imported out of turn would be overwritten by what an earlier cell binds."""
+        names = later.node.binds & earlier.facts.writes
+        early = later.at_home and later.node.imports_only and later.phase is Phase.ENDED
+        if early and names and earlier.position >= later.base:
+            self._again(later, f"runs again: {earlier.label} binds {min(names)} too")
 
     def _learn(self, earlier: Slot, later: Slot, names: tuple[str, ...], reason: str) -> None:
         self.buffer.add_need(later, earlier.number)
@@ -369,6 +378,8 @@ class Core:
             elif slot.facts.exits:
                 self._exit(slot)
             elif slot.facts.held:
+                if any(other.at_home for other in buffer.running()):
+                    return  # home imports something below, which its successor must have
                 self._promote(slot)
             elif slot.at_home or not slot.facts.shipped:
                 buffer.move(slot, Phase.RETIRED)

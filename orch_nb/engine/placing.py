@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from orch_nb.engine.buffer import Buffer, Slot
+import re
+
+from orch_nb.engine.buffer import FINAL, Buffer, Slot
 from orch_nb.engine.plan import Plan
 from orch_nb.model import CellKind
 
 IMPORTS = "imports"
+_WORD = re.compile(r"\w+")
 
 _AT_HOME = (CellKind.PARAMETERS, CellKind.INJECTED, CellKind.SETUP)
 
@@ -18,7 +21,7 @@ def why_at_home(plan: Plan, buffer: Buffer, slot: Slot, *, others: bool) -> str 
     """
     node = slot.node
     is_head = slot.position == buffer.head
-    if node.imports_only and not node.barrier:
+    if node.imports_only and not node.barrier and _binds_alone(buffer, slot):
         if node.switches and not (is_head or _only_imports_above(buffer, slot)):
             return None  # what is above would be run or shown in another way
         return IMPORTS
@@ -39,6 +42,29 @@ def why_at_home(plan: Plan, buffer: Buffer, slot: Slot, *, others: bool) -> str 
     if plan.is_light(node):
         return "light"
     return "" if others else "nothing else could run beside it"
+
+
+def _binds_alone(buffer: Buffer, slot: Slot) -> bool:
+    """Whether home may bind what the cell imports at once: no cell above that has not retired
+    reads or writes a name of it, unless it is the same that the name has there already."""
+    names = {
+        name
+        for other in buffer.slots[buffer.head : slot.position]
+        if other.phase not in FINAL
+        for name in slot.node.binds & (other.node.reads | other.node.writes | other.facts.writes)
+    }
+    return all(_is_bound_above(buffer, slot, name) for name in names)
+
+
+def _is_bound_above(buffer: Buffer, slot: Slot, name: str) -> bool:
+    """Whether a cell above has imported the name by the same line, and none has bound it since."""
+    for other in reversed(buffer.slots[: slot.position]):
+        if name in other.node.writes | other.facts.writes:
+            lines = set(map(str.strip, other.node.cell.source.splitlines()))
+            own = slot.node.cell.source.splitlines()
+            same = any(line.strip() in lines and name in _WORD.findall(line) for line in own)
+            return other.node.imports_only and same
+    return False
 
 
 def _only_imports_above(buffer: Buffer, slot: Slot) -> bool:

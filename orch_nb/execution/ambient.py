@@ -299,6 +299,14 @@ def _look(entry: Ambient) -> tuple[Any, Any] | None:
     return value, entry.mark(value)
 
 
+def random_states() -> dict[str, Any]:
+    """The states of the loaded libraries' random numbers. Some libraries draw from them when they
+    are imported, which may be long before a cell asks for that: they count as imported already."""
+    names = ("random", "numpy.random", "torch.random")
+    states = {name: _look(AMBIENT[name]) for name in names}
+    return {name: state[0] for name, state in states.items() if state is not None}
+
+
 def set_ambient(states: Mapping[str, Any]) -> None:
     """Set each named state whose library is loaded, importing the library if it is not."""
     for name, value in states.items():

@@ -11,7 +11,7 @@ from typing import Any
 
 from orch_nb.errors import ResultError
 from orch_nb.execution import observe, warned
-from orch_nb.execution.ambient import AmbientWatch, set_ambient
+from orch_nb.execution.ambient import AmbientWatch, random_states, set_ambient
 from orch_nb.execution.anatomy import Pinned
 from orch_nb.execution.anatomy_arrays import register_loaded
 from orch_nb.execution.describing import describe_values
@@ -89,10 +89,12 @@ def execute(
     observer = observe.Observer(permit, FolderWatch(spec.folder, own))
     observe.watch(observer)
     last_look.forget()
+    drawn = shell.within(random_states) if job.imports else {}
     try:
         result = shell.run(job.source, count=job.count)
     finally:
         observe.watch(None)
+        shell.within(lambda: set_ambient(drawn))
     observer.look_around(result.seconds)
     claims.end()
     outcome = Outcome(

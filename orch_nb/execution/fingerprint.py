@@ -21,6 +21,7 @@ import struct
 import sys
 import types
 import uuid
+from collections import OrderedDict
 from typing import Any
 
 from orch_nb.execution.anatomy import ATOMS, anatomy_of
@@ -122,7 +123,9 @@ class Fingerprinter:
             parts = [self.feed(item, depth) for item in value]
             return hash_parts(type_name(cls), *parts)
         if isinstance(value, dict):
-            pairs = [part for item in dict.items(value) for part in item]
+            # an OrderedDict keeps its order outside the dict
+            own: Any = OrderedDict if isinstance(value, OrderedDict) else dict
+            pairs = [part for item in own.items(value) for part in item]
             return hash_parts(type_name(cls), *(self.feed(part, depth) for part in pairs))
         if cls is types.MappingProxyType:
             return hash_parts(type_name(cls), self.feed(dict(value), depth))

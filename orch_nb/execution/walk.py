@@ -21,7 +21,7 @@ LONG = 10_000  # items of a container from which on it is watched only then
 Namespace = dict[str, Any]
 
 _PLAIN = frozenset({list, tuple, dict})
-_PLAIN_ANATOMY = {cls: anatomy_of(cls(), {}) for cls in _PLAIN}
+_PLAIN_ANATOMY: dict[type, Anatomy] = {cls: anatomy_of(cls(), {}) for cls in _PLAIN}
 _FEW = 16  # items that are looked at one by one
 
 

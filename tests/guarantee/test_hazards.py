@@ -563,6 +563,22 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         WAIT,
         "a, b = (dataclasses.fields(c)[0].metadata for c in (A, B)); print(a is b)\ndel a, b",
     ),
+    "an import under a name that is taken": (
+        "import time",
+        WAIT + "; json = 5",
+        "import json",
+        WAIT + "; print(json)",
+        WAIT + "; x = json.dumps",
+        "import xml as json",
+        "print(json)",
+    ),
+    "an import while another process becomes home": (
+        "import time, random, threading",
+        "random.seed(1); lock = threading.Lock()",
+        "import xmlrpc.client, wsgiref.simple_server as late",
+        WAIT + "; print(late, lock.locked())",
+        "print(random.random())",
+    ),
     "failure in the middle": (
         "import time",
         WAIT + "; a = 1",

@@ -52,6 +52,7 @@ class Truth:
     light: bool = False
     unshippable: bool = False
     refused: bool = False  # runs at home only
+    imports: bool = False  # runs at home at once, wherever it stands
     task: bool = False
 
 
@@ -71,7 +72,8 @@ def node(number: int, truth: Truth) -> Node:
         binds=seen,
         writes=seen,
         light=truth.light,
-        task=True,
+        task=not truth.imports,
+        imports_only=truth.imports,
     )
 
 
@@ -160,9 +162,9 @@ class World:
                 self.forks[cell, attempt] = (values, frozenset(hide))
                 if not in_order:
                     self.allowed.add((cell, attempt))
-                busy = [
-                    s for s in self.core.buffer.slots if s.phase is Phase.RUNNING and not s.waits
-                ]
+                running = [s for s in self.core.buffer.slots if s.phase is Phase.RUNNING]
+                # home imports beside the workers
+                busy = [s for s in running if not s.waits and not s.at_home]
                 self.most = max(self.most, len(busy))
             case Retire(cell):
                 self.home.update(self.deltas[cell])
@@ -243,6 +245,9 @@ def notebooks(draw: st.DrawFn) -> list[Truth]:
     truths = [Truth(frozenset(), frozenset(NAMES))]
     for _ in range(draw(st.integers(1, 12))):
         writes = draw(names)
+        if draw(st.integers(0, 4)) == 0:
+            truths.append(Truth(frozenset(), writes, imports=True))
+            continue
         truths.append(
             Truth(
                 reads=draw(names),

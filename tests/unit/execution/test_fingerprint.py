@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +292,13 @@ def test_processes_agree_whatever_their_hashes() -> None:
         for seed in ("1", "77")
     }
     assert len(printed) == 1
+
+
+def test_the_order_of_an_ordered_dict_is_its_own() -> None:
+    one, other = OrderedDict(a=1, b=2), OrderedDict(b=2, a=1)
+    assert digest(one) != digest(other)
+    one.move_to_end("a")
+    assert digest(one) == digest(other)
 
 
 def test_what_a_librarys_object_only_caches_does_not_count() -> None:
