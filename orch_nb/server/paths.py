@@ -27,10 +27,8 @@ class Root:
             raise InputError("the path leads out of the server's folder", where=_short(path))
         if not self.allow_hidden and any(part.startswith(".") for part in parts):
             raise NotFoundError("there is no such file", where=_short(path))
-        root = self.folder
-        if root is None:
-            # what a run needs of a disk, for a notebook that is elsewhere
-            root = find_places().home / "remote"
+        root = self._base
+        if self.folder is None:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             place = root.joinpath(*parts)
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -58,12 +56,17 @@ class Root:
 
     def shown(self, place: str) -> str | None:
         """The contents API's path of a place on the disk; None for one outside of the root."""
-        if self.folder is None or not place or "://" in place:
+        if not place or "://" in place:
             return None
         try:
-            return Path(place).relative_to(self.folder).as_posix()
+            return Path(place).relative_to(self._base).as_posix()
         except ValueError:
             return None
+
+    @property
+    def _base(self) -> Path:
+        """The folder; for notebooks that are elsewhere, one for what a run needs of a disk."""
+        return self.folder or find_places().home / "remote"
 
 
 def _short(path: str) -> str:

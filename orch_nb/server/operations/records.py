@@ -15,11 +15,13 @@ from orch_nb.wire import run_record
 
 def run_of(run: FlowRun, root: Root) -> Json:
     """A run; ``path`` and ``output_path`` are None for files outside of the server's root."""
+    # where contents are elsewhere, what a run has written is on this disk alone
+    output = (run.output or "") if root.folder is not None else ""
     return {
         **run_record(run),
         "pinned": run.pinned,
         "path": root.shown(run.notebook),
-        "output_path": root.shown(run.output or ""),
+        "output_path": root.shown(output),
         "runner": run.options.runner,
         "parameter_sources": dict(run.parameter_sources),
     }

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.acceptance.ui.lab import PATIENCE, Lab, LabPage, lab_page
 
+pytestmark = pytest.mark.timeout(600)  # it waits for a schedule of every minute
 _BROKEN = "report = 1 / flag"
 _CELLS = ("sales = [1, 2, 3]", "flag = len(sales) - 3", "total = sum(sales)", _BROKEN)
 
