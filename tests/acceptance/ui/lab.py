@@ -148,7 +148,7 @@ class LabPage(NotebookPage):
         dialog = self.page.locator(".jp-Dialog")
         dialog.locator("input[name=name]").fill(name)
         dialog.get_by_role("button", name="Tag cell").click()
-        expect(dialog).to_have_count(0)
+        expect(dialog).to_have_count(0, timeout=PATIENCE)
 
     def run_as_flow(self) -> None:
         """Run the notebook by its toolbar's button."""
