@@ -35,7 +35,9 @@ class Row:
         """Ours to what the target compares with."""
         ours = self.median(OURS)
         theirs = target.seconds or (self.median(target.against) if target.against else None)
-        return None if ours is None or not theirs else ours / theirs
+        if ours is None or theirs is None or theirs <= 0:  # less than what was taken off
+            return None
+        return ours / theirs
 
 
 def as_json(rows: Sequence[Row], about: Mapping[str, Any]) -> dict[str, Any]:
