@@ -124,7 +124,7 @@ def test_a_lesson_is_clicked_through(server: JupyterServer, browser: Browser, na
         idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first
         expect(idle).to_be_attached(timeout=SLOW)
         if name == "quickstart":
-            panel = page.locator(".onb").first
+            panel = cells.last.get_by_role("region", name=re.compile("^run "))
             expect(panel).to_contain_text("Completed", timeout=SLOW)
             expect(panel.get_by_role("option").filter(has_text="trend")).to_be_visible()
             expect(page.locator("[data-command='orch-nb:run-flow']")).to_be_visible()
