@@ -446,6 +446,7 @@ class Driver:
             observe=observe,
             ship=ship,
             thrifty=thrifty,
+            sets=tuple(sorted(node.ambient_writes - node.ambient_reads)),
             imports=node.imports_only,
             keep_out=self._request.keep_out,
             stop_on_error=not self._plan.policy(cell).may_fail,

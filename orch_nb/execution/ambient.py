@@ -14,7 +14,7 @@ import os
 import random
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,6 +201,9 @@ AMBIENT: dict[str, Ambient] = {
 }
 
 
+_SEEDED = ("random", "numpy.random", "torch.random")  # a seed sets the whole of them
+
+
 class AmbientWatch:
     """The states as they were before a cell."""
 
@@ -209,9 +212,13 @@ class AmbientWatch:
         self._fixed = {n: entry.fixed() for n, entry in AMBIENT.items() if entry.fixed is not None}
         self.stays = ""  # what a cell changed of a state that can't be told, by ``changed``
 
-    def changed(self) -> tuple[dict[str, Any], frozenset[str]]:
+    def changed(self, sets: Collection[str] = ()) -> tuple[dict[str, Any], frozenset[str]]:
         """The states that differ now, by name, with their new values; and which of them belong
-        to a library that the cell was the first to load."""
+        to a library that the cell was the first to load.
+
+        Those that it ``sets`` count where they are as before, too: others may have changed them
+        since, beside the cell.
+        """
         found = {}
         fresh = set()
         for name, entry in AMBIENT.items():
@@ -226,7 +233,7 @@ class AmbientWatch:
                 value = _beyond_defaults(name, now[0])
                 if value:
                     found[name] = value
-            elif before[1] != now[1]:
+            elif before[1] != now[1] or (name in sets and name in _SEEDED):
                 found[name] = now[0]
             if entry.fixed is not None and _differ(self._fixed[name], entry.fixed()):
                 found[name] = now[0]
@@ -302,8 +309,7 @@ def _look(entry: Ambient) -> tuple[Any, Any] | None:
 def random_states() -> dict[str, Any]:
     """The states of the loaded libraries' random numbers. Some libraries draw from them when they
     are imported, which may be long before a cell asks for that: they count as imported already."""
-    names = ("random", "numpy.random", "torch.random")
-    states = {name: _look(AMBIENT[name]) for name in names}
+    states = {name: _look(AMBIENT[name]) for name in _SEEDED}
     return {name: state[0] for name, state in states.items() if state is not None}
 
 

@@ -204,7 +204,7 @@ class _NamespaceWatch:
             if name not in before or before[name] is not value
         }
         deleted = tuple(sorted(name for name in before if name not in after))
-        ambient, fresh = self._shell.within(self._ambient.changed)
+        ambient, fresh = self._shell.within(lambda: self._ambient.changed(self._job.sets))
         shown = self._warned.changed()
         itself = (IPYTHON,) if self._ipython.changed() else ()
         changed = self._watch.changed()

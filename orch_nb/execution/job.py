@@ -59,6 +59,7 @@ class Job:
     observe: bool = True
     ship: bool = True
     thrifty: bool = False  # ship only what costs much less to write than it did to make
+    sets: tuple[str, ...] = ()  # ambient states that it sets whatever they were
     imports: bool = False  # it only imports: what a library sets when loaded is no change
     keep_out: bool = False  # a later cell names `_` or `Out`
     stop_on_error: bool = True  # False: a failed cell's changes are kept as well
@@ -161,7 +162,7 @@ def _plain(value: Any) -> Any:
 def job_from(message: Mapping[str, Any]) -> Job:
     """The inverse of ``to_message`` for a job."""
     fields = dict(message)
-    for name in ("reads", "changes", "hide", "setups", "writes"):
+    for name in ("reads", "changes", "hide", "setups", "writes", "sets"):
         fields[name] = tuple(fields[name])
     for name in ("mark", "trace"):
         fields[name] = None if fields[name] is None else tuple(fields[name])

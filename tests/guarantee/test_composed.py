@@ -10,7 +10,7 @@ from tests.guarantee.harness import Bench
 from tests.guarantee.idioms import compose_notebook
 from tests.guarantee.test_generated import check
 
-SEEDS = 12  # notebooks of 5 to 20 cells; the soak test has thousands, of up to 40
+SEEDS = 6  # notebooks of 5 to 20 cells; the soak test has thousands, of up to 40
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

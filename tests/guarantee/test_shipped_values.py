@@ -112,6 +112,13 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "y = next(b), next(b)",
         "print(x, y, next(a))",
     ),
+    "numbers seeded anew as before": (
+        "import random, numpy as np",
+        "random.seed(0); np.random.seed(0)",
+        "a = random.random(), np.random.rand()",
+        "np.random.seed(0); random.seed(0)",
+        "print(a, random.random(), np.random.rand())",
+    ),
     "a model that is fitted twice": (
         "import numpy as np, statsmodels.api as sm",
         "x = sm.add_constant(np.arange(9.0)); y = x[:, 1] * 2 + np.array([0, 1, 0] * 3)\nmodel = sm.RLM(y, x)",
