@@ -78,7 +78,7 @@ class Control:
         if self._driver is not None:
             self._driver.cancel("cancelled by the user", kill=kill)
 
-    def wait(self, seconds: float, beat: Callable[[], None]) -> bool:
+    def wait(self, seconds: float, beat: Callable[[], object]) -> bool:
         """Wait between two attempts, calling ``beat`` now and then; False when the run was
         cancelled meanwhile."""
         end = time.monotonic() + seconds
