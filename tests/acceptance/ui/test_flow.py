@@ -99,7 +99,7 @@ def test_run_all_by_hand_leaves_nothing_to_run(notebook: NotebookPage) -> None:
     ended(cell, 3)
     panel = panel_of(cell)
     expect(panel.locator(".onb-status")).to_contain_text("Completed", timeout=SLOW)
-    expect(panel).to_contain_text("1 up to date, 0 run")
+    expect(panel).to_contain_text("2 up to date, 0 run")
     expect(panel.get_by_role("option").first).to_contain_text("Cached")
 
     notebook.cell(1).locator(".cm-content").click()
