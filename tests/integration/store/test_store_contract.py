@@ -343,7 +343,9 @@ def _claim_all(url: str, name: str, answers: Any) -> None:
     answers.put(claimed)
 
 
-def test_each_due_run_is_claimed_once_however_many_processes_ask(store: Store) -> None:
+def test_each_due_run_is_claimed_once_however_many_processes_ask(
+    store: Store, store_url: str
+) -> None:
     past = datetime.now(UTC) - timedelta(minutes=1)
     due = [
         create(store, a_run(state_name=StateName.SCHEDULED, scheduled_time=past), holder=None)
@@ -354,12 +356,10 @@ def test_each_due_run_is_claimed_once_however_many_processes_ask(store: Store) -
         a_run(state_name=StateName.SCHEDULED, scheduled_time=past + timedelta(days=1)),
         holder=None,
     )
-    url = store._database.engine.url.render_as_string(hide_password=False)
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()
     processes = [
-        context.Process(target=_claim_all, args=(url.replace("+psycopg", ""), f"p{n}", answers))
-        for n in range(3)
+        context.Process(target=_claim_all, args=(store_url, f"p{n}", answers)) for n in range(3)
     ]
     for process in processes:
         process.start()
@@ -451,9 +451,10 @@ def test_a_deleted_run_leaves_nothing_behind(store: Store) -> None:
         store.write(lambda t: t.check_claim(run.id, 1))
 
 
-def test_the_signing_key_is_the_same_for_all_who_open_the_store(store: Store) -> None:
-    url = store._database.engine.url.render_as_string(hide_password=False)
-    with open_store(url.replace("+psycopg", "")) as other, ThreadPoolExecutor(4) as pool:
+def test_the_signing_key_is_the_same_for_all_who_open_the_store(
+    store: Store, store_url: str
+) -> None:
+    with open_store(store_url) as other, ThreadPoolExecutor(4) as pool:
         rings = list(pool.map(lambda s: s.keyring(), [store, other, store, other]))
     assert all(ring == rings[0] for ring in rings)
 
