@@ -250,6 +250,8 @@ def _plain(cls: type, reduced: Any) -> Any:
     if isinstance(reduced, str):
         return reduced
     plain = [list(part) if i in (3, 4) and part else part for i, part in enumerate(reduced)]
+    if len(plain) == 3 and plain[2] in (None, {}):
+        plain.pop()  # an exception tells of its empty `__dict__` once somebody has looked at it
     if len(plain) > 2:
         states = plain[2] if isinstance(plain[2], tuple) else (plain[2],)
         plain[2] = [_attributes(cls, s) if type(s) is dict else s for s in states]

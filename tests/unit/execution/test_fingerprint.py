@@ -314,3 +314,11 @@ class Cached:
 
     def __init__(self) -> None:
         self.value = 1
+
+
+def test_an_exception_is_the_same_whether_its_attributes_were_looked_at() -> None:
+    error, other = UserWarning("note"), UserWarning("note")
+    assert vars(error) == {}
+    assert digest(error) == digest(other)
+    error.extra = 1  # type: ignore[attr-defined]
+    assert digest(error) != digest(other)
