@@ -54,9 +54,10 @@ help:
 run: $(VENV)/installed-examples
 	$(BIN)/orch-nb run example_notebooks/quickstart.ipynb
 
-# The browser's tests have a process of their own: playwright leaves an event loop in its thread.
+# Many tests wait for processes: three at a time keep two cores busy. The browser's have a process
+# of their own: playwright leaves an event loop in its thread.
 test: lint docs browser views
-	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,tests/acceptance/ui $(LONG_TESTS))
+	$(BIN)/python -m pytest -n 3 $(addprefix --ignore=,tests/acceptance/ui $(LONG_TESTS))
 	$(BIN)/python -m pytest tests/acceptance/ui
 
 test-long: $(VENV)/installed-test
