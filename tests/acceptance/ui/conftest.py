@@ -27,7 +27,7 @@ _FLAGS = [
     "--disable-sync",
 ]
 
-collect_ignore_glob = [] if _ALL else ["test_[!l]*.py", "test_lab_[!s]*.py"]
+collect_ignore_glob = [] if _ALL else ["test_[!l]*.py", "test_lab_[!s]*.py", "test_lab_s[!h]*.py"]
 
 
 @pytest.fixture(scope="session")
