@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from tests.acceptance.ui.jupyter import JupyterServer, NotebookPage
+    from tests.acceptance.ui.lab import Lab, LabPage
 
 _ALL = os.environ.get("ORCH_NB_UI") == "1"
 _FLAGS = [
@@ -70,3 +71,21 @@ def notebook(server: JupyterServer, browser: Browser) -> Iterator[NotebookPage]:
     context.close()
     assert page.outside == []
     assert page.errors == []
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """JupyterLab with the extension; the tests of a module share it."""
+    from tests.acceptance.ui.lab import Lab
+
+    with Lab(tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+@pytest.fixture
+def opened(lab: Lab, browser: Browser) -> Iterator[LabPage]:
+    """A page of it."""
+    from tests.acceptance.ui.lab import lab_page
+
+    with lab_page(lab, browser) as page:
+        yield page

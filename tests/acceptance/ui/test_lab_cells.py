@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.acceptance.ui.lab import PATIENCE, Lab, LabPage, lab_page, run_of_the_notebook
+from tests.acceptance.ui.lab import PATIENCE, Lab, LabPage, run_of_the_notebook
 
 
 @pytest.fixture(scope="module", params=["JupyterLab Light", "JupyterLab Dark"])
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab(tmp_path_factory.mktemp("lab"), theme=request.param) as server:
         yield server
-
-
-@pytest.fixture
-def opened(lab: Lab, browser: Browser) -> Iterator[LabPage]:
-    with lab_page(lab, browser) as page:
-        yield page
 
 
 def test_states_of_a_run_of_somebody_else_and_those_before(opened: LabPage, lab: Lab) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.acceptance.ui.lab import PATIENCE, Lab, LabPage, lab_page
+from tests.acceptance.ui.lab import PATIENCE, LabPage
 
 CELLS = 300
 
@@ -19,18 +17,6 @@ def many_cells(count: int) -> list[str]:
         f"x{n} = [v + {n} for v in x{max(0, n - 3)}]\nprint(x{n // 2})" for n in range(1, count)
     ]
     return ["x0 = [1]", *rest]
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with Lab(tmp_path_factory.mktemp("lab")) as server:
-        yield server
-
-
-@pytest.fixture
-def opened(lab: Lab, browser: Browser) -> Iterator[LabPage]:
-    with lab_page(lab, browser) as page:
-        yield page
 
 
 def test_three_hundred_cells(opened: LabPage) -> None:

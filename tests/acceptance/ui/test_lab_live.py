@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from playwright.sync_api import expect
 
-import pytest
-from playwright.sync_api import Browser, expect
-
-from tests.acceptance.ui.lab import PATIENCE, Lab, LabPage, lab_page
+from tests.acceptance.ui.lab import PATIENCE, LabPage
 
 _CELLS = (
     "%load_ext orch_nb",
@@ -16,18 +13,6 @@ _CELLS = (
     "%%task share\nshare = 6 / total\nprint(share)",
     "%%flow sales",
 )
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with Lab(tmp_path_factory.mktemp("lab")) as server:
-        yield server
-
-
-@pytest.fixture
-def opened(lab: Lab, browser: Browser) -> Iterator[LabPage]:
-    with lab_page(lab, browser) as page:
-        yield page
 
 
 def test_a_flow_in_the_kernel_runs_what_the_page_shows(opened: LabPage) -> None:

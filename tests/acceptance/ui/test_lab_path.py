@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.acceptance.ui.lab import PATIENCE, Lab, LabPage, lab_page
+from tests.acceptance.ui.lab import PATIENCE, Lab, LabPage
 
 pytestmark = pytest.mark.timeout(600)  # it waits for a schedule of every minute
 _BROKEN = "report = 1 / flag"
 _CELLS = ("sales = [1, 2, 3]", "flag = len(sales) - 3", "total = sum(sales)", _BROKEN)
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with Lab(tmp_path_factory.mktemp("lab")) as server:
-        yield server
-
-
-@pytest.fixture
-def opened(lab: Lab, browser: Browser) -> Iterator[LabPage]:
-    with lab_page(lab, browser) as page:
-        yield page
 
 
 def test_newcomers_path(opened: LabPage, lab: Lab) -> None:

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.acceptance.ui.lab import PATIENCE, Lab, LabPage, lab_page
 
 _SLOW = ["import time\nn = 1", "time.sleep(12)\nm = n + 1", "print('the end', m)"]
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with Lab(tmp_path_factory.mktemp("lab")) as server:
-        yield server
-
-
-@pytest.fixture
-def opened(lab: Lab, browser: Browser) -> Iterator[LabPage]:
-    with lab_page(lab, browser) as page:
-        yield page
 
 
 def test_a_restart_of_the_server_loses_nothing(opened: LabPage, lab: Lab) -> None:

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from orch_nb.states import StateName
 from orch_nb.store import open_store
 from orch_nb.store.ids import first_id_at
-from tests.acceptance.ui.lab import PATIENCE, Lab, LabPage, lab_page, run_of_the_notebook
+from tests.acceptance.ui.lab import PATIENCE, Lab, LabPage, run_of_the_notebook
 from tests.sample_runs import a_run, tasks_of
 
 RUNS = 5_000
@@ -57,12 +57,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab(tmp_path_factory.mktemp("lab")) as server:
         fill_history(server.home, server.root / "old.ipynb", RUNS)
         yield server
-
-
-@pytest.fixture
-def opened(lab: Lab, browser: Browser) -> Iterator[LabPage]:
-    with lab_page(lab, browser) as page:
-        yield page
 
 
 def test_five_thousand_runs_are_scrolled_filtered_and_searched(opened: LabPage, lab: Lab) -> None:

@@ -7,21 +7,9 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.acceptance.ui.lab import PATIENCE, Lab, LabPage, lab_page
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with Lab(tmp_path_factory.mktemp("lab")) as server:
-        yield server
-
-
-@pytest.fixture
-def opened(lab: Lab, browser: Browser) -> Iterator[LabPage]:
-    with lab_page(lab, browser) as page:
-        yield page
+from tests.acceptance.ui.lab import PATIENCE, Lab, LabPage
 
 
 @pytest.fixture
