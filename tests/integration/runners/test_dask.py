@@ -224,7 +224,7 @@ def test_a_factory_makes_the_cluster_and_it_is_closed(tmp_path: Path) -> None:
         "        open(__file__ + '.closed', 'w').close()\n"
         "        return super().close(*a, **k)\n"
         "def make():\n"
-        "    return Mine(n_workers=1, threads_per_worker=2, dashboard_address=None)\n"
+        "    return Mine(n_workers=1, threads_per_worker=2, dashboard_address=':0')\n"
     )
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     cells = ["import time", "x = 1", "time.sleep(1)\na = x", "time.sleep(1)\nb = x", "print(a + b)"]
