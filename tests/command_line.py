@@ -87,7 +87,7 @@ class Bench:
 
     def orch_json(self, *arguments: str) -> Any:
         ended = self.orch(*arguments, "--json")
-        assert ended.code == 0, ended.err
+        assert ended.code == 0, f"{ended.err}\n{ended.out}"
         return json.loads(ended.out)
 
     def processes(self) -> list[psutil.Process]:

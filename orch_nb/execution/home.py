@@ -78,7 +78,7 @@ class _Home:
         os.environ.update(spec.environment)
         os.chdir(spec.folder)
         context.set_run(spec.run)
-        claims.open()
+        claims.open(spec.claims)
         self.shell.set_sources({int(number): text for number, text in spec.sources.items()})
         opened = {"op": "opened", "pid": os.getpid(), "language": describe_language()}
         self.channel.send(opened)

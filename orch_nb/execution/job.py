@@ -139,6 +139,7 @@ class SessionSpec:
     run: Message = field(default_factory=dict)  # id, name, flow, parameters: for `orch_nb.run`
     environment: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)  # cell number → source, for `In`
+    claims: str = ""  # the file in which the run's processes tell each other what they write
 
 
 def to_message(record: Any) -> Message:

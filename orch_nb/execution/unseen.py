@@ -23,6 +23,7 @@ _LOOK_EVERY = 64  # entries between looks at the clock
 # looked at since it last changed.
 _FILE_CLOCK = 5 if sys.platform == "linux" else time.CLOCK_REALTIME
 _SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", ".ipynb_checkpoints"})
+_HOST = os.uname().nodename if hasattr(os, "uname") else ""
 _NOT_DATA = (".ipynb", ".py", ".pyc")  # saved by editors, and by this run itself
 
 
@@ -117,7 +118,8 @@ class _Walk:
 
 
 class Claims:
-    """What the cells of one session are known to write: a file in memory that all forks share.
+    """What the cells of one flow run are known to write: a file that all its processes share,
+    be they forks or not.
 
     Each line has who writes, and the path; a line without a path says that the writer is done.
     One that was killed never says so, and counts as writing.
@@ -129,16 +131,15 @@ class Claims:
         self._number = 0
         self._claimed = False
 
-    def open(self) -> None:
-        """Start a session's file, in the process that is forked for its cells."""
-        create = getattr(os, "memfd_create", None)
-        if create is not None and self._descriptor is None:
-            self._descriptor = create("orch_nb-claims")
+    def open(self, path: str) -> None:
+        """Use the run's file, which the first of its processes makes."""
+        with contextlib.suppress(OSError):  # then what others write is taken for a cell's own
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
 
     def begin(self) -> None:
         """A cell begins in this process."""
         self._number += 1
-        self._writer = f"{os.getpid()}.{self._number}"
+        self._writer = f"{_HOST}.{os.getpid()}.{self._number}"
         self._claimed = False
 
     def add(self, path: str) -> None:
@@ -187,7 +188,7 @@ class Claims:
     def _append(self, line: str) -> None:
         if self._descriptor is not None:
             with contextlib.suppress(OSError):
-                os.pwritev(self._descriptor, [os.fsencode(line)], 0, os.RWF_APPEND)
+                os.write(self._descriptor, os.fsencode(line))
 
 
 claims = Claims()

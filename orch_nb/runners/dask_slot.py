@@ -125,7 +125,8 @@ def _run_apart(
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source, encoding="utf-8")
-    spec = {**request.spec, "folder": str(folder), "results": str(results)}
+    own = {"folder": str(folder), "results": str(results), "claims": str(place / "claims")}
+    spec = {**request.spec, **own}
     # Files that it writes would stay on this machine: home is where it acts.
     job = {**request.job, "gate": "in-order"}
     reply = _Attempt(worker, task, request, spec, job).run()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from orch_nb.errors import SessionError
@@ -67,7 +69,10 @@ class LocalRunner:
     async def open(self, spec: SessionSpec, listener: Listener) -> None:
         self._loop = asyncio.get_running_loop()
         self._tell: Listener = listener
-        self._spec = spec
+        self._claims = Path(spec.results) / f".claims-{secrets.token_hex(8)}"
+        with contextlib.suppress(OSError):
+            self._claims.parent.mkdir(parents=True, exist_ok=True)
+        self._spec = spec = replace(spec, claims=str(self._claims))
         self._opened: asyncio.Future[Message] = self._loop.create_future()
         self._collected: asyncio.Future[Message] = self._loop.create_future()
         self._template_wire = Wire(
@@ -138,6 +143,8 @@ class LocalRunner:
         for wire in (self._home, *self._homes):
             wire.close()
         self._template_wire.close()
+        with contextlib.suppress(OSError):
+            self._claims.unlink(missing_ok=True)
         await asyncio.to_thread(self._template.close)
 
     def memory(self) -> Mapping[int, int]:

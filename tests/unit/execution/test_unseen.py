@@ -18,10 +18,10 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="counts of writes are
 
 
 @pytest.fixture(autouse=True)
-def claims(monkeypatch: pytest.MonkeyPatch) -> Claims:
+def claims(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Claims:
     """Claims of this test alone."""
     found = Claims()
-    found.open()
+    found.open(str(tmp_path_factory.mktemp("run") / "claims"))
     found.begin()
     monkeypatch.setattr(unseen, "claims", found)
     return found
@@ -96,18 +96,20 @@ def test_a_walk_ends_when_its_time_is_over(tmp_path: Path) -> None:
     assert time.perf_counter() - begun < 0.1
 
 
-def test_what_others_claim_is_told_apart_from_what_they_claimed_long_ago() -> None:
+def test_what_others_claim_is_told_apart_from_what_they_claimed_long_ago(tmp_path: Path) -> None:
     told = subprocess.run(
         [
             sys.executable,
             "-c",
             textwrap.dedent(
                 """
-                import os
+                import os, sys
                 from orch_nb.execution.unseen import Claims
-                claims = Claims(); claims.open(); claims.begin()
-                def other(path, done):
+                claims = Claims(); claims.open(sys.argv[1]); claims.begin()
+                def other(path, done, anew=False):
                     if os.fork() == 0:
+                        if anew:
+                            claims.open(sys.argv[1])
                         claims.begin(); claims.add(path)
                         if done:
                             claims.end()
@@ -115,12 +117,13 @@ def test_what_others_claim_is_told_apart_from_what_they_claimed_long_ago() -> No
                     os.wait()
                 other("/before", True); other("/still", False)
                 moment = claims.size()
-                other("/meanwhile", True)
+                other("/meanwhile", True, anew=True)
                 claims.add("/own")
                 ever, since = claims.of_others(moment)
                 print(sorted(ever), sorted(since))
                 """
             ),
+            str(tmp_path / "claims"),
         ],
         capture_output=True,
         text=True,
