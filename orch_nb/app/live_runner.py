@@ -38,6 +38,8 @@ class LiveRunner(LocalRunner):
     home run in the kernel; else only results are brought there.
     """
 
+    home_queue = 1
+
     def __init__(
         self,
         template: Template,
@@ -178,7 +180,7 @@ class LiveRunner(LocalRunner):
             return
         if message["op"] == "outcome":
             told = message["outcome"]
-            job = self._at_home
+            job = self._at_home[0] if self._at_home else None
             if job is not None and job.cell == told["cell"] and told["blob"] is not None:
                 self._kernel.note_retired(job.cell, job.count, told["blob"])
             elif told["unshippable"] and not told["refused"]:

@@ -46,7 +46,7 @@ class Slot:
     failures: int = 0
     at_home: bool = False  # this attempt runs in the home process
     base: int = 0  # when it started, all cells before this position were final
-    view: frozenset[int] = frozenset()  # unretired cells whose changes it was given
+    view: frozenset[int] = frozenset()  # unretired cells whose changes it sees
     hidden: frozenset[str] = frozenset()
     asks: str = ""  # the effect it waits to be permitted
     allowed: bool = False

@@ -44,7 +44,7 @@ from orch_nb.engine.messages import (
     Wait,
 )
 from orch_nb.engine.pausing import Pausing
-from orch_nb.engine.placing import IMPORTS, acts_in_order, why_at_home
+from orch_nb.engine.placing import IMPORTS, LIGHT, acts_in_order, may_lead, may_queue, why_at_home
 from orch_nb.engine.plan import Facts, Plan
 from orch_nb.engine.retry import CRASHED, TIMED_OUT, may_follow
 from orch_nb.engine.staleness import is_only_shown, why_stale
@@ -58,8 +58,10 @@ _NOT_STARTED = (Phase.WAITING, Phase.DELAYED, Phase.QUEUED, Phase.PAUSED)
 class Core:
     """The state of one flow run. ``handle`` is the only way in."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, home_queue: int = 1) -> None:
+        """``home_queue`` is how many cells home may be sent at once (see Runner)."""
         self.plan = plan
+        self._home_queue = home_queue
         self.buffer = Buffer(plan)
         self._admission = Admission(plan, self.buffer)
         self._pausing = Pausing(plan, self.buffer)
@@ -140,6 +142,8 @@ class Core:
             return  # an attempt that was dropped
         slot.asks = ""
         facts = event.facts
+        if slot.at_home:
+            self._leave_home(slot, well=facts.ok and not facts.exits)
         if self._cancel is not None:
             self._stop(slot)
         elif facts.unshippable and not facts.held and not slot.at_home:
@@ -165,6 +169,17 @@ class Core:
                 self.buffer.move(slot, Phase.SUSPECT)
             if slot.phase in (Phase.ENDED, Phase.SUSPECT) and not facts.exits:
                 self._drop_if_stale(slot)
+
+    def _leave_home(self, ended: Slot, *, well: bool) -> None:
+        """Home goes on with what was sent behind the cell, or begins none of it."""
+        queue = [slot for slot in self.buffer.running() if slot.at_home and slot is not ended]
+        if well and queue:
+            self._note(queue[0], StateName.RUNNING)
+        for slot in () if well else queue:
+            if self._cancel is None:
+                self.buffer.move(slot, Phase.WAITING)
+            else:
+                self._stop(slot)
 
     def _retired(self, event: Retired) -> None:
         self._retiring = False
@@ -199,8 +214,9 @@ class Core:
 
     def _home_lost(self, event: HomeLost) -> None:
         reason = event.reason
+        at_home = next((slot for slot in self.buffer.running() if slot.at_home), None)
         for slot in self.buffer.slots:
-            if slot.phase is Phase.RUNNING and slot.at_home and self._cancel is None:
+            if slot is at_home and self._cancel is None:
                 self._note(slot, StateName.CRASHED, event.reason)
                 reason = f"{slot.label}: {event.reason}"
             elif slot.phase not in FINAL and slot.phase is not Phase.ENDED:
@@ -433,8 +449,11 @@ class Core:
 
     def _dispatch(self) -> None:
         running = self.buffer.running()
-        if self._retiring or any(slot.at_home for slot in running):
-            return  # home obeys in order: whatever is sent now would wait
+        if self._retiring:
+            return
+        if any(slot.at_home for slot in running):
+            self._fill_queue(running)
+            return  # home obeys in order: whatever else is sent now would wait
         self._commands += self._admission.sweep()  # first: an attempt that is over has to give back
         # One that waits for permission uses no worker: else the cell it waits for may get none.
         busy = sum(not slot.waits for slot in running)
@@ -456,6 +475,7 @@ class Core:
                 continue
             elif why:
                 self._start_at_home(slot, why)
+                self._fill_queue([*running, slot])
                 return
             else:
                 self._start_fork(slot)
@@ -471,15 +491,32 @@ class Core:
         self._commands += commands
         return admitted
 
-    def _start_at_home(self, slot: Slot, why: str) -> None:
+    def _fill_queue(self, running: list[Slot]) -> None:
+        """Send home the light cells that follow, as it would be told to run in any case, one by
+        one: so it need not wait for what is decided and recorded in between."""
+        buffer = self.buffer
+        if len(running) > self._home_queue // 2 or buffer.failed_at is not None:
+            return
+        if running[0].position != buffer.head or sum(1 for _ in buffer.started()) > len(running):
+            return  # others run beside home, or have ended without it
+        queued, last = len(running), running[-1]
+        while queued < self._home_queue and last.at_home and may_lead(self.plan, last):
+            slot = next((slot for slot in buffer.after(last) if slot.phase not in FINAL), None)
+            if slot is None or slot.phase is not Phase.WAITING or not may_queue(self.plan, slot):
+                return
+            self._start_at_home(slot, LIGHT, behind=True)
+            queued, last = queued + 1, slot
+
+    def _start_at_home(self, slot: Slot, why: str, *, behind: bool = False) -> None:
         # Seen where others started without its changes; shipped as well, since another process
         # may have to catch up with home (see _promote).
         needed = slot.node.cell.kind is CellKind.TASK or slot.number in self.plan.cacheable
-        needed = needed or any(True for _ in self.buffer.started())
+        others = (s for s in self.buffer.started() if not (s.at_home and s.phase is Phase.RUNNING))
+        needed = needed or any(True for _ in others)
         ship = needed or self.plan.is_worth_keeping(slot.node)
         thrifty = ship and not (needed or self.plan.keep_all)
         slot.view, slot.hidden = frozenset(), frozenset()
-        self._start(slot, at_home=True)
+        self._start(slot, at_home=True, noted=not behind)
         self._commands.append(
             RunAtHome(
                 slot.number,
@@ -488,6 +525,7 @@ class Core:
                 ship=ship,
                 why=why,
                 thrifty=thrifty,
+                behind=behind,
             )
         )
 
@@ -495,7 +533,8 @@ class Core:
         slot.view = choose_view(self.buffer, slot)
         slot.hidden = names_to_hide(self.buffer, slot, slot.view)
         self._start(slot, at_home=False)
-        positions = sorted(self.buffer.slot(number).position for number in slot.view)
+        seen = [self.buffer.slot(number) for number in slot.view]
+        positions = sorted(other.position for other in seen if not other.at_home)
         self._commands.append(
             Fork(
                 slot.number,
@@ -506,13 +545,14 @@ class Core:
             )
         )
 
-    def _start(self, slot: Slot, *, at_home: bool) -> None:
+    def _start(self, slot: Slot, *, at_home: bool, noted: bool = True) -> None:
         slot.attempt += 1
         slot.at_home = at_home
         slot.base = self.buffer.head
         slot.asks, slot.allowed, slot.facts = "", False, Facts()
         self.buffer.move(slot, Phase.RUNNING)
-        self._note(slot, StateName.RETRYING if slot.failures else StateName.RUNNING)
+        if noted:
+            self._note(slot, StateName.RETRYING if slot.failures else StateName.RUNNING)
 
     # -- the end
 

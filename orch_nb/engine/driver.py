@@ -156,7 +156,8 @@ class Driver:
         self._runner = runner
         self._recording = recording
         self._output = output
-        self._core = Core(plan)
+        # Of what is recalled, home has nothing to run.
+        self._core = Core(plan, 1 if request.recall is not None else runner.home_queue)
         self._cores = count_cores()
         self._stand_ins = StandIns(plan.graph.nodes, AMBIENT)
         self._known = {
@@ -324,10 +325,9 @@ class Driver:
 
     def _do(self, command: Command) -> None:
         match command:
-            case RunAtHome(cell, attempt, observe, ship, why, thrifty):
-                job = self._job(cell, attempt, observe=observe, ship=ship, thrifty=thrifty)
-                self._where[cell] = f"home: {why}"
-                self._start(job, self._runner.run_at_home)
+            case RunAtHome(cell):
+                self._where[cell] = f"home: {command.why}"
+                self._start(self._home_job(command), self._runner.run_at_home)
             case Fork(cell, attempt, apply, hide, in_order):
                 self._where[cell] = "fork"
                 job = self._job(
@@ -411,14 +411,21 @@ class Driver:
         if timer is not None:
             timer.cancel()
 
+    def _home_job(self, command: RunAtHome) -> Job:
+        job = self._job(command.cell, command.attempt)
+        return replace(
+            job,
+            observe=command.observe,
+            ship=command.ship,
+            thrifty=command.thrifty,
+            behind=command.behind,
+        )
+
     def _job(
         self,
         cell: int,
         attempt: int,
         *,
-        observe: bool = True,
-        ship: bool = True,
-        thrifty: bool = False,
         apply: Sequence[int] = (),
         hide: Sequence[str] = (),
         gate: Gate = Gate.OPEN,
@@ -443,9 +450,6 @@ class Driver:
             apply=self._blobs(apply),
             setups=tuple(setups),
             gate=gate,
-            observe=observe,
-            ship=ship,
-            thrifty=thrifty,
             sets=tuple(sorted(node.ambient_writes - node.ambient_reads)),
             imports=node.imports_only,
             keep_out=self._request.keep_out,
@@ -463,7 +467,9 @@ class Driver:
     def _share(self) -> int:
         """The threads that a cell which starts now may use for its libraries' own loops: all
         cores' when it runs alone, else its part of them."""
-        running = sum(not slot.waits for slot in self._core.buffer.running())
+        slots = self._core.buffer.running()
+        running = sum(not (slot.waits or slot.at_home) for slot in slots)
+        running += any(slot.at_home for slot in slots)  # the others there are queued
         return max(1, self._cores // running) if running > 1 else 0
 
     def _blobs(self, cells: Iterable[int]) -> tuple[tuple[int, Message], ...]:

@@ -126,6 +126,7 @@ class RunAtHome:
     ship: bool  # keep its changes as a result
     why: str
     thrifty: bool = False  # as a result only if that is much cheaper than to make them again
+    behind: bool = False  # only once what was sent before it has ended well
 
 
 @dataclass(frozen=True, slots=True)

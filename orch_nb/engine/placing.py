@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 
 from orch_nb.engine.buffer import FINAL, Buffer, Slot
-from orch_nb.engine.plan import Plan
+from orch_nb.engine.plan import Plan, Policy
 from orch_nb.model import CellKind
 
 IMPORTS = "imports"
+LIGHT = "light"
 _WORD = re.compile(r"\w+")
 
 _AT_HOME = (CellKind.PARAMETERS, CellKind.INJECTED, CellKind.SETUP)
+_PLAINLY = Policy()
 
 
 def why_at_home(plan: Plan, buffer: Buffer, slot: Slot, *, others: bool) -> str | None:
@@ -40,8 +42,21 @@ def why_at_home(plan: Plan, buffer: Buffer, slot: Slot, *, others: bool) -> str 
     if not plan.overlap:
         return "one after the other"
     if plan.is_light(node):
-        return "light"
+        return LIGHT
     return "" if others else "nothing else could run beside it"
+
+
+def may_lead(plan: Plan, slot: Slot) -> bool:
+    """Whether home may be sent others behind the cell: one error of it ends the line."""
+    return plan.policy(slot.number) == _PLAINLY and slot.number not in plan.cacheable
+
+
+def may_queue(plan: Plan, slot: Slot) -> bool:
+    """Whether the cell runs at home once all above it have ended well, whatever they did."""
+    node = slot.node
+    plain = node.cell.kind is CellKind.PLAIN and not (node.barrier or node.imports_only)
+    unasked = plain and not (node.alone or slot.home_reason or slot.failures)
+    return unasked and plan.is_light(node) and may_lead(plan, slot)
 
 
 def _binds_alone(buffer: Buffer, slot: Slot) -> bool:

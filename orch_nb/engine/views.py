@@ -6,13 +6,11 @@ from orch_nb.engine.buffer import Buffer, Phase, Slot
 
 
 def choose_view(buffer: Buffer, slot: Slot) -> frozenset[int]:
-    """The unretired cells whose changes the slot's cell is given: those it depends on, and
-    those that were seen to write what it may read, though no edge says so."""
-    unretired = {
-        other.number: other
-        for other in buffer.unretired(slot.position)
-        if other.facts.shipped and not other.at_home
-    }
+    """The unretired cells whose changes the slot's cell sees: those that home has imported out
+    of turn; and of the others, of which it is given the changes, those it depends on, and those
+    that were seen to write what it may read, though no edge says so."""
+    above = buffer.unretired(slot.position)
+    unretired = {s.number: s for s in above if s.facts.shipped and not s.at_home}
     reads, ambient = slot.node.reads, slot.node.ambient_reads
     todo = list(slot.needs)
     todo += [
@@ -20,7 +18,7 @@ def choose_view(buffer: Buffer, slot: Slot) -> frozenset[int]:
         for number, other in unretired.items()
         if other.facts.writes & reads or other.facts.ambient & ambient
     ]
-    view: set[int] = set()
+    view = {other.number for other in above if other.at_home}
     while todo:
         number = todo.pop()
         if number in unretired and number not in view:

@@ -60,6 +60,7 @@ class _Home:
         self.shell = shell
         self.channel = channel
         self.spec = spec
+        self.failed = False  # the last cell that ran here ended in an error
         self.handlers: dict[str, Callable[[Message], None]] = {
             "open": self.open,
             "run": self.run,
@@ -86,7 +87,10 @@ class _Home:
     def run(self, message: Message) -> None:
         """Run a cell here."""
         job = job_from(message["job"])
+        if job.behind and self.failed:
+            return
         outcome = _attempt(self, job, self.channel, may_refuse=False)
+        self.failed = outcome.error is not None
         self.channel.send({"op": "outcome", "outcome": to_message(outcome)})
 
     def fork(self, message: Message) -> None:

@@ -71,6 +71,7 @@ class Job:
     trace: tuple[str, ...] | None = None  # tell what it depends on; paths that its source names
     writes: tuple[str, ...] = ()  # files, patterns and folders to be kept when it has written them
     calls: Mapping[str, Any] = field(default_factory=dict)  # cells that it may call, see `conduct`
+    behind: bool = False  # not to be begun if the job before it in home has failed
 
 
 @dataclass(frozen=True, slots=True)

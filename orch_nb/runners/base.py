@@ -104,9 +104,15 @@ class Runner(Protocol):
     """Runs jobs for one flow run. All methods are called in the driver's event loop.
 
     ``language_info`` is what a notebook's metadata tell under that name; empty until opened.
+    ``home_queue`` is how many jobs home may be sent at once; after one that ended in an error it
+    begins none of those that were sent to run behind it, and nothing is heard of them.
     """
 
     language_info: Mapping[str, Any]
+
+    @property
+    def home_queue(self) -> int:
+        """See above."""
 
     async def open(self, spec: SessionSpec, listener: Listener) -> None:
         """Start the session. Raises SessionError when it can't be had."""

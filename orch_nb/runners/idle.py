@@ -13,6 +13,7 @@ class IdleRunner:
     """See orch_nb.runners.base.Runner; it can't be asked to run anything."""
 
     language_info: Mapping[str, Any] = {}
+    home_queue = 1
 
     async def open(self, spec: SessionSpec, listener: Listener) -> None:
         """Nothing is to be opened."""

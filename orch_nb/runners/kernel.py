@@ -37,6 +37,8 @@ _NO_HISTORY = ("--HistoryManager.hist_file=:memory:",)  # a run is not the user'
 class KernelRunner:
     """See orch_nb.runners.base.Runner. The kernel holds the values; nothing can be shipped."""
 
+    home_queue = 1
+
     def __init__(self, kernel: KernelChoice, *, patience: float = _START_SECONDS) -> None:
         self.language_info: Mapping[str, Any] = {}
         self._kernel = kernel

@@ -8,6 +8,7 @@ import os
 import secrets
 import signal
 import socket
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,12 +55,15 @@ class _Child:
 class LocalRunner:
     """See orch_nb.runners.base.Runner."""
 
+    home_queue = 16
+
     def __init__(self, template: Template) -> None:
         self.language_info: Mapping[str, Any] = {}
         self.template = self._template = template
         self._children: dict[tuple[int, int], _Child] = {}
         self._reaping: dict[int, tuple[int, int]] = {}
-        self._at_home: Job | None = None
+        self._at_home: deque[Job] = deque()  # the first one runs, the others are queued behind it
+        self._unwanted: set[tuple[int, int]] = set()  # of those: to be interrupted when they run
         self._home_pid: int | None = None
         self._first_home: int | None = None
         self._homes: list[Wire] = []  # of homes that another process took over from
@@ -88,7 +92,7 @@ class LocalRunner:
         self.language_info = opened["language"]
 
     def run_at_home(self, job: Job) -> None:
-        self._at_home = job
+        self._at_home.append(job)
         self._home.send({"op": "run", "job": to_message(job)})
 
     def fork(self, job: Job) -> None:
@@ -117,8 +121,9 @@ class LocalRunner:
         if child is not None:
             child.dropped = True
             self._kill(child)
-        elif self._at_home is not None and self._at_home.cell == cell:
-            self._interrupt_home()
+        elif any(job.cell == cell for job in self._at_home):
+            self._unwanted.add((cell, attempt))
+            self._interrupt_if_unwanted()
 
     def kill(self) -> None:
         if self._first_home is not None:
@@ -149,8 +154,8 @@ class LocalRunner:
 
     def memory(self) -> Mapping[int, int]:
         pids = {job.cell: child.pid for child in self._children.values() if (job := child.job)}
-        if self._at_home is not None:
-            pids[self._at_home.cell] = self._home_pid
+        if self._at_home:
+            pids[self._at_home[0].cell] = self._home_pid
         found = {cell: processes.memory_of(pid) for cell, pid in pids.items() if pid is not None}
         return {cell: size for cell, size in found.items() if size is not None}
 
@@ -197,9 +202,7 @@ class LocalRunner:
         match message["op"]:
             case "outcome":
                 outcome = outcome_from(message["outcome"])
-                job = self._at_home
-                if job is not None and (job.cell, job.attempt) == (outcome.cell, outcome.attempt):
-                    self._at_home = None
+                self._leave_home(outcome)
                 self._report(Done(outcome))
             case "output":
                 self._report(Showed(message["cell"], message["attempt"], message["event"]))
@@ -216,6 +219,15 @@ class LocalRunner:
                 self._report(Applied(message["cell"], message["reason"]))
             case "effect":
                 self._report(Asked(message["cell"], message["attempt"], message["words"]))
+
+    def _leave_home(self, outcome: Outcome) -> None:
+        """If it is that of a job at home, the next one has begun, unless it is forgotten there."""
+        if not self._at_home or _key_of(self._at_home[0]) != (outcome.cell, outcome.attempt):
+            return
+        self._at_home.popleft()
+        while outcome.error is not None and self._at_home and self._at_home[0].behind:
+            self._at_home.popleft()
+        self._interrupt_if_unwanted()
 
     def _stand_in(self, message: Message) -> None:
         """Home can't be forked: a fresh process runs the cell on what home has shipped for it."""
@@ -275,15 +287,18 @@ class LocalRunner:
             processes.kill_tree(child.pid)
             self._forget(child)
 
-    def _interrupt_home(self) -> None:
-        job = self._at_home
-        if self._home_pid is None or job is None:
+    def _interrupt_if_unwanted(self) -> None:
+        if self._home_pid is None or not self._at_home:
             return
+        job = self._at_home[0]
+        if _key_of(job) not in self._unwanted:
+            return
+        self._unwanted.discard(_key_of(job))
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._home_pid, signal.SIGUSR1)
 
         def insist() -> None:
-            if self._at_home is job:
+            if self._at_home and self._at_home[0] is job:
                 self._why_killed = f"cell {job.cell} took no notice of its end: it was killed"
                 self.kill()
 
@@ -324,6 +339,10 @@ class LocalRunner:
     def _report(self, report: Report) -> None:
         if not self._closing:
             self._tell(report)
+
+
+def _key_of(job: Job) -> tuple[int, int]:
+    return job.cell, job.attempt
 
 
 def _how_a_process_ended(code: int | None) -> str:

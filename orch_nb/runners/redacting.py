@@ -77,6 +77,10 @@ class RedactingRunner:
 
         await self._runner.open(spec, tell)
 
+    @property
+    def home_queue(self) -> int:
+        return self._runner.home_queue
+
     def run_at_home(self, job: Job) -> None:
         self._runner.run_at_home(job)
 

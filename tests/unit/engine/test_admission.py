@@ -71,18 +71,10 @@ class LimitedWorld(World):
             if step == cancel_after:
                 self.feed(CancelAsked("enough"))
                 continue
-            events = [*self.waiting, *(("fork", key) for key in self.forks if self.can_end(key))]
-            if not events:
+            if not self.go_on():
                 assert self.wishes, [(s.number, s.phase) for s in self.core.buffer.slots]
                 self.others = dict.fromkeys(SIZES, 0)  # the other runs end one day
                 self.answer_wish(self.rng.choice(sorted(self.wishes)))
-                continue
-            chosen = self.rng.choice(events)
-            if isinstance(chosen, tuple):
-                self.end_fork(chosen[1])
-            else:
-                self.waiting.remove(chosen)
-                self.feed(chosen)
         raise AssertionError("the run does not end")
 
     def do(self, command: Command) -> None:

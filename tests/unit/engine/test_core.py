@@ -113,6 +113,7 @@ class World:
     asked: set[tuple[int, int]] = field(default_factory=set)
     allowed: set[tuple[int, int]] = field(default_factory=set)
     notes: dict[int, list[StateName]] = field(default_factory=dict)
+    queue: list[RunAtHome] = field(default_factory=list)
     finish: Finish | None = None
     most: int = 0
     tries: dict[int, int] = field(default_factory=dict)
@@ -126,14 +127,24 @@ class World:
             if steps == cancel_after:
                 self.feed(CancelAsked("enough"))
                 continue
-            events = [*self.waiting, *(("fork", key) for key in self.forks if self.can_end(key))]
-            assert events, [(s.node.cell.number, s.phase) for s in self.core.buffer.slots]
-            chosen = self.rng.choice(events)
-            if isinstance(chosen, tuple):
-                self.end_fork(chosen[1])
-            else:
-                self.waiting.remove(chosen)
-                self.feed(chosen)
+            assert self.go_on(), [(s.node.cell.number, s.phase) for s in self.core.buffer.slots]
+
+    def go_on(self) -> bool:
+        """Let one of the things happen that can; False where nothing can."""
+        forks = [key for key in self.forks if self.can_end(key)]
+        events = [*self.waiting, *forks, *self.queue[:1]]
+        if not events:
+            return False
+        chosen = self.rng.choice(events)
+        if isinstance(chosen, RunAtHome):
+            self.queue.remove(chosen)
+            self.run_at_home(chosen)
+        elif isinstance(chosen, tuple):
+            self.end_fork(chosen)
+        else:
+            self.waiting.remove(chosen)
+            self.feed(chosen)
+        return True
 
     def can_end(self, key: tuple[int, int]) -> bool:
         if not self.truths[key[0] - 1].acts or key in self.allowed:
@@ -144,15 +155,22 @@ class World:
         for command in self.core.handle(event):
             self.do(command)
 
+    def run_at_home(self, command: RunAtHome) -> None:
+        cell = command.cell
+        event = self.finish_at(cell, command.attempt, self.home, frozenset())
+        if command.ship and event.facts.ok:
+            written = self.truths[cell - 1].writes
+            self.deltas[cell] = {name: self.home[name] for name in written}
+            event = replace(event, facts=replace(event.facts, shipped=True))
+        if not event.facts.ok:
+            assert all(later.behind for later in self.queue)
+            self.queue.clear()
+        self.feed(event)
+
     def do(self, command: Command) -> None:
         match command:
-            case RunAtHome(cell, attempt, _, ship):
-                event = self.finish_at(cell, attempt, self.home, frozenset())
-                if ship and event.facts.ok:
-                    written = self.truths[cell - 1].writes
-                    self.deltas[cell] = {name: self.home[name] for name in written}
-                    event = replace(event, facts=replace(event.facts, shipped=True))
-                self.waiting.append(event)
+            case RunAtHome():
+                self.queue.append(command)
             case Fork(cell, attempt, apply, hide, in_order):
                 values = dict(self.home)
                 for number in apply:
@@ -234,7 +252,8 @@ class World:
 def world(truths: list[Truth], seed: int, workers: int = 4, **rules: object) -> World:
     policies = {n: Policy(delays=(0.0,) * t.fails) for n, t in enumerate(truths, 1) if t.fails}
     plan = Plan(graph(truths), workers, policies=policies, **rules)  # type: ignore[arg-type]
-    return World(truths, Core(plan), random.Random(seed))
+    rng = random.Random(seed)
+    return World(truths, Core(plan, rng.choice([1, 2, 3, 16])), rng)
 
 
 names = st.frozensets(st.sampled_from(NAMES), max_size=3)
@@ -322,6 +341,47 @@ def test_nothing_a_failed_cell_feeds_runs_and_the_rest_does(
         elif cell < number or not (truths[cell - 1].acts or truths[cell - 1].refused):
             assert last is StateName.COMPLETED
     assert all(cell <= number for cell in w.acted), "serial would not have reached it"
+
+
+def test_what_reads_an_import_beside_a_slow_cell_runs_once() -> None:
+    truths = [
+        Truth(frozenset(), frozenset("a")),
+        Truth(frozenset("a"), frozenset("b")),  # slow
+        Truth(frozenset(), frozenset("c"), imports=True),
+        Truth(frozenset("c"), frozenset("d")),
+    ]
+    core = Core(Plan(graph(truths), 4))
+    core.handle(Begin())
+    core.handle(Ended(1, 1, Facts(shipped=True, writes=frozenset("a"))))
+    core.handle(Retired(1))
+    core.handle(Ended(3, 1, Facts(shipped=True, writes=frozenset("c"))))
+    reader = core.buffer.slot(4)
+    assert (reader.phase, reader.hidden) == (Phase.RUNNING, frozenset("b"))
+    core.handle(Ended(4, 1, Facts(shipped=True, writes=frozenset("d"))))
+    assert (reader.phase, reader.attempt) == (Phase.ENDED, 1)
+
+
+def test_home_is_sent_the_light_cells_that_follow_and_begins_none_behind_a_failed_one() -> None:
+    light = Truth(frozenset(), frozenset(), light=True)
+    core = Core(Plan(graph([*[light] * 6, Truth(frozenset(), frozenset())]), 4), home_queue=4)
+    sent = [c for c in commands_of(core, Begin()) if isinstance(c, RunAtHome)]
+    assert [(c.cell, c.behind, c.observe) for c in sent] == [
+        (1, False, False),
+        (2, True, False),
+        (3, True, False),
+        (4, True, False),
+    ]
+    assert commands_of(core, Ended(1, 1, Facts())) == []
+    assert [
+        c.cell for c in commands_of(core, Ended(2, 1, Facts())) if isinstance(c, RunAtHome)
+    ] == [
+        5,
+        6,
+    ]
+    notes = [c for c in core.handle(Ended(3, 1, Facts(ok=False, error="E"))) if isinstance(c, Note)]
+    assert [(note.cell, note.state) for note in notes[:1]] == [(3, StateName.FAILED)]
+    assert [core.buffer.slot(n).phase for n in (4, 5, 6)] == [Phase.RUNNING] * 3  # in forks
+    assert not any(core.buffer.slot(n).at_home for n in (4, 5, 6))
 
 
 def commands_of(core: Core, event: Event) -> list[Command]:

@@ -63,14 +63,7 @@ class Lasting(World):
             assert steps < 5000, "the run does not end"
             if steps == self.cut_after:
                 return True
-            events = [*self.waiting, *(("fork", key) for key in self.forks if self.can_end(key))]
-            assert events, [(s.node.cell.number, s.phase) for s in self.core.buffer.slots]
-            chosen = self.rng.choice(events)
-            if isinstance(chosen, tuple):
-                self.end_fork(chosen[1])
-            else:
-                self.waiting.remove(chosen)
-                self.feed(chosen)
+            assert self.go_on(), [(s.node.cell.number, s.phase) for s in self.core.buffer.slots]
         return False
 
     def feed(self, event: Event) -> None:
@@ -127,7 +120,7 @@ def resumed(
                 record.states[decision.cell] = StateName.RESUMING
             elif decision.use is Use.REUSE:
                 record.states[decision.cell] = StateName.COMPLETED
-        world = Lasting(truths, Core(plan), rng, record=record)
+        world = Lasting(truths, Core(plan, rng.choice([1, 2, 16])), rng, record=record)
         world.cut_after = left.pop(0) if left else None
         cut = world.go()
         if world.replans:
@@ -198,7 +191,7 @@ def test_what_was_kept_and_foreseen_is_run_once(truths: list[Truth], seed: int, 
     assert kept == set(range(1, len(truths) + 1))
     assert max(again.ran.count(cell) for cell in kept) == 1
     cut_off = sum(record.ran.count(cell) - 1 for cell in kept)
-    assert cut_off <= 3, "only those that ran when it was cut run twice"
+    assert cut_off <= 3 + 1, "only those that ran when it was cut, on workers and home, run twice"
 
 
 def last_writer(truths: list[Truth], name: str) -> int:
