@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -154,6 +155,7 @@ def follow_events(
             ended.append(event)
         screen.show(event)
 
+    gc.freeze()  # what is imported by now is here to stay, and need not be looked at each time
     with screen, interrupts_cancel(control, screen):
         result = drive(listen, control)
     if summary:

@@ -504,7 +504,8 @@ class Core:
             slot = next((slot for slot in buffer.after(last) if slot.phase not in FINAL), None)
             if slot is None or slot.phase is not Phase.WAITING or not may_queue(self.plan, slot):
                 return
-            self._start_at_home(slot, LIGHT, behind=True)
+            self._start_at_home(slot, IMPORTS if slot.node.imports_only else LIGHT, behind=True)
+            slot.base = slot.position
             queued, last = queued + 1, slot
 
     def _start_at_home(self, slot: Slot, why: str, *, behind: bool = False) -> None:

@@ -54,8 +54,8 @@ def may_lead(plan: Plan, slot: Slot) -> bool:
 def may_queue(plan: Plan, slot: Slot) -> bool:
     """Whether the cell runs at home once all above it have ended well, whatever they did."""
     node = slot.node
-    plain = node.cell.kind is CellKind.PLAIN and not (node.barrier or node.imports_only)
-    unasked = plain and not (node.alone or slot.home_reason or slot.failures)
+    plain = node.cell.kind is CellKind.PLAIN and not (node.barrier or node.alone)
+    unasked = plain and not (slot.home_reason or slot.failures)
     return unasked and plan.is_light(node) and may_lead(plan, slot)
 
 

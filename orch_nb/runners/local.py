@@ -93,7 +93,8 @@ class LocalRunner:
 
     def run_at_home(self, job: Job) -> None:
         self._at_home.append(job)
-        self._home.send({"op": "run", "job": to_message(job)})
+        send = self._home.send_soon if job.behind else self._home.send
+        send({"op": "run", "job": to_message(job)})
 
     def fork(self, job: Job) -> None:
         ours, theirs = socket.socketpair()

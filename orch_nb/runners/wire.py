@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import itertools
 import logging
 import socket
 from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ class Wire:
         self._decoder = Decoder()
         self._outgoing: collections.deque[tuple[memoryview, int | None]] = collections.deque()
         self._open = True
+        self._full = False  # the socket takes no more for now
         sock.setblocking(False)
         loop.add_reader(sock, self._read)
 
@@ -41,6 +43,13 @@ class Wire:
             return
         self._outgoing.append((memoryview(encode(message)), descriptor))
         self._write()
+
+    def send_soon(self, message: Mapping[str, Any]) -> None:
+        """Queue a message that need not go at once: it goes together with others."""
+        if self._open:
+            if not self._outgoing:
+                self._loop.call_soon(self._write)
+            self._outgoing.append((memoryview(encode(message)), None))
 
     def hand_over(self, heard: Callable[[Message], None], closed: Callable[[], None]) -> None:
         """Tell others from now on."""
@@ -77,7 +86,8 @@ class Wire:
             self._closed()
 
     def _write(self) -> None:
-        while self._outgoing:
+        while self._outgoing and self._open:
+            self._join_first()
             data, descriptor = self._outgoing[0]
             try:
                 if descriptor is None:
@@ -86,6 +96,7 @@ class Wire:
                     sent = socket.send_fds(self._sock, [data], [descriptor])
             except BlockingIOError:
                 self._loop.add_writer(self._sock, self._write)
+                self._full = True
                 return
             except OSError:
                 self._outgoing.popleft()  # the other end is gone; the reader will notice
@@ -95,7 +106,18 @@ class Wire:
             self._outgoing.popleft()
             if sent < len(data):
                 self._outgoing.appendleft((data[sent:], None))
-        self._loop.remove_writer(self._sock)
+        if self._full and self._open:
+            self._loop.remove_writer(self._sock)
+            self._full = False
+
+    def _join_first(self) -> None:
+        """Make one piece of all that comes first and takes no descriptor along."""
+        pieces = list(itertools.takewhile(lambda one: one[1] is None, self._outgoing))
+        if len(pieces) > 1:
+            for _ in pieces:
+                self._outgoing.popleft()
+            joined = b"".join(data for data, _ in pieces)
+            self._outgoing.appendleft((memoryview(joined), None))
 
 
 def _close_descriptor(descriptor: int | None) -> None:
