@@ -8,7 +8,8 @@ import click
 from rich.cells import cell_len
 
 from orch_nb.cli.records import print_json
-from orch_nb.cli.runs import NAME_WIDTH, Page, ascii_option, json_option
+from orch_nb.cli.runs import Page, ascii_option, json_option
+from orch_nb.cli.terminal import NAME_WIDTH
 from orch_nb.cli.text import crop_text, escape_text, one_line, pad_text
 
 WIDTH = 80

@@ -15,7 +15,6 @@ from orch_nb.cli.terminal import Row, RunView, counter, headline, live_rows
 from orch_nb.cli.text import escape_text, one_line, pad_text
 from orch_nb.states import StateName
 
-NAME_WIDTH = 24
 ROWS_KEPT_FREE = 2  # the live area never takes more than the terminal's height less two
 
 _ASCII = str.maketrans({"·": "-", "×": "x", "…": "..."})
@@ -78,8 +77,7 @@ class Painter:
         rows = live_rows(view, now)
         room = max(height - ROWS_KEPT_FREE - 1, 0)
         shown = rows if len(rows) <= room else rows[: max(room - 1, 0)]
-        columns = self.columns(view)
-        lines = [self.row(row, width, columns) for row in shown]
+        lines = [self.row(row, width, view.columns) for row in shown]
         if len(shown) < len(rows) and room > 0:
             more = f"  … {len(rows) - len(shown)} more"
             lines.append(self.fit(Text(self.words(more), no_wrap=True), width))
@@ -91,11 +89,6 @@ class Painter:
         word = f"{row.state}   {row.text}" if row.text else str(row.state)
         line = Text(f"{elapsed:>7}  ", no_wrap=True)
         return line.append_text(self.row(replace(row, text=word), width - len(line), columns))
-
-    def columns(self, view: RunView) -> tuple[int, int]:
-        """Widths of the name and place columns: fixed for a run, so that nothing moves."""
-        names = (cell_len(one_line(task.name, NAME_WIDTH)) for task in view.tasks.values())
-        return max(names, default=0), len(f"cell {max(view.tasks, default=1)}")
 
     def summary(self, summary: Summary) -> list[Text]:
         """The closing lines, never cropped: paths and commands are there to be copied."""

@@ -11,7 +11,8 @@ from orch_nb.cli.failure import DONE
 from orch_nb.cli.parameter_options import ParameterCommand
 from orch_nb.cli.records import print_json, run_record
 from orch_nb.cli.run import exit_code, follow_events, result_record
-from orch_nb.cli.runs import NAME_WIDTH, Page, ascii_option, json_option
+from orch_nb.cli.runs import Page, ascii_option, json_option
+from orch_nb.cli.terminal import NAME_WIDTH
 from orch_nb.cli.text import escape_text, one_line, pad_text
 from orch_nb.durations import show_duration
 

@@ -18,7 +18,7 @@ from orch_nb.cli.live import can_show_marks
 from orch_nb.cli.marks import choose_palette
 from orch_nb.cli.paint import Painter
 from orch_nb.cli.records import change_record, print_json, run_record, task_record
-from orch_nb.cli.terminal import RunView, make_row, show_value
+from orch_nb.cli.terminal import NAME_WIDTH, RunView, make_row, measure_columns, show_value
 from orch_nb.cli.text import escape_text, near_path, one_line, pad_text
 from orch_nb.durations import show_duration
 from orch_nb.model import FlowRun, StateChange, TaskRun
@@ -26,7 +26,6 @@ from orch_nb.states import TYPE_OF, StateName, StateType
 
 ascii_option = click.option("--ascii", "ascii_only", is_flag=True, help="marks in ASCII")
 json_option = click.option("--json", "as_json", is_flag=True, help="print JSON")
-NAME_WIDTH = 24
 
 
 class Page:
@@ -206,7 +205,7 @@ def _show_head(page: Page, run: FlowRun) -> None:
 
 def _show_tasks(page: Page, tasks: Sequence[TaskRun]) -> None:
     view = RunView(tasks={task.cell_number: task for task in tasks})
-    columns = page.painter.columns(view)
+    columns = measure_columns(tasks)
     for task in tasks:
         row = make_row(view, task, 0.0)
         page.line(page.painter.row(row, 500, columns))

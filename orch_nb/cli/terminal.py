@@ -1,4 +1,4 @@
-"""What the terminal shows of a run: a frozen view, advanced by each event, and its lines.
+"""What the terminal shows of a run: a view, advanced by each event, and its lines.
 
 Nothing here prints or reads a clock: ``now`` is monotonic seconds, given by the caller.
 """
@@ -6,11 +6,13 @@ Nothing here prints or reads a clock: ``now`` is monotonic seconds, given by the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
-from orch_nb.cli.text import escape_text, format_bytes, format_clock
+from rich.cells import cell_len
+
+from orch_nb.cli.text import escape_text, format_bytes, format_clock, one_line
 from orch_nb.durations import show_duration
 from orch_nb.engine.events import Event, RunChanged, RunEnded, RunStarted, TaskChanged, TaskProgress
 from orch_nb.model import CellKind, FlowRun, Json, TaskRun
@@ -20,6 +22,7 @@ from orch_nb.states import StateName, StateType
 SHOWN = frozenset({StateType.RUNNING, StateType.FAILED, StateType.CRASHED, StateType.CANCELLING})
 NOT_RUN = frozenset({StateName.UPSTREAM_FAILED})
 NOTABLE_SECONDS = 1.0
+NAME_WIDTH = 24
 
 # tqdm's line: " 62%|██████▏   | 5200/8400 [00:03<00:02, 1.7krows/s]"
 _TQDM = re.compile(r"(\d+)%\|[^|]*\|\s*(\S+?)/(\S+)\s*\[([^\]]*)\]")
@@ -40,12 +43,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """All that the screen knows of one run."""
+    """All that the screen knows of one run. An event changes the dicts in place: there may be
+    thousands of tasks, and two events for each. ``columns`` are the widths of the tasks' names
+    and of their places, as they were when the run began: so nothing moves."""
 
     run: FlowRun | None = None
-    tasks: Mapping[int, TaskRun] = field(default_factory=dict)  # by cell number
-    started: Mapping[int, float] = field(default_factory=dict)  # when the attempt began
-    progress: Mapping[int, TaskProgress] = field(default_factory=dict)
+    tasks: dict[int, TaskRun] = field(default_factory=dict)  # by cell number
+    started: dict[int, float] = field(default_factory=dict)  # when the attempt began
+    progress: dict[int, TaskProgress] = field(default_factory=dict)
+    columns: tuple[int, int] = (0, 0)
     counted: frozenset[int] = frozenset()  # the cells that count as tasks
     cells_total: int = 0
     workers: int = 1
@@ -62,6 +68,7 @@ def advance(view: RunView, event: Event, now: float) -> RunView:
             return RunView(
                 run=event.run,
                 tasks={task.cell_number: task for task in event.tasks},
+                columns=measure_columns(event.tasks),
                 counted=_count_tasks(event),
                 cells_total=event.cells_total,
                 workers=event.workers,
@@ -72,21 +79,18 @@ def advance(view: RunView, event: Event, now: float) -> RunView:
         case RunChanged(run=run):
             return replace(view, run=run)
         case TaskChanged(task=task):
-            number = task.cell_number
-            started = dict(view.started)
+            view.tasks[task.cell_number] = task
             if task.state_type is StateType.RUNNING:
-                started[number] = now
-            changed = replace(view, tasks={**view.tasks, number: task}, started=started)
-            if task.state_type is StateType.RUNNING and number in view.progress:
-                rest = {key: value for key, value in view.progress.items() if key != number}
-                return replace(changed, progress=rest)
-            return changed
+                view.started[task.cell_number] = now
+                view.progress.pop(task.cell_number, None)
+            return view
         case TaskProgress(cell_number=number):
             known = view.progress.get(number)
             if known is not None:
                 memory = event.memory if event.memory is not None else known.memory
                 event = replace(event, text=event.text or known.text, memory=memory)
-            return replace(view, progress={**view.progress, number: event})
+            view.progress[number] = event
+            return view
         case RunEnded():
             return replace(
                 view,
@@ -96,6 +100,15 @@ def advance(view: RunView, event: Event, now: float) -> RunView:
             )
         case _:
             return view
+
+
+def measure_columns(tasks: Iterable[TaskRun]) -> tuple[int, int]:
+    """The widths of the name and place columns of these tasks."""
+    names = places = 0
+    for task in tasks:
+        names = max(names, cell_len(one_line(task.name, NAME_WIDTH)))
+        places = max(places, len(f"cell {task.cell_number}"))
+    return names, places
 
 
 def _count_tasks(event: RunStarted) -> frozenset[int]:
@@ -148,7 +161,7 @@ def show_value(value: Json) -> str:
 
 def live_rows(view: RunView, now: float) -> list[Row]:
     """Failed tasks, then running ones, each in document order."""
-    shown = [task for task in view.tasks.values() if _is_live(task)]
+    shown = [task for task in list(view.tasks.values()) if _is_live(task)]
     shown.sort(key=lambda task: (task.state_type is StateType.RUNNING, task.cell_number))
     return [make_row(view, task, now) for task in shown]
 

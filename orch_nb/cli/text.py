@@ -26,6 +26,8 @@ def escape_text(text: str, longest: int = 2000) -> str:
     ``longest`` characters are looked at.
     """
     cut = text[:longest]
+    if cut.isascii() and cut.isprintable():
+        return cut + ("…" if len(text) > longest else "")
     safe: list[str] = []
     marks = 0
     for char in _SEQUENCES.sub("", cut):

@@ -235,9 +235,9 @@ def test_columns_stand_below_each_other_whatever_the_mark(records: Any) -> None:
         painter = Painter(ON_DARK, ascii_only)
         tasks = [records.task(number, "load", state) for number, state in enumerate(StateName, 1)]
         view = RunView(tasks={task.cell_number: task for task in tasks})
-        from orch_nb.cli.terminal import make_row
+        from orch_nb.cli.terminal import make_row, measure_columns
 
-        rows = [painter.row(make_row(view, task, 0), 80, painter.columns(view)) for task in tasks]
+        rows = [painter.row(make_row(view, task, 0), 80, measure_columns(tasks)) for task in tasks]
         assert len({row.plain.index("cell") for row in rows}) == 1
 
 
