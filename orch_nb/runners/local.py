@@ -151,7 +151,7 @@ class LocalRunner:
         self._template_wire.close()
         with contextlib.suppress(OSError):
             self._claims.unlink(missing_ok=True)
-        await asyncio.to_thread(self._template.close)
+        self._template.close()  # nothing else is left to do in this loop: no thread is begun for it
 
     def memory(self) -> Mapping[int, int]:
         pids = {job.cell: child.pid for child in self._children.values() if (job := child.job)}
