@@ -16,15 +16,23 @@ interface Attached {
 
 const attached = new Map<string, Attached>();
 
-/** Begins to follow a widget's run; messages go to the function returned. */
-export function attach(widget: WidgetModel): (message: Message) => void {
+function follow(widget: WidgetModel): Attached {
   const key = widget.get('key');
   detach(key);
   const wired = wire(widget);
-  attached.set(key, { wired, stop: upgradeStills(wired) });
-  return (message) => {
-    wired.take(message);
-  };
+  const id = wired.model.header.peek().id;
+  // a run that went on in another kernel is shown as that one tells it
+  for (const other of attached.values()) {
+    if (other.wired.model.header.peek().id === id) other.stop();
+  }
+  const found = { wired, stop: upgradeStills(wired) };
+  attached.set(key, found);
+  return found;
+}
+
+/** Begins to follow a widget's run; messages go to the function returned. */
+export function attach(widget: WidgetModel): (message: Message) => void {
+  return follow(widget).wired.take;
 }
 
 /** Ends that. */
@@ -35,10 +43,6 @@ export function detach(key: string): void {
 
 /** Shows a widget's run in a node; returns what takes it away. */
 export function show(widget: WidgetModel, node: HTMLElement): () => void {
-  const key = widget.get('key');
-  if (!attached.has(key)) attach(widget);
-  const found = attached.get(key);
-  if (found === undefined) return () => undefined;
-  const { model, host } = found.wired;
+  const { model, host } = (attached.get(widget.get('key')) ?? follow(widget)).wired;
   return mount(node, model, withNotebook(host, node, model));
 }

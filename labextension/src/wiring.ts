@@ -15,7 +15,7 @@ export interface WidgetModel {
 export interface Wired {
   readonly model: RunModel;
   readonly host: MessageHost;
-  take(message: Message): void;
+  readonly take: (message: Message) => void;
 }
 
 /** One run of one widget, however many views it has. */
@@ -23,7 +23,11 @@ export function wire(widget: WidgetModel): Wired {
   const model = new RunModel(widget.get('snapshot'), () => performance.now() / 1000);
   const host = new MessageHost(
     (ask) => {
-      widget.send(ask);
+      try {
+        widget.send(ask);
+      } catch {
+        // the kernel is gone: nobody answers, and that is seen by whoever asks
+      }
     },
     (work, milliseconds) => setTimeout(work, milliseconds),
   );

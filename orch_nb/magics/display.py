@@ -73,6 +73,11 @@ class LiveTable:
     _shown_at: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is something to show."""
+        return self._view is not None
+
     def hear(self, event: Event) -> None:
         """Take in an event; nothing is shown yet."""
         with self._lock:

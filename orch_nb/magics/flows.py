@@ -29,6 +29,7 @@ from orch_nb.options import FlowOptions
 from orch_nb.states import StateName, StateType
 
 _LOOK = 0.1  # seconds between looks at a run that says nothing; an interrupt is seen by then
+_SOON = 0.02  # seconds between looks whether a run has begun
 _SERVES_COMMS = 7  # the first ipykernel that hears its pages while a cell awaits
 _MOST_NAMES = 12  # that a line lists
 _BROKEN = (StateName.FAILED, StateName.TIMED_OUT, StateName.CRASHED)
@@ -151,8 +152,12 @@ class AttendedFlow:
     # -- in the background
 
     def attend_apart(self) -> None:
-        """Attend it while the kernel goes on."""
+        """Attend it while the kernel goes on, once it is shown: what is displayed from a thread
+        lands in whatever cell runs by then."""
         self._session.flows.append(self)
+        while not (self._shown.has_begun or self.flow.is_over):
+            self.flow.main.serve_blocking(_SOON)
+        self._shown.refresh(at_once=True)
         self.watch()
 
     def watch(self) -> None:

@@ -62,6 +62,11 @@ class LivePanel:
         """What is shown; None before the run has begun."""
         return None if self._panel is None else self._panel.view
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is something to show."""
+        return self._panel is not None
+
     def hear(self, event: Event) -> None:
         """Take in an event."""
         with self._lock:

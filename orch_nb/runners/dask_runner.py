@@ -37,6 +37,7 @@ _Line = tuple[int, str, str]  # of a log: the cell, the logger and the text
 _GOODBYE_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
 _MOST_CELLS = 1_000_000
+_MOST_ASKS = 3
 
 
 @dataclass(slots=True)
@@ -174,15 +175,15 @@ class DaskRunner(LocalRunner):
     async def _send_away(self, key: _Key, away: _Away, inputs: Message) -> None:
         """Have the cluster run it, and report what came of it."""
         try:
-            reply = await self._ask(away, inputs)
+            reply = await self._ask_patiently(away, inputs)
             if reply.carry:
                 self._carries = True
-                reply = await self._ask(away, inputs)
+                reply = await self._ask_patiently(away, inputs)
             report = self._understand(key, reply)
             if isinstance(report, Done) and report.outcome.refused:
                 self._said += away.said
-        except CancelledError:  # not by this runner, which cancels the task as well
-            report = Lost(*key, "the Dask scheduler is gone, or has cancelled it")
+        except CancelledError as error:  # not by this runner, which cancels the task as well
+            report = Lost(*key, f"the Dask scheduler is gone, or has cancelled it: {error}")
         except Exception as error:  # of the cluster: KilledWorker, CommClosedError …
             if isinstance(error, OSError):  # if that was the scheduler, its watch tells
                 await asyncio.sleep(2 * _LOOK_SECONDS)
@@ -191,6 +192,17 @@ class DaskRunner(LocalRunner):
         if self._away.get(key) is away:
             del self._away[key]
             self._report(report)
+
+    async def _ask_patiently(self, away: _Away, inputs: Message) -> CellReply:
+        """Ask again where the scheduler has let go of the task, or of what it was sent; of what
+        may have acted, the worker tells that it had begun."""
+        for _ in range(_MOST_ASKS - 1):
+            try:
+                return await self._ask(away, inputs)
+            except CancelledError:
+                if self._client.status != "running":
+                    raise
+        return await self._ask(away, inputs)
 
     async def _ask(self, away: _Away, inputs: Message) -> CellReply:
         job = away.job

@@ -1,4 +1,5 @@
-"""A %%flow cell in JupyterLab and Notebook 7, by clicks: Run All, cancel, fail, mend, resume."""
+"""A %%flow cell in JupyterLab and Notebook 7, by clicks: Run All, cancel, fail, mend, resume,
+interrupt, restart, in the background."""
 
 from __future__ import annotations
 
@@ -126,6 +127,63 @@ def test_cancelled_by_its_button(notebook: NotebookPage) -> None:
     panel = panel_of(cell)
     expect(panel.locator(".onb-status")).to_contain_text("Cancelled", timeout=SLOW)
     expect(cell.locator(".jp-OutputArea")).to_contain_text("KeyboardInterrupt")
+
+
+def test_interrupted_the_kernel_stays_usable(notebook: NotebookPage) -> None:
+    notebook.open("interrupt.ipynb", [BEGIN, LOAD, LONG, "%%flow", "sum([20, 22])"])
+    run_all(notebook)
+    cell = notebook.cell(3)
+    running = panel_of(cell).get_by_role("option").filter(has_text="Running")
+    expect(running.filter(has_text="long")).to_be_visible(timeout=SLOW)
+    notebook.page.get_by_role("button", name="Interrupt the kernel").first.click()
+    ended(cell, 4)
+    expect(status_of(cell)).to_contain_text("Cancelled", timeout=SLOW)
+    value = notebook.run(4)
+    expect(value.locator(".jp-OutputArea")).to_contain_text("42", timeout=SLOW)
+
+
+def test_a_restarted_kernel_goes_on_with_a_failed_run(notebook: NotebookPage) -> None:
+    page = notebook.page
+    notebook.open("restart.ipynb", [BEGIN, LOAD, BROKEN, LAST, "%%flow", "again", "shown"])
+    run_all(notebook)
+    ended(notebook.cell(4), 5)
+    panel = panel_of(notebook.cell(4))
+    expect(panel.locator(".onb-status")).to_contain_text("Failed", timeout=SLOW)
+    name = (panel.get_attribute("aria-label") or "").removeprefix("run ")
+
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_role("menuitem", name=re.compile("^Restart Kernel…")).click()
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    notebook.wait_until_idle()
+    for number, source in ((2, MENDED), (5, f"%flow resume {name}")):
+        notebook.cell(number).locator(".cm-content").click()
+        page.keyboard.press("Control+a")
+        page.keyboard.insert_text(source)
+    notebook.save()
+    ended(notebook.run(0), 1)
+    ended(notebook.run(5), 2)
+    picture(notebook, "restarted")
+    expect(panel_of(notebook.cell(5)).locator(".onb-status")).to_contain_text(
+        "Completed", timeout=SLOW
+    )
+    value = notebook.run(6)
+    expect(value.locator(".jp-OutputArea")).to_contain_text("[1, 2, 3]", timeout=SLOW)
+
+
+def test_in_the_background_the_users_own_names_stay(notebook: NotebookPage) -> None:
+    slow = LOAD.replace("sleep(1)", "sleep(4)")
+    more = "%%task more\ntotal = sum(sales)"
+    mine = "sales = 'my own'"
+    cells = [BEGIN, slow, more, "%%flow --background", mine, "sales, total"]
+    notebook.open("background.ipynb", cells)
+    for number in range(5):
+        notebook.run(number)
+    expect(notebook.cell(4).locator(".jp-InputPrompt")).to_have_text("[5]:", timeout=SLOW)
+    panel = panel_of(notebook.cell(3))
+    expect(panel.locator(".onb-status")).to_contain_text("Running", timeout=SLOW)
+    expect(panel.locator(".onb-status")).to_contain_text("Completed", timeout=SLOW)
+    value = notebook.run(5)
+    expect(value.locator(".jp-OutputArea")).to_contain_text("('my own', 6)", timeout=SLOW)
 
 
 def test_fail_mend_and_resume(notebook: NotebookPage) -> None:
