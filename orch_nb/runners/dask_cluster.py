@@ -25,6 +25,7 @@ _WORKER_SECONDS = 120.0  # for the first worker of a cluster that has none yet
 _OFFER_SECONDS = 20.0  # for a worker that has the resources which a task needs
 _LOOK_SECONDS = 0.5
 _MOST_ADAPTED = 64  # cells at once on a cluster that may grow without an end
+_LOGGERS = ("distributed", "distributed.client")  # which each have a level of their own
 _OURS = "__import__('orch_nb').__version__"  # evaluated on workers, which may not have it
 
 
@@ -91,8 +92,9 @@ class DaskCluster:
         from distributed import Client
 
         await asyncio.to_thread(self._wait)
-        # What it would log is told in the run's own words.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        # What it would log, into a cell's output too, is told in the run's own words.
+        for name in _LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         options: dict[str, Any] = {}
         if self._made is not None:
             options["address"] = self._made.scheduler_address
