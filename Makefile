@@ -11,7 +11,10 @@ LONG_TESTS := \
   $(addprefix tests/integration/magics/test_,flows.py going_back.py robustness.py bodies.py deploying.py) \
   tests/integration/execution/test_shell_equals_kernel.py \
   $(addprefix tests/integration/service/test_,daemon.py many.py) \
-  $(addprefix tests/integration/warm/test_,commands.py daemon.py) \
+  $(addprefix tests/integration/warm/test_,commands.py daemon.py nothing_leaks.py) \
+  tests/integration/app/test_full_disk.py \
+  tests/integration/runners/test_kernel_runner.py \
+  tests/acceptance/test_examples.py \
   tests/guarantee/test_real_notebooks.py \
   tests/guarantee/test_without_forks.py
 
@@ -57,10 +60,10 @@ help:
 run: $(VENV)/installed-examples
 	$(BIN)/orch-nb run example_notebooks/quickstart.ipynb
 
-# Many tests wait for processes: three at a time keep two cores busy. The browser's have a process
+# Many tests wait for processes: four at a time keep two cores busy. The browser's have a process
 # of their own: playwright leaves an event loop in its thread.
 test: lint docs browser views
-	$(BIN)/python -m pytest -n 3 $(addprefix --ignore=,tests/acceptance/ui $(LONG_TESTS) $(filter-out %_calls.py,$(DASK_TESTS)))
+	$(BIN)/python -m pytest -n 4 $(addprefix --ignore=,tests/acceptance/ui $(LONG_TESTS) $(DASK_TESTS))
 	$(BIN)/python -m pytest tests/acceptance/ui
 
 test-long: $(VENV)/installed-test

