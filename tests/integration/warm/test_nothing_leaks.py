@@ -17,8 +17,8 @@ from pathlib import Path
 shown = {
     "modules": sorted(name for name in sys.modules if not name.startswith("orch_nb.")),
     "environment": {k: v for k, v in os.environ.items()},
-    "descriptors": sorted(os.readlink(f"/proc/self/fd/{n}").partition(":")[0].partition("claims-")[0]
-                          for n in os.listdir("/proc/self/fd")
+    "descriptors": sorted(os.readlink(f"/proc/self/fd/{n}").partition(":")[0]
+                          .partition("claims-")[0] for n in os.listdir("/proc/self/fd")
                           if os.path.exists(f"/proc/self/fd/{n}")),
     "signals": [str(signal.getsignal(n)).partition(" at ")[0] for n in signal.valid_signals()],
     "blocked": [str(n) for n in signal.pthread_sigmask(signal.SIG_BLOCK, ())],
