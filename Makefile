@@ -41,7 +41,7 @@ OLDEST_PACKAGES := ipykernel==6.17.1 ipython==7.34.0 ipywidgets==7.7.1 jupyter_c
 help:
 	@echo "make run    install, then run the quickstart notebook with live states"
 	@echo "make test   install what the tests need, then lint, type-check, build the docs and test"
-	@echo "make test-long  what takes minutes: kernels, Dask, real notebooks, no forks"
+	@echo "make test-long  what takes minutes: kernels, full disks, examples, real notebooks, no forks"
 	@echo "make test-dask  cells and functions on Dask clusters, part of test-long"
 	@echo "make test-oldest  notebooks' kernels with the IPython and ipykernel of Google Colab"
 	@echo "make lint   ruff and mypy alone"

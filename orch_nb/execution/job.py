@@ -151,7 +151,7 @@ def to_message(record: Any) -> Message:
 def _plain(value: Any) -> Any:
     """``value`` without records in it; the same object where there is none."""
     kind = type(value)
-    if kind in _PLAIN or isinstance(value, str) or not value:
+    if kind in _PLAIN or isinstance(value, str) or not value:  # a StrEnum is plain, too
         return value
     if kind is dict:
         return {name: _plain(one) for name, one in value.items()}

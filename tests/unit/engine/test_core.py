@@ -372,12 +372,8 @@ def test_home_is_sent_the_light_cells_that_follow_and_begins_none_behind_a_faile
         (4, True, False),
     ]
     assert commands_of(core, Ended(1, 1, Facts())) == []
-    assert [
-        c.cell for c in commands_of(core, Ended(2, 1, Facts())) if isinstance(c, RunAtHome)
-    ] == [
-        5,
-        6,
-    ]
+    more = commands_of(core, Ended(2, 1, Facts()))
+    assert [c.cell for c in more if isinstance(c, RunAtHome)] == [5, 6]
     notes = [c for c in core.handle(Ended(3, 1, Facts(ok=False, error="E"))) if isinstance(c, Note)]
     assert [(note.cell, note.state) for note in notes[:1]] == [(3, StateName.FAILED)]
     assert [core.buffer.slot(n).phase for n in (4, 5, 6)] == [Phase.RUNNING] * 3  # in forks

@@ -190,8 +190,10 @@ def test_what_was_kept_and_foreseen_is_run_once(truths: list[Truth], seed: int, 
     _, again = resumed(truths, seed, 3, [])
     assert kept == set(range(1, len(truths) + 1))
     assert max(again.ran.count(cell) for cell in kept) == 1
-    cut_off = sum(record.ran.count(cell) - 1 for cell in kept)
-    assert cut_off <= 3 + 1, "only those that ran when it was cut, on workers and home, run twice"
+    # Home, which is another process after the cut, imports again.
+    done = [cell for cell in kept if not truths[cell - 1].imports]
+    cut_off = sum(record.ran.count(cell) - 1 for cell in done)
+    assert cut_off <= 3, "only those that ran when it was cut run twice"
 
 
 def last_writer(truths: list[Truth], name: str) -> int:
