@@ -181,17 +181,17 @@ class LiveRunner(LocalRunner):
         if message["op"] == "outcome":
             told = message["outcome"]
             job = self._at_home[0] if self._at_home else None
-            if job is not None and job.cell == told["cell"] and told["blob"] is not None:
+            if job is not None and job.cell == told["cell"] and told.get("blob") is not None:
                 self._kernel.note_retired(job.cell, job.count, told["blob"])
-            elif told["unshippable"] and not told["refused"]:
+            elif told.get("unshippable") and not told.get("refused"):
                 # Its values can be had in the kernel only if it runs there. What has acted on
                 # the outside is not done twice: its process takes over as home.
                 calls = job is not None and job.cell == told["cell"] and bool(job.calls)
-                again = self._in_place and not told["acted"] and not calls
+                again = self._in_place and not told.get("acted") and not calls
                 message = {**message, "outcome": {**told, "refused": again}}
                 if not again:
-                    self._only_there |= {*told["bound"], *told["changed"]}
-                    self._kernel.not_brought(told["bound"], told["unshippable"])
+                    self._only_there |= {*told.get("bound", ()), *told.get("changed", ())}
+                    self._kernel.not_brought(told.get("bound", ()), told["unshippable"])
         super()._hear_cell(message)
 
     def _report(self, report: Report) -> None:

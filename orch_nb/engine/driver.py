@@ -412,9 +412,9 @@ class Driver:
             timer.cancel()
 
     def _home_job(self, command: RunAtHome) -> Job:
-        job = self._job(command.cell, command.attempt)
-        return replace(
-            job,
+        return self._job(
+            command.cell,
+            command.attempt,
             observe=command.observe,
             ship=command.ship,
             thrifty=command.thrifty,
@@ -430,7 +430,9 @@ class Driver:
         hide: Sequence[str] = (),
         gate: Gate = Gate.OPEN,
         forked: bool = False,
+        **where: bool,
     ) -> Job:
+        """The cell's next attempt; ``where`` are fields of a job that runs in the home process."""
         node = self._core.buffer.slot(cell).node
         counts = self._request.counts
         setups = [
@@ -462,6 +464,7 @@ class Driver:
             trace=ask.trace,
             writes=ask.writes,
             calls=self._request.calls.get(cell, {}),
+            **where,
         )
 
     def _share(self) -> int:

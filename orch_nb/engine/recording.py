@@ -279,32 +279,32 @@ class Recording:
         self._failed = failed
 
     def _result(self, task: TaskRun, outcome: Outcome) -> ResultRecord:
-        result = ResultRecord(
+        kept: dict[str, Any] = {"kept": False}
+        if outcome.blob is None:
+            kept["reason"] = outcome.unshippable or "it ran in the flow's own process"
+            if outcome.no_room:
+                self._keeping.not_kept(kept["reason"])
+            if task.state_type is not StateType.COMPLETED:
+                kept["reason"] = "it did not end well"
+        else:
+            manifest = Manifest.from_json(outcome.blob)
+            signature = self.keyring.sign(manifest)
+            kept = {
+                "kept": True,
+                "digest": manifest.digest,
+                "manifest": outcome.blob,
+                "size": manifest.size,
+                "signature": signature.value,
+                "key_id": signature.key_id,
+            }
+        return ResultRecord(
             self.run.id,
             task.id,
             outcome.bound,
-            kept=False,
             attempt=task.attempt,
             recipe=self.recipes.get(task.cell_number, ""),
             outcome=outcome.to_record(),
-        )
-        if outcome.blob is None:
-            reason = outcome.unshippable or "it ran in the flow's own process"
-            if outcome.no_room:
-                self._keeping.not_kept(reason)
-            if task.state_type is not StateType.COMPLETED:
-                reason = "it did not end well"
-            return replace(result, reason=reason)
-        manifest = Manifest.from_json(outcome.blob)
-        signature = self.keyring.sign(manifest)
-        return replace(
-            result,
-            kept=True,
-            digest=manifest.digest,
-            manifest=outcome.blob,
-            size=manifest.size,
-            signature=signature.value,
-            key_id=signature.key_id,
+            **kept,
         )
 
     def _cut_off(self, task: TaskRun, shown: Sequence[Output]) -> ResultRecord:

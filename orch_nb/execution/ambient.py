@@ -292,10 +292,15 @@ _DEFAULTS: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 def _look(entry: Ambient) -> tuple[Any, Any] | None:
+    value = _get(entry)
+    return None if value is None else (value, entry.mark(value))
+
+
+def _get(entry: Ambient) -> Any:
     if entry.module not in sys.modules:
         return None
     try:
-        value = entry.get()
+        return entry.get()
     except (
         OSError,
         AttributeError,
@@ -303,14 +308,13 @@ def _look(entry: Ambient) -> tuple[Any, Any] | None:
         StopIteration,
     ):  # half imported, or the folder is gone
         return None
-    return value, entry.mark(value)
 
 
 def random_states() -> dict[str, Any]:
     """The states of the loaded libraries' random numbers. Some libraries draw from them when they
     are imported, which may be long before a cell asks for that: they count as imported already."""
-    states = {name: _look(AMBIENT[name]) for name in _SEEDED}
-    return {name: state[0] for name, state in states.items() if state is not None}
+    states = {name: _get(AMBIENT[name]) for name in _SEEDED}
+    return {name: state for name, state in states.items() if state is not None}
 
 
 def set_ambient(states: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -85,8 +86,7 @@ def execute(
     namespace.update(job.given)
     _reset_peak_memory()
     claims.begin()
-    own = frozenset({spec.results, str(Path(spec.results).parent)})
-    observer = observe.Observer(permit, FolderWatch(spec.folder, own))
+    observer = observe.Observer(permit, FolderWatch(spec.folder, _own_folders(spec.results)))
     observe.watch(observer)
     last_look.forget()
     drawn = shell.within(random_states) if job.imports else {}
@@ -123,6 +123,11 @@ def execute(
     except Exception as error:  # the values' own code may run, and fail in any way
         words = f"what it made can't be looked at: {type(error).__name__}: {str(error)[:200]}"
         return replace(outcome, unshippable=words)
+
+
+@functools.cache
+def _own_folders(results: str) -> frozenset[str]:
+    return frozenset({results, str(Path(results).parent)})
 
 
 def apply_blob(shell: CellShell, count: int, manifest: Message, spec: SessionSpec) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import json
 import socket
 import struct
@@ -121,7 +122,7 @@ class Outcome:
 
     def to_record(self) -> Message:
         """As plain JSON, but for the changes' manifest, which is kept apart and signed."""
-        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        plain = {name: getattr(self, name) for name in _OUTCOME_FIELDS}
         plain["error"] = None if self.error is None else dataclasses.asdict(self.error)
         return {**plain, "blob": None}
 
@@ -129,6 +130,9 @@ class Outcome:
     def exits(self) -> bool:
         """Whether the cell ended the notebook well, by SystemExit(0)."""
         return self.error is not None and self.error.exit_code == 0
+
+
+_OUTCOME_FIELDS = tuple(field.name for field in dataclasses.fields(Outcome))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +148,27 @@ class SessionSpec:
 
 
 def to_message(record: Any) -> Message:
-    """A job, outcome or spec as a JSON-able dict, which shares the plain data in it."""
-    return {name: _plain(getattr(record, name)) for name in record.__dataclass_fields__}
+    """A job, outcome or spec as a JSON-able dict, which shares the plain data in it. Fields that
+    are as they are by default are left out: that is nearly all of a light cell's."""
+    usual = _usual(type(record))
+    told = {}
+    for name in record.__dataclass_fields__:
+        value = getattr(record, name)
+        if name not in usual or value is not usual[name] and value != usual[name]:
+            told[name] = _plain(value)
+    return told
+
+
+@functools.cache
+def _usual(kind: Any) -> Mapping[str, Any]:
+    """The fields of a class of records that have a default, with it."""
+    found = {}
+    for one in dataclasses.fields(kind):
+        if one.default is not dataclasses.MISSING:
+            found[one.name] = one.default
+        elif one.default_factory is not dataclasses.MISSING:
+            found[one.name] = one.default_factory()
+    return found
 
 
 def _plain(value: Any) -> Any:
@@ -163,36 +186,22 @@ def _plain(value: Any) -> Any:
 
 def job_from(message: Mapping[str, Any]) -> Job:
     """The inverse of ``to_message`` for a job."""
-    fields = dict(message)
-    for name in ("reads", "changes", "hide", "setups", "writes", "sets"):
-        fields[name] = tuple(fields[name])
-    for name in ("mark", "trace"):
-        fields[name] = None if fields[name] is None else tuple(fields[name])
-    fields["apply"] = tuple((number, manifest) for number, manifest in fields["apply"])
-    fields["gate"] = Gate(fields["gate"])
+    fields = {
+        name: tuple(value) if type(value) is list else value for name, value in message.items()
+    }
+    fields["apply"] = tuple((number, manifest) for number, manifest in fields.get("apply", ()))
+    fields["gate"] = Gate(fields.get("gate", Gate.OPEN))
     return Job(**fields)
 
 
 def outcome_from(message: Mapping[str, Any]) -> Outcome:
     """The inverse of ``to_message`` for an outcome."""
-    fields = dict(message)
+    fields = {
+        name: tuple(value) if type(value) is list else value for name, value in message.items()
+    }
     error = fields.get("error")
     if error is not None:
         fields["error"] = error_from(error)
-    for name in (
-        "outputs",
-        "bound",
-        "deleted",
-        "changed",
-        "effects",
-        "refs",
-        "ambient",
-        "files_read",
-        "files_written",
-        "files_unseen",
-        "display_updates",
-    ):
-        fields[name] = tuple(fields[name])
     return Outcome(**fields)
 
 

@@ -16,21 +16,40 @@ _OWN = "orch_nb "  # threads that run a cell's calls of other cells: they end af
 _GRACE = 0.1  # seconds that a thread which is about to end has to do so
 
 
+class _Pool(ThreadPoolExecutor):
+    """What `asyncio.to_thread` uses; ``used`` is whether it may have threads."""
+
+    used = False
+
+    def submit(self, *arguments: Any, **named: Any) -> Any:
+        """Do as any pool."""
+        self.used = True
+        return super().submit(*arguments, **named)
+
+
 class Leftovers:
     """Tells the threads and tasks of one cell from those that were there before it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self) -> None:
+        self._pool = _new_pool()
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A cell is to run in ``loop``."""
         self._loop = loop
         self._threads = set(threading.enumerate())
         self._tasks = asyncio.all_tasks(loop)
         # asyncio.to_thread keeps its pool's threads; a cell's own pool can be ended with the cell
-        self._pool = ThreadPoolExecutor(thread_name_prefix="asyncio")
         loop.set_default_executor(self._pool)
 
     def end_idle(self) -> None:
         """End threads that wait for work which the next cell would start anew."""
-        self._pool.shutdown(wait=False)
-        for thread in self._new_threads():
+        if self._pool.used:
+            self._pool.shutdown(wait=False)
+            self._pool = _new_pool()
+        new = self._new_threads()
+        if not new:
+            return
+        for thread in new:
             _end_progress_monitor(thread)
         deadline = time.monotonic() + _GRACE
         for thread in self._new_threads():
@@ -48,6 +67,10 @@ class Leftovers:
     def _new_threads(self) -> Iterable[threading.Thread]:
         new = set(threading.enumerate()) - self._threads
         return {thread for thread in new if not thread.name.startswith(_OWN)}
+
+
+def _new_pool() -> _Pool:
+    return _Pool(thread_name_prefix="asyncio")
 
 
 def end_script_loop(magics: Any) -> None:

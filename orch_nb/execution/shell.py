@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import re
 import sys
 import time
 import uuid
@@ -28,6 +29,7 @@ from orch_nb.execution.streams import (
 
 T = TypeVar("T")
 
+_AWAITS = re.compile(r"await|async")
 _GRACE = 0.05  # seconds that an awaited task's KeyboardInterrupt has to reach the cell
 
 
@@ -60,6 +62,8 @@ class CellShell:
         self._cell: asyncio.Task[Any] | None = None  # the cell, while one runs
         self._awaiting: asyncio.Future[Any] | None = None  # its coroutine, if it has one
         self._interrupted = False
+        self._leftovers = Leftovers()
+        self._transformers = self._all_transformers()
 
     @property
     def shell(self) -> Any:
@@ -114,7 +118,7 @@ class CellShell:
         """
         if self._loop.is_running():
             raise RuntimeError("a cell is running in this shell")
-        leftovers = Leftovers(self._loop)
+        self._leftovers.begin(self._loop)
         request, process = uuid.uuid4().hex, os.getpid()
         self._interrupted = False
         if not silent:
@@ -133,7 +137,7 @@ class CellShell:
         error = describe_error(outcome, source, outputs, self._host)
         payloads = self._host.take_payloads()
         self._host.end_script_loop()
-        leftovers.end_idle()
+        self._leftovers.end_idle()
         widgets = self._recorder.widgets.touched()
         for model, shown in self._recorder.widgets.take_synced().items():
             self._host.sync_output_widget(model, shown)
@@ -152,8 +156,8 @@ class CellShell:
             display_updates=updates,
             widgets=widgets,
             payloads=tuple(payloads),
-            leftover_tasks=leftovers.tasks(),
-            leftover_threads=leftovers.threads(),
+            leftover_tasks=self._leftovers.tasks(),
+            leftover_threads=self._leftovers.threads(),
         )
 
     def preload(self, modules: Iterable[str]) -> tuple[str, ...]:
@@ -238,6 +242,10 @@ class CellShell:
         current_request.set(request)
         self._host.start_request(request)
         shell = self._host.shell
+        how = {"store_history": not silent, "silent": silent}
+        if not _AWAITS.search(source) and self._all_transformers() == self._transformers:
+            with no_input():
+                return shell.run_cell(source, **how)  # it would not be made to await anything
         prepared: dict[str, Any] = {"preprocessing_exc_tuple": None}
         try:
             prepared["transformed_cell"] = shell.transform_cell(source)
@@ -245,7 +253,6 @@ class CellShell:
             # any error of an input transformer is the cell's, and IPython reports it
             prepared["transformed_cell"] = source
             prepared["preprocessing_exc_tuple"] = sys.exc_info()
-        how = {"store_history": not silent, "silent": silent}
         with no_input():
             if not shell.should_run_async(source, **prepared):
                 return shell.run_cell(source, **how)
@@ -259,6 +266,18 @@ class CellShell:
                 if not silent:
                     shell.events.trigger("post_run_cell", result)
             return result
+
+    def _all_transformers(self) -> list[Any]:
+        """What IPython lets change a cell's source before it is parsed."""
+        shell = self._host.shell
+        manager = shell.input_transformer_manager
+        return [
+            *manager.cleanup_transforms,
+            *manager.line_transforms,
+            *manager.token_transformers,
+            *shell.input_transformers_post,
+            *shell.prefilter_manager.transformers,
+        ]
 
     def _drive(self, cell: Any) -> Any:
         """Run the loop until ``cell`` is done; return its result, or the error that ended it."""

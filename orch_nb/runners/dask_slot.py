@@ -12,13 +12,20 @@ import socket
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from orch_nb.errors import SessionError
 from orch_nb.execution import processes
-from orch_nb.execution.job import Decoder, Message, encode
+from orch_nb.execution.job import (
+    Decoder,
+    Message,
+    Outcome,
+    encode,
+    outcome_from,
+    to_message,
+)
 from orch_nb.results.blob import blob_path
 from orch_nb.runners.dask_sessions import own_slot
 
@@ -132,25 +139,25 @@ def _run_apart(
     reply = _Attempt(worker, task, request, spec, job).run()
     if not reply.outcome:
         return reply
-    outcome = json.loads(reply.outcome)
+    outcome = outcome_from(json.loads(reply.outcome))
     why = _why_not_apart(outcome, str(folder), request.modules or {})
     if why:
-        at_home = {"unshippable": why, "refused": True, "passing": True, "blob": None}
-        return CellReply(worker.address, json.dumps({**outcome, **at_home}))
-    digests = {m["digest"] for m in (outcome["blob"], outcome["kept_files"]) if m}
+        at_home = replace(outcome, unshippable=why, refused=True, passing=True, blob=None)
+        return CellReply(worker.address, json.dumps(to_message(at_home)))
+    digests = {m["digest"] for m in (outcome.blob, outcome.kept_files) if m}
     blobs = {digest: blob_path(results, digest).read_bytes() for digest in digests}
     return CellReply(worker.address, reply.outcome, blobs=blobs)
 
 
-def _why_not_apart(outcome: Message, folder: str, modules: Mapping[str, str]) -> str:
+def _why_not_apart(outcome: Outcome, folder: str, modules: Mapping[str, str]) -> str:
     """Why it must run at home, where the flow's files are; empty if it need not."""
-    files = [*outcome["files_read"], *outcome["files_written"]]
+    files = [*outcome.files_read, *outcome.files_written]
     used = [path for path in files if _within(path, folder) not in {"", *modules}]
     if used:
         return f"it uses {_within(used[0], folder)}, a file that the worker does not have"
-    error = outcome["error"]
-    if error and error["name"] in {"FileNotFoundError", "ModuleNotFoundError"}:
-        return f"it needs what the worker does not have: {error['value'][:200]}"
+    error = outcome.error
+    if error and error.name in {"FileNotFoundError", "ModuleNotFoundError"}:
+        return f"it needs what the worker does not have: {error.value[:200]}"
     return ""
 
 

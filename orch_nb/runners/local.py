@@ -55,7 +55,7 @@ class _Child:
 class LocalRunner:
     """See orch_nb.runners.base.Runner."""
 
-    home_queue = 16
+    home_queue = 32
 
     def __init__(self, template: Template) -> None:
         self.language_info: Mapping[str, Any] = {}
