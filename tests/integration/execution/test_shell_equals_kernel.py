@@ -21,6 +21,7 @@ import ipykernel
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError
 from nbformat.v4 import new_code_cell, new_notebook
 
 import orch_nb
@@ -47,6 +48,7 @@ def read_cases() -> list[Case]:
 
 CASES = read_cases()
 WAKE_SECONDS = 2.0
+KERNEL_SECONDS = 40  # for one cell
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,21 @@ class PatientClient(NotebookClient):
 def run_in_kernel(sources: list[str], folder: Path) -> Run:
     # a kernel that finds itself under pytest leaves the descriptors alone
     environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
-    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
-    PatientClient(
-        notebook,
-        allow_errors=True,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(folder)}},
-    ).execute(env=environment)
+    for tries_left in (2, 1, 0):
+        notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
+        client = PatientClient(
+            notebook,
+            allow_errors=True,
+            timeout=KERNEL_SECONDS,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(folder)}},
+        )
+        try:
+            client.execute(env=environment)
+            break
+        except (CellTimeoutError, RuntimeError):  # a kernel may hang where others run beside it
+            if not tries_left:
+                raise
     plain = json.loads(nbformat.writes(notebook))
     outputs = [[joined(output) for output in cell["outputs"]] for cell in plain["cells"]]
     bundle = plain["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]
