@@ -20,21 +20,10 @@ MENDED = "%%task months\nmonths = dict.fromkeys(sales)"
 LAST = "%%task shown\nshown = sorted(months)"
 
 
-# Before ipykernel 7 a kernel hears nothing of its page while a cell runs.
-DEAF = "ORCH_NB_TEST_PYTHON" in os.environ
-
-
-def status_of(cell: Locator) -> Locator:
-    """How the run stands, in the panel or in the still picture."""
-    return cell.locator(".onb-status, .onb-still-head").last
-
-
-def cancel(notebook: NotebookPage, cell: Locator) -> None:
-    """By the panel's button; by the notebook's own where the kernel would not hear of it."""
-    if DEAF:
-        notebook.page.get_by_role("button", name="Interrupt the kernel").first.click()
-    else:
-        panel_of(cell).get_by_role("button", name="Cancel").click()
+def cancel(cell: Locator) -> None:
+    """By the panel's button: before ipykernel 7 a kernel hears nothing of its page while a cell
+    runs, and the server sees to it."""
+    panel_of(cell).get_by_role("button", name="Cancel").click()
 
 
 def run_all(notebook: NotebookPage) -> None:
@@ -81,14 +70,11 @@ def test_run_all_reload_and_cancel(notebook: NotebookPage) -> None:
 
     notebook.save()
     notebook.page.reload()
-    if DEAF:  # nobody has the widget's state then
-        expect(notebook.cell(4).locator(".onb-still")).to_be_visible(timeout=SLOW)
-    else:
-        panel = panel_of(notebook.cell(4))
-        expect(panel.locator(".onb-status")).to_contain_text("Running", timeout=SLOW)
+    panel = panel_of(notebook.cell(4))
+    expect(panel.locator(".onb-status")).to_contain_text("Running", timeout=SLOW)
     picture(notebook, "reloaded")
-    cancel(notebook, notebook.cell(4))
-    expect(status_of(notebook.cell(4))).to_contain_text("Cancelled", timeout=SLOW)
+    cancel(notebook.cell(4))
+    expect(panel.locator(".onb-status")).to_contain_text("Cancelled", timeout=SLOW)
     picture(notebook, "cancelled")
 
 
@@ -120,9 +106,7 @@ def test_cancelled_by_its_button(notebook: NotebookPage) -> None:
     panel = panel_of(cell)
     running = panel.get_by_role("option").filter(has_text="Running")
     expect(running.filter(has_text="long")).to_be_visible(timeout=SLOW)
-    if DEAF:
-        expect(panel).to_contain_text("interrupt the kernel to cancel", timeout=SLOW)
-    cancel(notebook, cell)
+    cancel(cell)
     ended(cell, 4)
     panel = panel_of(cell)
     expect(panel.locator(".onb-status")).to_contain_text("Cancelled", timeout=SLOW)
