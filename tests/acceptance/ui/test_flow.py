@@ -20,6 +20,11 @@ MENDED = "%%task months\nmonths = dict.fromkeys(sales)"
 LAST = "%%task shown\nshown = sorted(months)"
 
 
+def status_of(cell: Locator) -> Locator:
+    """How the run stands, in the panel or in the still picture."""
+    return cell.locator(".onb-status, .onb-still-head").last
+
+
 def cancel(cell: Locator) -> None:
     """By the panel's button: before ipykernel 7 a kernel hears nothing of its page while a cell
     runs, and the server sees to it."""
