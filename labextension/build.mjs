@@ -69,9 +69,10 @@ if (process.argv.includes('--tests')) {
   const squeezed = await minify(result.outputFiles[0].text, {
     module: true,
     ecma: 2020,
-    compress: { passes: 3, unsafe_arrows: true, pure_getters: true },
+    compress: { passes: 3, unsafe: true, unsafe_arrows: true, pure_getters: true },
   });
-  const code = Buffer.from(squeezed.code);
+  // nobody but the module itself names its custom properties
+  const code = Buffer.from(squeezed.code.replaceAll('--onb-', '--o-'));
   if (code.length > MOST_BYTES) {
     throw new Error(`the views have ${code.length} bytes; at most ${MOST_BYTES} are allowed`);
   }

@@ -45,6 +45,7 @@ export interface Row {
   item?: number;
   calls?: number[];
   group?: boolean;
+  pace?: string;
   message?: string;
   attempt?: number;
   of?: number;

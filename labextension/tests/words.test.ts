@@ -64,7 +64,23 @@ test('a cell that is called has one row, which counts its calls', () => {
   assert.equal(noteOf(all, nothingDone), '231 completed, 8 running, 158 waiting, 3 failed');
   assert.equal(noteOf(aRow(4, { state: 'Completed', calls: [3, 0, 0, 0, 0] }), nothingDone), '');
   const failed = { ...call, state: 'Failed' };
-  assert.deepEqual(orderRows([all, call, failed], { all: false, filter: '' }), [2, 0]);
+  assert.deepEqual(orderRows([all, call, failed], { all: false, filter: '' }, []), [2, 0]);
+});
+
+test('calls that failed alike are one row, which says how many there are', () => {
+  const failed = (item: number, name: string) =>
+    aRow(4, { task: false, state: 'Failed', item, error: { name, value: `${item}`, line: 2 } });
+  const rows = [
+    failed(1, 'ValueError'),
+    failed(2, 'KeyError'),
+    failed(3, 'ValueError'),
+    failed(4, 'ValueError'),
+  ];
+  const alike: number[] = [];
+  assert.deepEqual(orderRows(rows, { all: false, filter: '' }, alike), [0, 1]);
+  assert.deepEqual(alike, [2, 0]);
+  assert.equal(noteOf(failed(1, 'ValueError'), nothingDone, 2), 'ValueError: 1 · 2 more alike');
+  assert.equal(orderRows(rows, { all: true, filter: '' }, []).length, 4);
 });
 
 test('failures come first, cells that are no tasks on demand', () => {
@@ -74,9 +90,9 @@ test('failures come first, cells that are no tasks on demand', () => {
     aRow(3, { state: 'Failed' }),
     aRow(4, { task: false, start: 0, end: 4, state: 'Completed' }),
   ];
-  assert.deepEqual(orderRows(rows, { all: false, filter: '' }), [2, 1, 3]);
-  assert.deepEqual(orderRows(rows, { all: true, filter: '' }), [2, 0, 1, 3]);
-  assert.deepEqual(orderRows(rows, { all: true, filter: 'FAIL' }), [2]);
+  assert.deepEqual(orderRows(rows, { all: false, filter: '' }, []), [2, 1, 3]);
+  assert.deepEqual(orderRows(rows, { all: true, filter: '' }, []), [2, 0, 1, 3]);
+  assert.deepEqual(orderRows(rows, { all: true, filter: 'FAIL' }, []), [2]);
 });
 
 test('a live scale grows by whole steps and holds what it must', () => {

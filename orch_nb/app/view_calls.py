@@ -3,11 +3,13 @@ own, below all cells. Pure."""
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import cast
 
 from orch_nb.app.view_rows import changed_row, new_row
 from orch_nb.app.view_schema import Row
+from orch_nb.durations import show_duration
 from orch_nb.model import TaskRun
 from orch_nb.states import TYPE_OF, StateName, StateType
 
@@ -15,6 +17,7 @@ from orch_nb.states import TYPE_OF, StateName, StateType
 RowKey = tuple[int, str | None]
 Index = Mapping[RowKey, int]
 
+_LEAST_PACE = 3  # calls that must have ended before their pace is told
 _WORDS = ("completed", "running", "waiting", "failed", "not run")
 DONE, RUNNING, WAITING, FAILED, NOT_RUN = range(5)  # places in a row's counts
 
@@ -91,8 +94,31 @@ class Rows:
             end = max(now.get("end") or 0.0, self._ends.get(cell, 0.0))
             self._ends[cell] = end
             fresh = _summed(fresh, now.get("start"), end)
+        ended = counts[DONE] + counts[FAILED]
+        if now.get("end") is not None and ended % (1 + ended // 20) == 0:
+            self._tell_pace(cell, fresh)  # not of each call, where there are many to look at
         if fresh != above:
             self.rows[position] = fresh
+
+    def tell_paces(self) -> None:
+        """How long calls took, now that all of them have ended."""
+        for (cell, call), position in self.index.items():
+            if call is None and "calls" in self.rows[position]:
+                fresh = self.rows[position].copy()
+                self._tell_pace(cell, fresh)
+                self.rows[position] = fresh
+
+    def _tell_pace(self, cell: int, row: Row) -> None:
+        took = [
+            (call["end"] - call["start"], call["item"])
+            for call in self.rows
+            if call["cell"] == cell and "item" in call and call.get("end") is not None
+        ]
+        if len(took) < _LEAST_PACE:
+            return
+        longest, item = max(took)
+        median = statistics.median(seconds for seconds, _ in took)
+        row["pace"] = f"median {show_duration(median)} · slowest #{item} {show_duration(longest)}"
 
 
 def _place(row: Row) -> int:

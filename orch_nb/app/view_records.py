@@ -135,6 +135,7 @@ def view_of(
     for task in sorted(tasks, key=lambda task: task.id):  # the order in which they were called
         if row_key(task)[1] is not None:
             shown.put(task, header["began"])
+    shown.tell_paces()
     picture: GraphPicture = NO_PICTURE
     if graph is not None:
         picture = draw(graph, names_of(rows), shown.index)

@@ -62,7 +62,7 @@ class Row(TypedDict):
     before this one, as [start, end]; ``waits`` are [name, cell number] pairs; ``item`` is the
     number of a call of the cell. A cell that is called has ``calls``: how many of them have
     completed, run, wait, have failed, and were not run; ``group`` says that it ran as it was
-    called, and not by itself.
+    called, and not by itself; ``pace`` is how long they took, in words.
     """
 
     cell: int
@@ -73,6 +73,7 @@ class Row(TypedDict):
     item: NotRequired[int]
     calls: NotRequired[list[int]]
     group: NotRequired[bool]
+    pace: NotRequired[str]
     message: NotRequired[str]
     attempt: NotRequired[int]
     of: NotRequired[int]

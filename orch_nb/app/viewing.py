@@ -119,7 +119,7 @@ def advance(view: RunView, event: Event) -> RunView:
         case RunEnded():
             for task in event.tasks:
                 view = with_task(view, task)
-            view = _with_run(view, event.run)
+            view = _with_paces(_with_run(view, event.run))
             files = [plain_line(path, 300) for path in event.files[:MOST_FILES]]
             return _with_header(view, {"files": files, "seconds": round(event.seconds, 3)})
         case _:
@@ -136,6 +136,12 @@ def with_task(view: RunView, task: TaskRun) -> RunView:
     cells = any(call is None for _, call in found.index.keys() - view.index.keys())
     graph = with_rows(view.graph, found.index) if cells else view.graph
     return replace(view, rows=rows, index=found.index, graph=graph)
+
+
+def _with_paces(view: RunView) -> RunView:
+    found = Rows(view.rows, view.index)
+    found.tell_paces()
+    return view if found.rows == list(view.rows) else replace(view, rows=tuple(found.rows))
 
 
 def with_logs(view: RunView, records: list[LogRecord]) -> RunView:

@@ -185,6 +185,8 @@ def _words(row: Row, view: RunView, now: float) -> str:
         words.append(f"attempt {row.get('attempt', 1)} of {row['of']}")
     if counts := shown_counts(row):
         words.append(counts)
+    if "pace" in row:
+        words.append(row["pace"])
     error = row.get("error")
     if error:
         line = f"line {error['line']}: " if error.get("line") else ""

@@ -143,6 +143,7 @@ def _note(row: Row, view: RunView) -> str:
         parts.append(_waits(row, view))
     elif row.get("message") and phase != "done":
         parts.append(row["message"])
+    parts.append(row.get("pace", ""))
     if row.get("memory"):
         parts.append(format_size(row["memory"]))
     return " · ".join(part for part in parts if part)

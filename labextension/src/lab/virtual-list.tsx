@@ -26,8 +26,14 @@ export function VirtualList({ label, count, height, row, onNearEnd }: VirtualLis
     if (node === null) return;
     // in steps: most scroll events need no drawing
     const top = Math.max(0, Math.floor(node.scrollTop / height) - SPARE);
-    first.value = top - (top % SPARE);
-    shown.value = Math.ceil(node.clientHeight / height) + 3 * SPARE;
+    const begin = top - (top % SPARE);
+    const size = Math.ceil(node.clientHeight / height) + 3 * SPARE;
+    // what it shows will be another row: the focus is not that one's
+    const held = document.activeElement;
+    const gone = active.peek() < begin || active.peek() >= begin + size;
+    if (gone && held instanceof HTMLElement && held !== node && node.contains(held)) held.blur();
+    first.value = begin;
+    shown.value = size;
     if (first.value + shown.value > count - NEAR) onNearEnd();
   }
 
@@ -68,6 +74,7 @@ export function VirtualList({ label, count, height, row, onNearEnd }: VirtualLis
     }, 0);
   }
 
+  // a row that goes out of sight is filled anew with one that comes in
   const last = Math.min(count, first.value + shown.value);
   const places = Array.from({ length: Math.max(0, last - first.value) }, (_, n) => first.value + n);
   return (
@@ -76,7 +83,7 @@ export function VirtualList({ label, count, height, row, onNearEnd }: VirtualLis
         {places.map((place) => (
           <div
             role="listitem"
-            key={place}
+            key={place % shown.value}
             data-place={place}
             aria-setsize={count}
             aria-posinset={place + 1}

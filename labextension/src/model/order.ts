@@ -12,8 +12,13 @@ export interface Wanted {
   readonly filter: string;
 }
 
-/** The indices of the rows shown, in the order shown. */
-export function orderRows(rows: readonly Row[], wanted: Wanted): number[] {
+/** How many failed calls of its cell a row stands for, beside itself, by its index. */
+export type Alike = number[];
+
+/** The indices of the rows shown, in the order shown; of failed calls with one kind of error only
+ *  the first, which is noted in `alike`. */
+export function orderRows(rows: readonly Row[], wanted: Wanted, alike: Alike): number[] {
+  const firsts: Record<string, number> = {};
   const needle = wanted.filter.trim().toLowerCase();
   const failed: number[] = [];
   const others: number[] = [];
@@ -24,6 +29,11 @@ export function orderRows(rows: readonly Row[], wanted: Wanted): number[] {
     if (!wanted.all && !notable) return;
     if (needle && !row.name.toLowerCase().includes(needle) && !word.toLowerCase().includes(needle))
       return;
+    if (row.item !== undefined && row.error && !wanted.all) {
+      const first = (firsts[`${row.cell} ${row.error.name}`] ??= position);
+      alike[first] = first === position ? 0 : (alike[first] ?? 0) + 1;
+      if (alike[first]) return;
+    }
     (phase === 'failed' ? failed : others).push(position);
   });
   return [...failed, ...others];

@@ -64,7 +64,7 @@ export function placeOf(row: Row): string {
 }
 
 /** What stands beside a row's bar: its error, progress, memory, or what it waits for. */
-export function noteOf(row: Row, isDone: (cell: number) => boolean): string {
+export function noteOf(row: Row, isDone: (cell: number) => boolean, alike?: number): string {
   const parts: string[] = [];
   const { phase } = lookOf(row.state);
   const counts = countsOf(row);
@@ -83,6 +83,8 @@ export function noteOf(row: Row, isDone: (cell: number) => boolean): string {
   }
   const attempt = row.attempt ?? 1;
   if (attempt > 1) parts.push(triesOf(attempt, Math.max(attempt, row.of ?? 1)));
+  if (alike) parts.push(trans.__('%1 more alike', alike));
+  if (row.pace) parts.push(row.pace);
   if (row.memory) parts.push(showBytes(row.memory));
   return parts.join(' · ');
 }

@@ -8,7 +8,7 @@ import { useRef } from 'preact/hooks';
 import { follow } from '../model/follow';
 import { useShared } from './context';
 import { Mark } from './mark';
-import { orderRows } from '../model/order';
+import { orderRows, type Alike } from '../model/order';
 import { makeScale, showTick, type Scale } from '../model/scale';
 import { colourOf, lookOf } from '../model/states';
 import { trans } from '../model/tongue';
@@ -30,11 +30,15 @@ export function List() {
   const wanted = useComputed(() => {
     follow(model.turn);
     const rows = model.rows.value.map((row) => row.peek());
-    return orderRows(rows, { all: choices.all.value, filter: choices.filter.value });
+    const alike: Alike = [];
+    return {
+      alike,
+      fresh: orderRows(rows, { all: choices.all.value, filter: choices.filter.value }, alike),
+    };
   });
   // nothing moves under the pointer: while it is over the list, rows keep their places
   const order = useComputed(() => {
-    const fresh = wanted.value;
+    const { fresh } = wanted.value;
     const old = held.current;
     if (pointed.value && old?.length === fresh.length) {
       const set = new Set(fresh);
@@ -147,6 +151,7 @@ export function List() {
               <RowView
                 key={position}
                 row={row}
+                alike={wanted.value.alike[position]}
                 place={place}
                 count={count}
                 active={place === current}
@@ -179,6 +184,7 @@ function Axis({ scale }: { scale: Scale }) {
 
 interface RowProps {
   row: Signal<Row>;
+  alike: number | undefined;
   place: number;
   count: number;
   active: boolean;
@@ -187,7 +193,7 @@ interface RowProps {
   choose: (place: number) => void;
 }
 
-function RowView({ row: signalled, place, count, active, open, scale, choose }: RowProps) {
+function RowView({ row: signalled, alike, place, count, active, open, scale, choose }: RowProps) {
   const { model, tick, prefix } = useShared();
   const row = signalled.value;
   const look = lookOf(row.state);
@@ -196,7 +202,7 @@ function RowView({ row: signalled, place, count, active, open, scale, choose }: 
   if (look.phase === 'waiting') follow(model.turn); // what it waits for may have ended
   const end = row.end ?? (running ? Math.max(model.elapsed(), row.start ?? 0) : row.start);
   const seconds = row.start === undefined || end === undefined ? null : end - row.start;
-  const note = noteOf(row, (cell) => model.isDone(cell));
+  const note = noteOf(row, (cell) => model.isDone(cell), alike);
   const name = nameOf(row);
   return (
     <div

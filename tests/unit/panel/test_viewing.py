@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from orch_nb.app.view_calls import shown_counts, shown_name
 from orch_nb.app.viewing import RunView, advance, delta, first_view, snapshot
-from orch_nb.engine.events import Event, Logged, Notice, TaskChanged, TaskProgress
+from orch_nb.engine.events import Event, Logged, Notice, RunEnded, TaskChanged, TaskProgress
 from orch_nb.model import CALL, LogRecord, TaskRunId
 from orch_nb.states import StateName
 from tests.sample_runs import tasks_of
@@ -164,6 +164,16 @@ def test_calls_are_counted_in_one_row() -> None:
     ended = {"state": "Failed", "start": 1.0, "end": 2.0, "calls": [1, 0, 0, 1, 0]}
     assert view.rows[1] == {**group, **ended}
     assert view.row_of(9) is view.rows[1]
+
+
+def test_the_pace_of_many_calls_is_told() -> None:
+    calls = [call(number, StateName.COMPLETED, 1, number) for number in range(1, 100)]
+    slow = call(100, StateName.FAILED, 1, 100)
+    slow = TaskChanged(replace(slow.task, seconds=9.8))
+    view = view_after(started(1), *calls, slow)
+    assert view.rows[1]["pace"] == "median 1.0s · slowest #95 1.0s"  # it is not told anew for each
+    ended = advance(view, RunEnded(started().run, (), 12.0, ()))
+    assert ended.rows[1]["pace"] == "median 1.0s · slowest #100 9.8s"
 
 
 def test_rows_that_did_not_change_stay_the_same_object() -> None:
