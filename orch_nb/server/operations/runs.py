@@ -41,18 +41,20 @@ def page(call: Call) -> Json:
 
 
 def grid(call: Call) -> Json:
-    """Runs as columns, the newest first, and a row for each task, by its cell's id."""
+    """Runs as columns, the newest first, and a row for each task, by its cell's id; by its name
+    where a program wrote the notebook anew, with other ids."""
     runs, tasks = grid_of(_filter(call), limit=call.query.get("limit", 20))
     rows: dict[str, dict[str, Any]] = {}
+    named: dict[str, str] = {}
     for run in runs:
+        own = {task.cell_id for task in tasks[run.id]}
         for task in tasks[run.id]:
-            first = {
-                "cell_id": task.cell_id,
-                "name": task.name,
-                "cell": task.cell_number,
-                "runs": {},
-            }
-            rows.setdefault(task.cell_id, first)["runs"][run.id] = _brief(task)
+            key = task.cell_id
+            other = named.setdefault(task.name, key)
+            if key not in rows and other not in own and run.id not in rows[other]["runs"]:
+                key = other
+            first = {"cell_id": key, "name": task.name, "cell": task.cell_number, "runs": {}}
+            rows.setdefault(key, first)["runs"][run.id] = _brief(task)
     ordered = sorted(rows.values(), key=lambda row: row["cell"])
     return {"runs": [run_of(run, call.root) for run in runs], "rows": ordered}
 
