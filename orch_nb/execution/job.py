@@ -154,7 +154,7 @@ def to_message(record: Any) -> Message:
     told = {}
     for name in record.__dataclass_fields__:
         value = getattr(record, name)
-        if name not in usual or value is not usual[name] and value != usual[name]:
+        if name not in usual or (value is not usual[name] and value != usual[name]):
             told[name] = _plain(value)
     return told
 

@@ -12,7 +12,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 _SHORTEST = 0.0015  # seconds that a walk may take at least
 _SHARE = 0.04  # of the cell's own time, that a walk may take

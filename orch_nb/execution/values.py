@@ -42,6 +42,7 @@ _PANDAS_INSIDE = frozenset(
 )
 # Where there is one of a kind whose type belongs to no library: dataclasses' empty metadata.
 _KEPT_IN = {types.MappingProxyType: "dataclasses"}
+_STATE, _SETTER = 2, 5  # places in what __reduce__ returns
 _VIEWS = {
     types.MappingProxyType: "",
     type({}.keys()): "keys",
@@ -122,6 +123,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if not obj.dtype.hasobject or (obj.dtype == object and self._stays_view(obj)):
                 return self._reduce_array(obj)
             return super().reducer_override(obj)
+        if numpy is not None and isinstance(obj, numpy.dtype) and obj is numpy.dtype(obj.str):
+            return numpy.dtype, (obj.str,)  # which pickle would make another one of
         if is_array(obj) and self._shows_other(obj):
             if not self._stays_view(obj):
                 raise Pinned(f"{cls.__qualname__} that shares another's memory")
@@ -129,6 +132,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return _make_subview, (cls, *_place_of(obj)), attributes, None, None, _set_attributes
         if cls.__module__ in _PANDAS_INSIDE:
             return self._reduce_inside(obj)
+        if cls.__module__.partition(".")[0] == "pandas" and not isinstance(obj, type):
+            return self._reduce_pandas(obj)
         home = _KEPT_IN.get(cls, cls.__module__)
         known = self._library_names(home).get(id(obj))
         if known is not None and not isinstance(obj, (type, types.FunctionType)):
@@ -165,6 +170,19 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             own = {} if module in _NO_LIBRARY else vars(sys.modules.get(module, types))
             names = self._libraries[module] = {id(value): name for name, value in own.items()}
         return names
+
+    def _reduce_pandas(self, obj: Any) -> Any:
+        """With the texts of pandas' source, as a string type's storage and the attributes' names:
+        a process has one of each, and a pickle that the notebook makes tells whether it does."""
+        reduced = super().reducer_override(obj)
+        if reduced is NotImplemented and type(obj).__name__ == "StringDtype":
+            return _make_of_constants, obj.__reduce__()
+        if reduced is NotImplemented and "__dict__" in dir(obj) and hasattr(obj, "__setstate__"):
+            made = obj.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
+            if len(made) > _STATE and type(made[_STATE]) is dict:
+                padded = (*made, None, None)[:_SETTER]
+                return (*padded, _set_state)
+        return reduced
 
     def _reduce_inside(self, obj: Any) -> Any:
         """Blocks, with the references by which pandas knows that memory is shared."""
@@ -264,6 +282,14 @@ def _make_block(cls: Any, values: Any, places: Any, ndim: int, refs: Any) -> Any
     from pandas._libs.internals import BlockPlacement
 
     return cls(values, placement=BlockPlacement(places), ndim=ndim, refs=refs)
+
+
+def _make_of_constants(make: Any, arguments: tuple[Any, ...]) -> Any:
+    return make(*(sys.intern(one) if type(one) is str else one for one in arguments))
+
+
+def _set_state(obj: Any, state: dict[str, Any]) -> None:
+    obj.__setstate__({sys.intern(k) if type(k) is str else k: v for k, v in state.items()})
 
 
 def _make_view_of_dict(shown: dict[Any, Any], kind: str) -> Any:

@@ -132,4 +132,5 @@ def test_a_lesson_is_clicked_through(server: JupyterServer, browser: Browser, na
             page.screenshot(path=str(Path(PICTURES) / f"binder-{name}.png"))
         expect(page.locator("[data-mime-type='application/vnd.jupyter.error']")).to_have_count(0)
         expect(page.locator("[data-mime-type='application/vnd.jupyter.stderr']")).to_have_count(0)
-        notebook.command("Shut Down Kernel")
+        page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
