@@ -110,9 +110,9 @@ class Rows:
 
     def _tell_pace(self, cell: int, row: Row) -> None:
         took = [
-            (call["end"] - call["start"], call["item"])
+            (end - call["start"], call["item"])
             for call in self.rows
-            if call["cell"] == cell and "item" in call and call.get("end") is not None
+            if call["cell"] == cell and "item" in call and (end := call.get("end")) is not None
         ]
         if len(took) < _LEAST_PACE:
             return

@@ -150,7 +150,8 @@ class SessionSpec:
 def to_message(record: Any) -> Message:
     """A job, outcome or spec as a JSON-able dict, which shares the plain data in it. Fields that
     are as they are by default are left out: that is nearly all of a light cell's."""
-    usual = _usual(type(record))
+    kind: Any = type(record)
+    usual = _usual(kind)
     told = {}
     for name in record.__dataclass_fields__:
         value = getattr(record, name)
@@ -184,11 +185,13 @@ def _plain(value: Any) -> Any:
     return dataclasses.asdict(value) if is_record else value
 
 
+def _with_tuples(message: Mapping[str, Any]) -> Message:
+    return {name: tuple(v) if type(v) is list else v for name, v in message.items()}
+
+
 def job_from(message: Mapping[str, Any]) -> Job:
     """The inverse of ``to_message`` for a job."""
-    fields = {
-        name: tuple(value) if type(value) is list else value for name, value in message.items()
-    }
+    fields = _with_tuples(message)
     fields["apply"] = tuple((number, manifest) for number, manifest in fields.get("apply", ()))
     fields["gate"] = Gate(fields.get("gate", Gate.OPEN))
     return Job(**fields)
@@ -196,9 +199,7 @@ def job_from(message: Mapping[str, Any]) -> Job:
 
 def outcome_from(message: Mapping[str, Any]) -> Outcome:
     """The inverse of ``to_message`` for an outcome."""
-    fields = {
-        name: tuple(value) if type(value) is list else value for name, value in message.items()
-    }
+    fields = _with_tuples(message)
     error = fields.get("error")
     if error is not None:
         fields["error"] = error_from(error)
