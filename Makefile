@@ -170,7 +170,7 @@ test-lowest:
 	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
 	build/lowest/bin/uv pip install --quiet --python build/lowest/bin/python \
 	  --resolution lowest-direct -e '.[test]'
-	build/lowest/bin/python -m pytest -n 2 $(LOWEST_TESTS)
+	PYTHONPATH=$(CURDIR) build/lowest/bin/python -m pytest -n 2 $(LOWEST_TESTS)
 
 bench: $(VENV)/installed-test
 	for name in $(BENCHMARKS); do $(BIN)/python -m tests.benchmarks.$$name || exit 1; done

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from orch_nb.durations import parse_duration
 
+if TYPE_CHECKING:
+    _Type = click.ParamType[float]
+else:
+    _Type = click.ParamType  # which before click 8.3 takes no parameter
 
-class _Duration(click.ParamType[float]):
+
+class _Duration(_Type):
     name = "TIME"
 
     def convert(

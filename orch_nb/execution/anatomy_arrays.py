@@ -183,8 +183,12 @@ class _Frame(Anatomy):
     mutable = True
 
     def parts(self, obj: Any) -> Iterable[Any]:
+        own = obj.__dict__
+        looks = own.get("_item_cache")
+        if looks:
+            looks.clear()  # before pandas 3: the columns that somebody has looked at, no change
         yield obj._mgr
-        yield obj.__dict__
+        yield own
 
     def freeze(self, obj: Any) -> State:
         return (obj._mgr,), None

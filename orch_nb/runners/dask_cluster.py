@@ -108,7 +108,7 @@ class DaskCluster:
         client = None
         try:
             client = await Client(**options, asynchronous=True, timeout=_CONNECT_SECONDS)
-            if not (await client.scheduler.identity(n_workers=1))["workers"]:
+            if not await client.scheduler.ncores():
                 # One that adapts starts a worker when there is something to do.
                 async with asyncio.timeout(_WORKER_SECONDS):
                     await client.submit(int, pure=False)

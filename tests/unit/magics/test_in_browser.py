@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import IPython
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -17,6 +18,8 @@ import orch_nb.magics.flows
 import orch_nb.panel.pump
 from orch_nb.errors import FlowError, InputError
 from orch_nb.magics import load, unload
+
+pytestmark = pytest.mark.skipif(IPython.version_info < (8,), reason="no browser has IPython 7")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ pytest.importorskip("anywidget")
 ADDRESS = "https://colab.test/manager.js"
 
 
+@pytest.mark.filterwarnings("ignore:Deprecated in traitlets")
 def test_colab_is_told_where_the_manager_of_such_widgets_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
