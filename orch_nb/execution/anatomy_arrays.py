@@ -183,12 +183,8 @@ class _Frame(Anatomy):
     mutable = True
 
     def parts(self, obj: Any) -> Iterable[Any]:
-        own = obj.__dict__
-        looks = own.get("_item_cache")
-        if looks:
-            looks.clear()  # before pandas 3: the columns that somebody has looked at, no change
         yield obj._mgr
-        yield own
+        yield obj.__dict__
 
     def freeze(self, obj: Any) -> State:
         return (obj._mgr,), None
@@ -198,6 +194,31 @@ class _Frame(Anatomy):
 
     def restore(self, obj: Any, content: Any) -> None:
         obj._mgr = content
+
+
+class _OldFrame(Anatomy):
+    """The same before pandas 3, which keeps in one of the fields the columns that somebody has
+    looked at: that is no change."""
+
+    mutable = quick = True
+
+    @staticmethod
+    def _fields(obj: Any) -> dict[str, Any]:
+        return {name: value for name, value in obj.__dict__.items() if name != "_item_cache"}
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        return self._fields(obj).values()
+
+    def freeze(self, obj: Any) -> State:
+        fields = self._fields(obj)
+        return tuple(fields.values()), tuple(fields)
+
+    def content(self, obj: Any) -> Any:
+        return self._fields(obj)
+
+    def restore(self, obj: Any, content: Any) -> None:
+        obj.__dict__.clear()
+        obj.__dict__.update(content, _item_cache={})
 
 
 class _Manager(Anatomy):
@@ -293,12 +314,17 @@ def _teach_pandas() -> None:
     register(pd.tseries.offsets.BaseOffset, LEAF)
     register(pd.api.extensions.ExtensionDtype, LEAF)
     register(pd.Index, _Index())
-    register(pd.DataFrame, _Frame())
-    register(pd.Series, _Frame())
+    frame = _Frame() if _is_new(pd) else _OldFrame()
+    register(pd.DataFrame, frame)
+    register(pd.Series, frame)
     register(managers.BaseBlockManager, _Manager())
     register(blocks.Block, _Block())
     register(internals.BlockValuesRefs, LEAF)
     register(native.NDArrayBacked, _ArrayBacked())
+
+
+def _is_new(pandas: Any) -> bool:
+    return int(pandas.__version__.partition(".")[0]) >= 3
 
 
 def _teach_arrow() -> None:
