@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -87,12 +88,25 @@ def compare_form(output: Any) -> Any:
     return mask(form)
 
 
+def joined(outputs: Iterable[Any]) -> list[Any]:
+    """With a stream's pieces that follow each other as one: where a kernel cuts is a matter of
+    time."""
+    found: list[Any] = []
+    for output in outputs:
+        last = found[-1] if found else {}
+        if output["output_type"] == "stream" and output["name"] == last.get("name"):
+            last["text"] += output["text"]
+        else:
+            found.append(output)
+    return found
+
+
 def read_cells(path: Path) -> list[tuple[str, Any, list[Any]]]:
     """Source, execution count and outputs of each code cell."""
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     return [
-        (cell.source, cell.execution_count, [compare_form(output) for output in cell.outputs])
+        (cell.source, cell.execution_count, joined(map(compare_form, cell.outputs)))
         for cell in notebook.cells
         if cell.cell_type == "code"
     ]
