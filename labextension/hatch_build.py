@@ -60,7 +60,8 @@ class ViewsHook(BuildHookInterface):
         shared = build_data.setdefault("shared_data", {})
         target = "share/jupyter/labextensions/orch-nb"
         shared[str(extension)] = target
-        shared[str(folder / "install.json")] = f"{target}/install.json"
+        if not (extension / "install.json").exists():  # where an environment links to the folder
+            shared[str(folder / "install.json")] = f"{target}/install.json"
 
     def _build(self) -> None:
         trouble = _build(Path(self.root) / "labextension")
