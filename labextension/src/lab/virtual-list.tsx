@@ -4,7 +4,7 @@ import { useSignal } from '@preact/signals';
 import type { ComponentChild, TargetedKeyboardEvent } from 'preact';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 
-const SPARE = 6; // rows above and below those in sight
+const SPARE = 4; // rows above and below those in sight
 const NEAR = 100; // rows before the end at which more are read
 
 export interface VirtualListProps {

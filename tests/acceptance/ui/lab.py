@@ -50,6 +50,8 @@ class Lab(JupyterServer):
             extensions = folder / "data" / "labextensions"
             extensions.mkdir(parents=True)
             (extensions / "orch-nb").symlink_to(BUILT)
+        if bare:
+            _leave_out_extension(folder)
         self.has_extension = not bare
         super().__init__("lab", folder, theme=theme, programs=programs)
 
@@ -104,6 +106,17 @@ class Lab(JupyterServer):
                     process.kill()
                 raise AssertionError(f"processes outlived the server: {left}")
             time.sleep(0.2)
+
+
+def _leave_out_extension(folder: Path) -> None:
+    """The environment's extensions without ours: one that is off would be loaded all the same."""
+    others = folder / "others"
+    others.mkdir()
+    for one in (Path(sys.prefix) / "share" / "jupyter" / "labextensions").iterdir():
+        if one.name != "orch-nb":
+            (others / one.name).symlink_to(one)
+    config = {"LabApp": {"labextensions_path": [str(others)]}}
+    (folder / "jupyter_lab_config.json").write_text(json.dumps(config))
 
 
 class LabPage(NotebookPage):
