@@ -1,8 +1,8 @@
 """The JupyterLab extension: its graph as one types, its list of runs, Lab's start, its size.
 
 ``python -m tests.benchmarks.lab`` prints a line for each promise and exits with 1 if one is broken.
-Lab's start takes a tenth more or less each time: what the extension adds is told by the median of
-the page's work.
+Lab's start takes a tenth more or less each time: medians of many are compared, of the time until it
+can be used; the page's own work is told beside it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from tests.acceptance.ui.lab import BUILT, PATIENCE, Lab, LabPage
 from tests.acceptance.ui.test_lab_large import CELLS, many_cells
 from tests.acceptance.ui.test_lab_runs import RUNS, fill_history
 
-KEYSTROKES, STARTS = 15, 12
+KEYSTROKES, STARTS = 15, 16
 PAUSE = 100  # milliseconds: what the setting graphPause begins with
 MOST = {
     f"graph of {CELLS} cells after a pause, median": (150, "ms"),
     f"longest task while {RUNS} runs scroll": (50, "ms"),
-    "Lab's start: more work by": (50, "ms"),
+    "Lab's start: longer by": (50, "ms"),
     "bundle": (400_000, "B"),
 }
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -128,7 +128,7 @@ def measure(browser: Browser, folder: Path) -> dict[str, float]:
     for what, (ours, theirs) in zip(("until it can be used", "of work"), medians, strict=True):
         print(f"Lab's start, {what}: {ours:.0f} ms with the extension, {theirs:.0f} ms without")
     print(f"graph: fastest {min(waits):.0f} ms, slowest {max(waits):.0f} ms")
-    more = medians[1][0] - medians[1][1]
+    more = medians[0][0] - medians[0][1]
     size = sum(path.stat().st_size for path in (BUILT / "static").glob("*.js"))
     return dict(zip(MOST, (statistics.median(waits), longest, more, size), strict=True))
 
