@@ -79,7 +79,7 @@ test('calls that failed alike are one row, which says how many there are', () =>
   const alike: number[] = [];
   assert.deepEqual(orderRows(rows, { all: false, filter: '' }, alike), [0, 1]);
   assert.deepEqual(alike, [2, 0]);
-  assert.equal(noteOf(failed(1, 'ValueError'), nothingDone, 2), 'ValueError: 1 · 2 more alike');
+  assert.equal(noteOf(failed(1, 'ValueError'), nothingDone, 2), '2 more alike · ValueError: 1');
   assert.equal(orderRows(rows, { all: true, filter: '' }, []).length, 4);
 });
 

@@ -38,6 +38,7 @@ def each(text: str, body: str) -> None:
     from orch_nb.option_text import parse_line
     from orch_nb.options import TaskOptions
 
+    __tracebackhide__ = True  # what fails is the cell
     _, options = parse_line(text, TaskOptions)
     run_for_each(current_session().shell, options.each or "", body)
 

@@ -13,9 +13,12 @@ def run_for_each(shell: Any, loop: str, body: str) -> None:
     """Run ``body`` with the name of ``loop`` (``model in models``) bound to each item. Each name
     that it binds for every item is bound to the list of its values, in the items' order; the
     loop's own name is as before. When an item fails, all names are as before."""
+    __tracebackhide__ = True  # what fails is the cell
     namespace: dict[str, Any] = shell.user_ns
     name, _, items = loop.partition(" in ")
-    code = compile(shell.transform_cell(body), f"<task for each {name}>", "exec")
+    source = "\n" + shell.transform_cell(body)  # below its first line, as in the cell
+    file = shell.compile.cache(source, shell.execution_count - 1, raw_code=source)
+    code = compile(source, file, "exec")
     stored = {found.argval for found in dis.get_instructions(code) if found.opname in _STORES}
     before = {each: namespace.get(each, _UNBOUND) for each in {*stored, name}}
     gathered: list[dict[str, Any]] = []

@@ -69,6 +69,8 @@ export function noteOf(row: Row, isDone: (cell: number) => boolean, alike?: numb
   const { phase } = lookOf(row.state);
   const counts = countsOf(row);
   if (counts) parts.push(counts);
+  if (row.pace) parts.push(row.pace);
+  if (alike) parts.push(trans.__('%1 more alike', alike));
   if (row.error) {
     parts.push(row.error.value ? `${row.error.name}: ${row.error.value}` : row.error.name);
   } else if (phase === 'running') {
@@ -83,8 +85,6 @@ export function noteOf(row: Row, isDone: (cell: number) => boolean, alike?: numb
   }
   const attempt = row.attempt ?? 1;
   if (attempt > 1) parts.push(triesOf(attempt, Math.max(attempt, row.of ?? 1)));
-  if (alike) parts.push(trans.__('%1 more alike', alike));
-  if (row.pace) parts.push(row.pace);
   if (row.memory) parts.push(showBytes(row.memory));
   return parts.join(' · ');
 }

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import linecache
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from IPython.core.compilerop import CachingCompiler
 
 from orch_nb.magics.looping import run_for_each
 
 
 def after(namespace: dict[str, Any], loop: str, body: str) -> dict[str, Any]:
-    shell = SimpleNamespace(user_ns=namespace, transform_cell=lambda source: source)
+    shell = SimpleNamespace(
+        user_ns=namespace,
+        transform_cell=lambda source: source,
+        compile=CachingCompiler(),
+        execution_count=4,
+    )
     run_for_each(shell, loop, body)
     namespace.pop("__builtins__", None)
     return namespace
@@ -38,3 +45,11 @@ def test_when_an_item_fails_the_names_are_as_before() -> None:
         after(namespace, "n in [1, 0]", "x = 1 / n")
     namespace.pop("__builtins__", None)
     assert namespace == {"x": 1}
+
+
+def test_what_fails_is_told_by_its_line_in_the_cell() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        after({}, "n in [0]", "x = n\n1 / x")
+    frame = caught.traceback[-1]
+    assert frame.lineno + 1 == 3  # below the line that says for each what
+    assert "1 / x" in linecache.getline(str(frame.path), 3)
