@@ -26,6 +26,11 @@ class _Pool(ThreadPoolExecutor):
         self.used = True
         return super().submit(*arguments, **named)
 
+    def shutdown(self, *arguments: Any, **named: Any) -> None:
+        """Do as any pool: it is of no use to the next cell."""
+        self.used = True
+        super().shutdown(*arguments, **named)
+
 
 class Leftovers:
     """Tells the threads and tasks of one cell from those that were there before it."""
@@ -38,6 +43,8 @@ class Leftovers:
         self._loop = loop
         self._threads = set(threading.enumerate())
         self._tasks = asyncio.all_tasks(loop)
+        if self._pool.used:  # a fork has closed the loop that it came with, and the pool with it
+            self._pool = _new_pool()
         # asyncio.to_thread keeps its pool's threads; a cell's own pool can be ended with the cell
         loop.set_default_executor(self._pool)
 

@@ -579,3 +579,21 @@ def test_no_cell_harms_the_next() -> None:
         """
     )
     assert told == [[source, ["fine\n", "42"], 4, 3] for source in HARMFUL]
+
+
+def test_a_cell_in_a_fork_has_threads_to_wait_for() -> None:
+    told = run(
+        """
+        shell.run("import asyncio", count=1)
+        for cell in range(2):
+            if os.fork():
+                os.wait()
+                continue
+            shell.after_fork()
+            for count in (2, 3):
+                r = shell.run("await asyncio.to_thread(sum, [40, 2])", count=count)
+                tell(r.error and r.error.value, r.value, r.leftovers)
+            os._exit(0)
+        """
+    )
+    assert told == [[None, 42, ""]] * 4
