@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib.util
-import os
 import signal
 import site
 import sys
@@ -57,18 +56,9 @@ def _load(shell: CellShell, wanted: str) -> str:
 
 
 def module_files() -> list[str]:
-    """The files of all modules that this process has loaded, and its folders of libraries. Of the
-    standard library one file, which an update of Python changes with the others: they are looked
-    at while a command waits."""
+    """The files of all modules that this process has loaded, and its folders of libraries."""
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    folders = library_folders()
-    standard = str(Path(os.__file__).parent)
-    wanted = {os.__file__, *folders}
-    for file in files:
-        if isinstance(file, str):
-            own = file.startswith(f"{standard}/") and not file.startswith(tuple(folders))
-            wanted |= set() if own else {file}
-    return sorted(wanted)
+    return sorted({file for file in files if isinstance(file, str)} | set(library_folders()))
 
 
 def library_folders() -> list[str]:

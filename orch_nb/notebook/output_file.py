@@ -17,7 +17,7 @@ STDOUT = "-"
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-_PROBE = 64 * 1024  # bytes
+_PROBE = bytes(64 * 1024)
 
 
 def check_writable(path: str | Path) -> None:
@@ -34,11 +34,7 @@ def check_writable(path: str | Path) -> None:
             raise _error(PermissionError(errno.EACCES, "not writable"), shown, 0)
         return
     with _temporary(shown, target, 0) as temporary:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            _take_room(descriptor)
-        finally:
-            os.close(descriptor)
+        _write_new(temporary, _PROBE, None)
 
 
 def write_file(path: str | Path, content: bytes) -> None:
@@ -89,15 +85,6 @@ def _temporary(shown: str, target: Path, size: int) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-
-
-def _take_room(descriptor: int) -> None:
-    """As much as a small notebook needs: a full disk says so now."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, _PROBE)
-        return
-    os.write(descriptor, bytes(_PROBE))
-    os.fsync(descriptor)
 
 
 def _write_new(path: Path, content: bytes, mode: int | None) -> None:
