@@ -93,6 +93,7 @@ class JupyterServer:
                 f"--ServerApp.root_dir={self.root}",
             ],
             env=self.environment,
+            cwd=folder,  # where real-time collaboration keeps a file
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )

@@ -63,7 +63,11 @@ class Lab(JupyterServer):
     def start(self) -> None:
         """Start it again at the same address."""
         self._process = subprocess.Popen(
-            self._process.args, env=self.environment, stdout=self._log, stderr=subprocess.STDOUT
+            self._process.args,
+            env=self.environment,
+            cwd=self.root.parent,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
         )
         self.__enter__()
 
