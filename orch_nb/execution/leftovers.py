@@ -43,7 +43,7 @@ class Leftovers:
         self._loop = loop
         self._threads = set(threading.enumerate())
         self._tasks = asyncio.all_tasks(loop)
-        if self._pool.used:  # a fork has closed the loop that it came with, and the pool with it
+        if self._pool.used:  # or shut: as the loop is closed that a fork came with
             self._pool = _new_pool()
         # asyncio.to_thread keeps its pool's threads; a cell's own pool can be ended with the cell
         loop.set_default_executor(self._pool)
@@ -52,11 +52,7 @@ class Leftovers:
         """End threads that wait for work which the next cell would start anew."""
         if self._pool.used:
             self._pool.shutdown(wait=False)
-            self._pool = _new_pool()
-        new = self._new_threads()
-        if not new:
-            return
-        for thread in new:
+        for thread in self._new_threads():
             _end_progress_monitor(thread)
         deadline = time.monotonic() + _GRACE
         for thread in self._new_threads():
