@@ -132,8 +132,6 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return _make_subview, (cls, *_place_of(obj)), attributes, None, None, _set_attributes
         if cls.__module__ in _PANDAS_INSIDE:
             return self._reduce_inside(obj)
-        if cls.__module__.partition(".")[0] == "pandas" and not isinstance(obj, type):
-            return self._reduce_pandas(obj)
         home = _KEPT_IN.get(cls, cls.__module__)
         known = self._library_names(home).get(id(obj))
         if known is not None and not isinstance(obj, (type, types.FunctionType)):
@@ -145,6 +143,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         reduced = super().reducer_override(obj)
         if isinstance(obj, type) and isinstance(reduced, tuple) and len(reduced) == _MADE:
             return reduced if issubclass(obj, enum.Enum) else _whole_class(obj, reduced)
+        if reduced is NotImplemented and cls.__module__.partition(".")[0] == "pandas":
+            return self._reduce_pandas(obj)
         return reduced
 
     @staticmethod
@@ -171,18 +171,17 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             names = self._libraries[module] = {id(value): name for name, value in own.items()}
         return names
 
-    def _reduce_pandas(self, obj: Any) -> Any:
+    @staticmethod
+    def _reduce_pandas(obj: Any) -> Any:
         """With the texts of pandas' source, as a string type's storage and the attributes' names:
         a process has one of each, and a pickle that the notebook makes tells whether it does."""
-        reduced = super().reducer_override(obj)
-        if reduced is NotImplemented and type(obj).__name__ == "StringDtype":
+        if type(obj).__name__ == "StringDtype":
             return _make_of_constants, obj.__reduce__()
-        if reduced is NotImplemented and "__dict__" in dir(obj) and hasattr(obj, "__setstate__"):
-            made = obj.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
-            if len(made) > _STATE and type(made[_STATE]) is dict:
-                padded = (*made, None, None)[:_SETTER]
-                return (*padded, _set_state)
-        return reduced
+        made = obj.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
+        keeps = isinstance(made, tuple) and len(made) > _STATE and type(made[_STATE]) is dict
+        if keeps and hasattr(type(obj), "__setstate__"):
+            return (*(*made, None, None)[:_SETTER], _set_state)
+        return made
 
     def _reduce_inside(self, obj: Any) -> Any:
         """Blocks, with the references by which pandas knows that memory is shared."""

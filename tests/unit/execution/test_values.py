@@ -269,3 +269,11 @@ def test_walks_stop_at_their_budget() -> None:
 def test_aliases_are_found_by_what_they_reach() -> None:
     space = namespace("a = [1]; b = {'k': a}; c = [2]; d = (b,)")
     assert names_reaching([space["a"]], ["a", "b", "c", "d"], space) == {"a", "b", "d"}
+
+
+def test_an_exception_of_a_library_keeps_its_traceback_by_staying() -> None:
+    space = namespace("import pandas as pd")
+    failing = "try:\n    raise pd.errors.ParserError('x')\nexcept Exception as e:\n    kept = e"
+    changes, index = changes_of(space, failing)
+    with pytest.raises(Pinned, match="ParserError with its traceback"):
+        pack(changes, index, space)
