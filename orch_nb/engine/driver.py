@@ -68,6 +68,7 @@ from orch_nb.states import StateName
 
 _NO_ASK = Ask()
 _BEAT = 2.0  # seconds between heartbeats, looks at the store, and saves of the output
+_CANCEL_GRACE = 10.0  # seconds that a cancelled run has to end, before its processes are killed
 
 
 # States that say what became of an attempt.
@@ -242,6 +243,11 @@ class Driver:
         limit = format_duration(self._request.timeout or 0)
         self._feed(CancelAsked(f"the run took longer than {limit}", StateName.TIMED_OUT))
 
+    def _insist(self) -> None:
+        """What the core waits for may never come: home may hang with what it was given."""
+        if not self._over.is_set():
+            self._runner.kill()
+
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(_BEAT)
@@ -308,6 +314,8 @@ class Driver:
     def _feed(self, event: Event) -> None:
         if self._over.is_set():
             return
+        if isinstance(event, CancelAsked):
+            self._loop.call_later(_CANCEL_GRACE, self._insist)
         try:
             notes: list[Callable[[], None]] = []
             for command in self._core.handle(event):

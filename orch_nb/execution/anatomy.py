@@ -31,6 +31,8 @@ from typing import Any
 
 import xxhash
 
+from orch_nb.execution.identity import identity
+
 ATOMS: frozenset[type] = frozenset(
     {
         int,
@@ -318,7 +320,7 @@ class _Set(Anatomy):
         return len(obj) if type(obj) in _ITEMS else 0
 
     def freeze(self, obj: Any) -> State:
-        return tuple(sorted(set.__iter__(obj), key=id)), None
+        return tuple(sorted(set.__iter__(obj), key=identity)), None
 
     def content(self, obj: Any) -> Any:
         return list(set.__iter__(obj))
@@ -476,7 +478,7 @@ class _Class(Anatomy):
         if "_abc_impl" not in vars(obj):
             return []
         references = _abc._get_dump(obj)[0]
-        return sorted((cls for found in references if (cls := found()) is not None), key=id)
+        return sorted((cls for found in references if (cls := found()) is not None), key=identity)
 
     def freeze(self, obj: Any) -> State:
         attributes = self._attributes(obj)

@@ -27,6 +27,7 @@ from typing import Any
 from orch_nb.execution.anatomy import ATOMS, anatomy_of
 from orch_nb.execution.digests import hash_parts, type_name
 from orch_nb.execution.fingerprint_libraries import LIBRARIES
+from orch_nb.execution.identity import identity
 from orch_nb.execution.walk import Namespace
 
 BUDGET = 200_000  # objects looked at under one name
@@ -75,8 +76,9 @@ class Fingerprinter:
 
     @property
     def met(self) -> dict[int, Any]:
-        """What can be changed in the value, and arrays whose memory it shows, by their ids."""
-        return {id(part): part for part in self._alive if id(part) in self._seen} | self.owners
+        """What can be changed in the value, and arrays whose memory it shows, by identity."""
+        parts = {identity(part): part for part in self._alive}
+        return {key: part for key, part in parts.items() if key in self._seen} | self.owners
 
     def _pass_over(self, cls: type, why: str = "") -> None:
         self.partial = True
@@ -87,10 +89,11 @@ class Fingerprinter:
         cls = type(value)
         if cls in ATOMS:
             return _atom(value)
-        if id(value) in self._seen:
-            return hash_parts(b"again", str(self._seen[id(value)]).encode())
-        if id(value) in self._done:
-            return self._done[id(value)]
+        key = identity(value)
+        if key in self._seen:
+            return hash_parts(b"again", str(self._seen[key]).encode())
+        if key in self._done:
+            return self._done[key]
         self._alive.append(value)
         self.modules.add(cls.__module__)
         self._left -= 1
@@ -98,10 +101,10 @@ class Fingerprinter:
             self._pass_over(cls, "more objects than are looked at")
             return hash_parts(b"beyond", type_name(cls))
         if self._can_change(value):
-            self._seen[id(value)] = len(self._seen)
+            self._seen[key] = len(self._seen)
             return self._by_kind(value, cls, depth + 1)
-        self._done[id(value)] = hash_parts(b"inside itself")
-        found = self._done[id(value)] = self._by_kind(value, cls, depth + 1)
+        self._done[key] = hash_parts(b"inside itself")
+        found = self._done[key] = self._by_kind(value, cls, depth + 1)
         return found
 
     def _can_change(self, value: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from orch_nb.execution.anatomy_arrays import owner_of
 from orch_nb.execution.digests import hash_parts, type_name
+from orch_nb.execution.identity import identity
 
 _X87 = 63  # bits of the mantissa of a long double that has 80 bits in 128
 
@@ -27,7 +28,7 @@ def _numpy(printer: Printer, value: Any, depth: int) -> bytes | None:
     if isinstance(value, np.ndarray):
         head = hash_parts(type_name(type(value)), repr((value.dtype.str, value.shape)).encode())
         owner = owner_of(value)
-        printer.owners[id(owner)] = owner
+        printer.owners[identity(owner)] = owner
         if value.dtype.hasobject:
             return hash_parts(head, printer.feed(value.tolist(), depth))
         if isinstance(value, np.ma.MaskedArray):

@@ -7,8 +7,9 @@ import weakref
 from typing import Any
 
 from orch_nb.execution.anatomy import Anatomy, State
+from orch_nb.execution.identity import identity
 
-Reach = dict[str, tuple[Any, frozenset[int]]]  # name → its value, and the ids of all it reaches
+Reach = dict[str, tuple[Any, frozenset[int]]]  # name → its value, and all it reaches, by identity
 
 _LARGE = 1000  # units of work: 64 kB of an array
 
@@ -26,7 +27,7 @@ class LastLook:
         if refs or anatomy.size(obj) < _LARGE:
             return
         try:
-            self._states[id(obj)] = weakref.ref(obj), state
+            self._states[identity(obj)] = weakref.ref(obj), state
         except TypeError:  # it can't be referred to weakly: it is looked at again
             return
 
@@ -34,7 +35,7 @@ class LastLook:
         """The look at ``obj`` that still holds."""
         if not self._states:
             return None
-        found = self._states.get(id(obj))
+        found = self._states.get(identity(obj))
         return found[1] if found is not None and found[0]() is obj else None
 
     def forget(self) -> None:

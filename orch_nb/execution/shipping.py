@@ -75,13 +75,13 @@ def judge(outcome: Outcome, left_behind: Sequence[str] = ()) -> Outcome:
 def _names_to_ship(shell: CellShell, job: Job, variables: dict[str, Any]) -> set[str]:
     reads = [name for name in job.reads if name in variables]
     index = Index(reads, shell.user_ns)
-    objects = [obj for obj, _anatomy in index.anatomies.values()]
+    objects = [obj for obj, _anatomy in index.objects()]
     if any(isinstance(obj, set | frozenset) and not _has_atoms(obj) for obj in objects):
         raise Pinned("a set of objects has another order in another process")
     if job.apply:  # their changes speak of objects under any name
         return set(variables)
     others = variables.keys() - set(reads)
-    shared = [obj for obj, anatomy in index.anatomies.values() if anatomy.mutable]
+    shared = [obj for obj, anatomy in index.objects() if anatomy.mutable]
     return {*reads, *names_reaching(shared, others, shell.user_ns)}
 
 

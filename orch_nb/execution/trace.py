@@ -30,7 +30,7 @@ class Trace:
         self._job = job
         self._namespace = namespace
         self._modules_before = set(sys.modules)
-        self._modules = _modules_of((obj for obj, _ in index.anatomies.values()), namespace)
+        self._modules = _modules_of((obj for obj, _ in index.objects()), namespace)
         self._modules |= _modules_of(
             (namespace[name] for name in job.reads if name in namespace), namespace
         )

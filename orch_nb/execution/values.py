@@ -33,6 +33,7 @@ from orch_nb.execution.anatomy import (
     is_notebooks_cache,
 )
 from orch_nb.execution.anatomy_arrays import is_array, owner_of
+from orch_nb.execution.identity import identity
 from orch_nb.execution.walk import BUDGET, Index, Namespace, walk
 from orch_nb.execution.warned import Warned
 
@@ -133,7 +134,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if cls.__module__ in _PANDAS_INSIDE:
             return self._reduce_inside(obj)
         home = _KEPT_IN.get(cls, cls.__module__)
-        known = self._library_names(home).get(id(obj))
+        known = self._library_names(home).get(identity(obj))
         if known is not None and not isinstance(obj, (type, types.FunctionType)):
             return _find_in_library, (home, known, cls.__qualname__)
         if cls in _VIEWS:
@@ -168,7 +169,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         names = self._libraries.get(module)
         if names is None:
             own = {} if module in _NO_LIBRARY else vars(sys.modules.get(module, types))
-            names = self._libraries[module] = {id(value): name for name, value in own.items()}
+            names = self._libraries[module] = {identity(value): name for name, value in own.items()}
         return names
 
     @staticmethod
@@ -220,7 +221,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         """Whether an array's memory belongs to another one, which is there or travels too."""
         owner = owner_of(obj)
         known = self._index.reference(owner) is not None
-        return owner is not obj and (known or id(owner) in self._shared_owners)
+        return owner is not obj and (known or identity(owner) in self._shared_owners)
 
     def _reduce_array(self, obj: Any) -> Any:
         if self._stays_view(obj):
@@ -410,9 +411,9 @@ def _shared_owners(new: Any, index: Index, namespace: Namespace) -> set[int]:
         return set()
     shown: dict[int, int] = {}
     budget = [BUDGET]
-    for obj, _ in walk(new, namespace, budget):
+    for obj, _ in walk(new, namespace, budget).values():
         if isinstance(obj, numpy.ndarray) and index.reference(obj) is None:
-            owner = id(owner_of(obj))
+            owner = identity(owner_of(obj))
             shown[owner] = shown.get(owner, 0) + 1
     return {owner for owner, count in shown.items() if count > 1}
 
@@ -434,7 +435,7 @@ class _Unpickler(pickle.Unpickler):
         else:
             if name not in self._found:
                 roots = walk(self._namespace[name], self._namespace, [BUDGET])
-                self._found[name] = [obj for obj, _ in roots]
+                self._found[name] = [obj for obj, _ in roots.values()]
             objects = self._found[name]
             if position >= len(objects):
                 raise ApplyError(f"'{name}' has another shape")

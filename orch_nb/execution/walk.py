@@ -6,12 +6,14 @@ copy; so ``(name, n)`` refers to an object across processes, also to the inside 
 
 from __future__ import annotations
 
+import gc
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from orch_nb.execution.anatomy import ATOMS, Anatomy, Pinned, State, anatomy_of
+from orch_nb.execution.identity import identity
 from orch_nb.execution.last_look import LastLook, Reach
 
 BUDGET = 100_000  # objects looked at under all the names of one cell
@@ -29,26 +31,26 @@ class BudgetExceeded(Pinned):
     """More objects than a walk may look at; they never leave their process."""
 
 
-def walk(root: Any, namespace: Namespace, budget: list[int]) -> list[tuple[Any, Anatomy]]:
-    """Every object that ``root`` reaches, itself first, with its anatomy; atoms are left out.
+def walk(root: Any, namespace: Namespace, budget: list[int]) -> dict[int, tuple[Any, Anatomy]]:
+    """Every object that ``root`` reaches, itself first, with its anatomy, by its identity; atoms
+    are left out.
 
     ``budget`` is a one-element list that is counted down; at zero BudgetExceeded is raised.
     """
-    found: list[tuple[Any, Anatomy]] = []
-    seen: set[int] = set()
+    found: dict[int, tuple[Any, Anatomy]] = {}
     stack = [] if type(root) in ATOMS else [root]
     left = budget[0]
     while stack:
         obj = stack.pop()
-        if id(obj) in seen:
+        key = identity(obj)
+        if key in found:
             continue
-        seen.add(id(obj))
-        if len(seen) > left:
-            budget[0] = -1
-            raise BudgetExceeded(f"more than {BUDGET:,} objects")
         cls = type(obj)
         anatomy = _PLAIN_ANATOMY.get(cls) or anatomy_of(obj, namespace)
-        found.append((obj, anatomy))
+        found[key] = obj, anatomy
+        if len(found) > left:
+            budget[0] = -1
+            raise BudgetExceeded(f"more than {BUDGET:,} objects")
         if cls in _PLAIN and len(obj) > _FEW and _all_atoms(obj):
             continue
         if cls is list or cls is tuple:
@@ -60,8 +62,36 @@ def walk(root: Any, namespace: Namespace, budget: list[int]) -> list[tuple[Any, 
         if inner:
             inner.reverse()
             stack += inner
-    budget[0] = left - len(seen)
+    budget[0] = left - len(found)
     return found
+
+
+def _reach(root: Any, namespace: Namespace, budget: list[int]) -> frozenset[int]:
+    """The identities of all that ``walk`` finds, found faster, since in no order: containers that
+    are equally far from ``root`` are looked into by one call."""
+    seen: set[int] = set()
+    level = {identity(root): root}
+    alive = []  # what a type makes up when it is looked at: its identity must not be another's
+    while level:
+        seen.update(level)
+        if len(seen) > budget[0]:
+            budget[0] = -1
+            raise BudgetExceeded(f"more than {BUDGET:,} objects")
+        alive.append(level)
+        plain: list[Any] = []
+        inner: list[Any] = []
+        for obj in level.values():
+            if type(obj) in _PLAIN:
+                if len(obj) <= _FEW or not _all_atoms(obj):
+                    plain.append(obj)
+            else:
+                inner += _parts(obj, anatomy_of(obj, namespace))
+        inner += gc.get_referents(*plain)
+        level = {identity(part): part for part in inner if type(part) not in ATOMS}
+        for known in seen.intersection(level):
+            del level[known]
+    budget[0] -= len(seen)
+    return frozenset(seen)
 
 
 def _parts(obj: Any, anatomy: Anatomy) -> list[Any]:
@@ -103,10 +133,9 @@ class Index:
     """The objects that were there before a cell ran, each with its reference."""
 
     def __init__(self, names: Iterable[str], namespace: Namespace) -> None:
-        self._references: dict[int, tuple[str, int]] = {}
-        self._reached: dict[int, list[str]] = {}
-        # with the objects, whose ids stay taken as long as they live
-        self.anatomies: dict[int, tuple[Any, Anatomy]] = {}
+        # With the objects, whose ids stay taken as long as they live; and where each is.
+        self._found: dict[int, tuple[Any, Anatomy, str, int]] = {}
+        self._also: dict[int, list[str]] = {}  # names other than the first that reach an object
         self._namespace = namespace
         budget = [BUDGET]
         for name in names:
@@ -114,24 +143,30 @@ class Index:
                 self._add(name, namespace[name], budget)
 
     def _add(self, name: str, root: Any, budget: list[int]) -> None:
-        alone = [name]
-        for position, found in enumerate(walk(root, self._namespace, budget)):
-            key = id(found[0])
-            if key in self._references:
-                self._reached[key] = [*self._reached[key], name]
+        found = self._found
+        walked = walk(root, self._namespace, budget)
+        for position, (key, (obj, anatomy)) in enumerate(walked.items()):
+            if key in found:
+                self._also.setdefault(key, []).append(name)
             else:
-                self._reached[key] = alone
-                self._references[key] = name, position
-                self.anatomies[key] = found
+                found[key] = obj, anatomy, name, position
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def objects(self) -> Iterator[tuple[Any, Anatomy]]:
+        """All of them, each once."""
+        return ((obj, anatomy) for obj, anatomy, _, _ in self._found.values())
 
     def reference(self, obj: Any) -> Reference | None:
         """The reference of an object that was there before, else None."""
-        found = self._references.get(id(obj))
-        return None if found is None else Reference(*found)
+        found = self._found.get(identity(obj))
+        return None if found is None else Reference(*found[2:])
 
     def names_of(self, obj: Any) -> list[str]:
         """The names that reach ``obj``."""
-        return self._reached.get(id(obj), [])
+        found = self._found.get(identity(obj))
+        return [] if found is None else [found[2], *self._also.get(identity(obj), ())]
 
 
 class Watch:
@@ -157,21 +192,20 @@ class Watch:
         self.pinned = ""
         self._last = LastLook() if last is None else last
         wanted = set(names)
-        others = len(index.anatomies) <= MANY
-        for key, (obj, anatomy) in index.anatomies.items():
-            if not anatomy.mutable:
-                continue
+        others = len(index) <= MANY
+        for obj, anatomy in index.objects():
             if type(obj) is list:
-                if (others and len(obj) <= LONG) or not wanted.isdisjoint(index._reached[key]):
+                if (others and len(obj) <= LONG) or not wanted.isdisjoint(index.names_of(obj)):
                     self._lists.append((obj, tuple(obj)))
-            elif not wanted.isdisjoint(index._reached[key]) or (
-                others and anatomy.quick and anatomy.size(obj) <= LONG
+            elif anatomy.mutable and (
+                (others and anatomy.quick and anatomy.size(obj) <= LONG)
+                or not wanted.isdisjoint(index.names_of(obj))
             ):
                 try:
                     state = self._last.recall(obj) or _frozen(obj, anatomy)
                     self._frozen.append((obj, anatomy, state))
                 except Pinned as pin:
-                    names_text = ", ".join(index._reached[key][:3])
+                    names_text = ", ".join(index.names_of(obj)[:3])
                     words = f"{names_text} holds a {pin.args[0]}"
                     if not tolerated:
                         raise Pinned(words) from None
@@ -208,7 +242,7 @@ def names_reaching(
 
     What is in ``reach`` is not walked again; what is walked is put there.
     """
-    wanted = {id(obj) for obj in objects}
+    wanted = {identity(obj) for obj in objects}
     found: set[str] = set()
     budget = [BUDGET]
     names = list(names)
@@ -220,7 +254,7 @@ def names_reaching(
         entry = known.get(name)
         if entry is None or entry[0] is not root:
             try:
-                entry = root, frozenset([id(obj) for obj, _ in walk(root, namespace, budget)])
+                entry = root, _reach(root, namespace, budget)
             except Pinned:
                 return set(names)
             known[name] = entry

@@ -27,7 +27,7 @@ def why_not_worth(seconds: float, values: Iterable[Any], namespace: Namespace) -
     try:
         for value in values:
             size += _size(value)
-            for obj, _anatomy in walk(value, namespace, budget):
+            for obj, _anatomy in walk(value, namespace, budget).values():
                 if obj is not value:
                     size += _size(obj)
                 if size > affordable * _BYTES_PER_SECOND:

@@ -247,3 +247,18 @@ def test_nothing_of_a_run_outlives_it(run_cells: Runs, tmp_path: Path, before: s
     assert result.run.state_name in (StateName.FAILED, StateName.TIMED_OUT)
     daemon = int((tmp_path / "daemon").read_text())
     wait_until(lambda: not lives(daemon), 5, "the daemon to end")
+
+
+HANGS_WHEN_LOADED = """%%task hangs
+import time
+class Slow:
+    def __reduce__(self):
+        return time.sleep, (300,)
+value = Slow()
+"""
+
+
+def test_a_timeout_ends_a_run_whose_values_can_never_be_loaded(run_cells: Runs) -> None:
+    result = run_cells(HANGS_WHEN_LOADED, "%%task waits\nimport time\ntime.sleep(1)", timeout=3.0)
+    assert result.run.state_name is StateName.TIMED_OUT
+    assert result.seconds < 60
