@@ -190,7 +190,8 @@ class _Home:
             adopt(self.shell, message["apply"], self.spec, before)
         except ApplyError as error:
             reason = str(error)
-        channel.send({"op": "retired", "cell": job.cell, "reason": reason})
+        told = {"op": "retired", "cell": job.cell, "reason": reason, "pid": os.getpid()}
+        channel.send(told)
         if not reason:
             processes.adopt_orphans()
             serve(self.shell, channel, self.spec)

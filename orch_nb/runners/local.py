@@ -173,7 +173,7 @@ class LocalRunner:
                     child.pid = message["pid"]
                     if child.dropped:
                         self._kill(child)
-                    if child.told or child.gone:
+                    if child.gone:  # not as soon as it has told: it may wait to become home
                         self._forget(child)
             case "inputs":
                 self._stand_in(message)
@@ -195,6 +195,7 @@ class LocalRunner:
         if message["op"] == "outcome":
             child.told = True
         if message["op"] == "retired" and not message["reason"]:
+            child.pid = message["pid"]  # the home that forked it may not have told it yet
             self._move_home(key)
         if not child.dropped:
             self._hear_cell(message)
