@@ -53,7 +53,10 @@ class Session:
         return Template(self.kernel.python, self._folder, self.kernel.env)
 
     def _take_template(self) -> Any:
-        """What was started, for one runner; None for a kernel that runs its cells itself."""
+        """What was started, for one runner; None for a kernel that runs its cells itself. What the
+        runner before had has ended then."""
+        if self._ready is None and self._loan is None:
+            self._end_templates()
         self.start()
         if self._loan is not None:
             self._ready = self._loan.take() or self._own_template()
@@ -118,8 +121,12 @@ class Session:
         if self._loan is not None:
             self._loan.give_back()
             self._loan = None
-        for template in self._started:
-            template.close()
+        self._end_templates()
         if self._cluster is not None:
             self._cluster.close()
             self._cluster = None
+
+    def _end_templates(self) -> None:
+        for template in self._started:
+            template.close()
+        self._started.clear()

@@ -153,7 +153,7 @@ class DaskRunner(LocalRunner):
             if self._opening:
                 await super().close()
             else:
-                await asyncio.to_thread(self._template.close)
+                self._template.hang_up()
 
     def memory(self) -> Mapping[int, int]:
         away = {key[0]: one.memory for key, one in self._away.items() if one.memory}

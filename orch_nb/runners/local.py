@@ -83,13 +83,18 @@ class LocalRunner:
             self._loop, self._template.sock, self._hear_template, self._template_gone
         )
         self._home_parent = self._template_wire
-        ours, theirs = socket.socketpair()
+        ours = self._template.take_session() or self._ask_for_session()
         self._home = Wire(self._loop, ours, self._hear_home, self._home_gone)
-        self._template_wire.send({"op": "session"}, theirs.detach())
         self._home.send({"op": "open", "spec": to_message(spec)})
         opened = await self._opened
         self._home_pid = opened["pid"]
         self.language_info = opened["language"]
+
+    def _ask_for_session(self) -> socket.socket:
+        """Our end of a process that the template forks."""
+        ours, theirs = socket.socketpair()
+        self._template_wire.send({"op": "session"}, theirs.detach())
+        return ours
 
     def run_at_home(self, job: Job) -> None:
         self._at_home.append(job)
@@ -151,7 +156,7 @@ class LocalRunner:
         self._template_wire.close()
         with contextlib.suppress(OSError):
             self._claims.unlink(missing_ok=True)
-        self._template.close()  # nothing else is left to do in this loop: no thread is begun for it
+        self._template.hang_up()  # whoever made it waits for its end
 
     def memory(self) -> Mapping[int, int]:
         pids = {job.cell: child.pid for child in self._children.values() if (job := child.job)}
@@ -244,12 +249,13 @@ class LocalRunner:
                 why = message["reason"]
                 self._report(Done(Outcome(*key, unshippable=why, refused=True, passing=True)))
             return
-        ours, theirs = socket.socketpair()
         child.parent, child.gone = self._template_wire, False
         child.wire = Wire(
-            self._loop, ours, partial(self._hear_child, key), partial(self._child_gone, key)
+            self._loop,
+            self._ask_for_session(),
+            partial(self._hear_child, key),
+            partial(self._child_gone, key),
         )
-        self._template_wire.send({"op": "session"}, theirs.detach())
         child.wire.send({"op": "open", "spec": to_message(self._spec)})
         child.wire.send({**message, "op": "work", "job": to_message(child.job)})
 

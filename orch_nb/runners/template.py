@@ -62,9 +62,17 @@ class Template:
         """End the process, not the sessions it started."""
         self._process.kill()
 
+    def take_session(self) -> socket.socket | None:
+        """The session that was begun together with the template, once: none was."""
+        return None
+
+    def hang_up(self) -> None:
+        """Let the process end, and the sessions it started, without waiting for it."""
+        self.sock.close()
+
     def close(self) -> None:
         """End the process and the sessions it started."""
-        self.sock.close()
+        self.hang_up()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:

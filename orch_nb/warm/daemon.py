@@ -223,13 +223,12 @@ class Daemon:
                 self._add_nursery(environment).ask(message["imports"])
             return
 
-        def lent(descriptor: int, pid: int, names: Sequence[str]) -> None:
+        def lent(pid: int, names: Sequence[str]) -> None:
             with contextlib.suppress(OSError):
-                told = {"op": "lent", "process": pid, "names": list(names)}
-                guest.line.send(told, [descriptor])
-            os.close(descriptor)
+                guest.line.send({"op": "lent", "process": pid, "names": list(names)})
 
-        nursery.lend(message["imports"], lent)
+        (theirs,) = guest.line.take_descriptors()
+        nursery.lend(message["imports"], theirs, lent)
 
     # -- guests
 

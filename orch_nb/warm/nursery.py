@@ -20,9 +20,8 @@ from orch_nb.execution.job import Decoder, Message, encode
 
 _MOST_SETS = 12
 
-# A descriptor of a template of the borrower's own (closed by who gets it), its process, and the
-# top-level modules that it holds.
-Lent = Callable[[int, int, Sequence[str]], None]
+# The process of a template that was forked, and the top-level modules that it holds.
+Lent = Callable[[int, Sequence[str]], None]
 
 
 @dataclass(eq=False, slots=True)
@@ -37,16 +36,13 @@ class Bed:
     memory: int = 0
     used: float = 0.0
     decoder: Decoder = field(default_factory=Decoder)
-    lending: collections.deque[tuple[socket.socket, Lent]] = field(
-        default_factory=collections.deque
-    )
+    lending: collections.deque[Lent] = field(default_factory=collections.deque)
 
-    def fork(self, ours: socket.socket, theirs: socket.socket, lent: Lent) -> None:
-        """Have a template forked, whose end of a connection is ``theirs``."""
-        message = encode({"op": "template"})
-        socket.send_fds(self.sock, [message], [theirs.fileno()])
-        theirs.close()
-        self.lending.append((ours, lent))
+    def fork(self, theirs: int, lent: Lent) -> None:
+        """Have a template forked, which obeys the descriptor ``theirs``; it is closed here."""
+        socket.send_fds(self.sock, [encode({"op": "template"})], [theirs])
+        os.close(theirs)
+        self.lending.append(lent)
 
     def read(self) -> list[Message] | None:
         """What it says; None at its end."""
@@ -54,10 +50,8 @@ class Bed:
         return self.decoder.feed(data) if data else None
 
     def close(self) -> None:
-        """It ends by itself, and so do those who wait for it."""
+        """It ends by itself."""
         self.sock.close()
-        for ours, _ in self.lending:
-            ours.close()
 
 
 class Nursery:
@@ -108,15 +102,15 @@ class Nursery:
         """The first template's."""
         return self._process.pid
 
-    def lend(self, imports: Sequence[str], lent: Lent) -> None:
-        """Have a template forked for a notebook with those imports, and ``lent`` called with it."""
+    def lend(self, imports: Sequence[str], theirs: int, lent: Lent) -> None:
+        """Have a template forked for a notebook with those imports, which obeys the descriptor
+        ``theirs``, and ``lent`` called with it."""
         self.used = time.monotonic()
         wanted = frozenset(imports)
         fitting = [b for b in self.sets.values() if b.ready and wanted.issuperset(b.wanted)]
         bed = max(fitting, key=lambda one: len(one.wanted), default=self.first)
         bed.used = self.used
-        ours, theirs = socket.socketpair()
-        bed.fork(ours, theirs, lent)
+        bed.fork(theirs, lent)
         self.ask(imports)
 
     def ask(self, imports: Sequence[str]) -> None:
@@ -136,7 +130,7 @@ class Nursery:
         if not wanted or wanted in self.sets:
             return
         ours, theirs = socket.socketpair()
-        self.first.fork(ours.dup(), theirs, lambda descriptor, *_: os.close(descriptor))
+        self.first.fork(theirs.detach(), lambda *_: None)
         bed = Bed(ours, wanted, used=time.monotonic())
         self.sets[wanted] = bed
         self._watch(self, bed)
@@ -157,8 +151,7 @@ class Nursery:
 
     def _heard(self, bed: Bed, message: Message) -> None:
         if message["op"] == "template":
-            ours, lent = bed.lending.popleft()
-            lent(ours.detach(), message["pid"], bed.names)
+            bed.lending.popleft()(message["pid"], bed.names)
         elif message["op"] == "warm" and message["refused"]:
             self._refused |= message["refused"].keys()
             self._drop(bed)

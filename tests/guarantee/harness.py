@@ -116,7 +116,10 @@ class _Borrowed:
     def last_words(self) -> str:
         return self._template.last_words()
 
-    def close(self) -> None:
+    def take_session(self) -> None:
+        return None
+
+    def hang_up(self) -> None:
         self.sock.close()
 
 

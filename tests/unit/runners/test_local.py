@@ -27,8 +27,14 @@ class PlayedTemplate:
     def last_words(self) -> str:
         return ""
 
-    def close(self) -> None:
+    def take_session(self) -> None:
+        return None
+
+    def hang_up(self) -> None:
         self.sock.close()
+
+    def close(self) -> None:
+        self.hang_up()
         self.played.close()
 
 
