@@ -23,6 +23,8 @@ from orch_nb.warm.client import WARM_COMMANDS
 from orch_nb.warm.daemon import Daemon
 from orch_nb.warm.options import DaemonOptions
 
+_CELLS = ("x = 1", "print(x)", "y = x + 1\ny")
+
 
 def main() -> None:
     """Serve, unless this process was not born as those who will ask."""
@@ -37,7 +39,7 @@ def main() -> None:
         imports=tuple(tuple(one) for one in told["imports"]),
         idle=told["idle"],
     )
-    Daemon(options, run_command, get_ready).serve()
+    Daemon(options, run_command, get_ready, rehearse).serve()
 
 
 def get_ready() -> None:
@@ -45,22 +47,28 @@ def get_ready() -> None:
     Raises RuntimeError where that fails, or leaves threads, with which no fork is safe."""
     for name in sorted(WARM_COMMANDS):
         importlib.import_module(COMMANDS[name].target.partition(":")[0])
+    rehearse("x = 1")
+    rehearse()
+    if threading.active_count() > 1:
+        raise RuntimeError(f"threads are left: {threading.enumerate()}")
+
+
+def rehearse(*cells: str) -> None:
+    """Run a notebook as a command would, with nothing left of it but what is made late. Raises
+    RuntimeError where that fails."""
     own = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="orch_nb-", ignore_cleanup_errors=True) as folder:
         for name in [name for name in own if name.startswith("ORCH_NB_")]:
             del os.environ[name]
         os.environ["ORCH_NB_HOME"] = folder
         try:
-            for cells in (("x = 1",), ("x = 1", "print(x)", "y = x + 1\ny")):
-                notebook = Path(folder, "rehearsal.ipynb")
-                notebook.write_text(json.dumps(_document(cells)))
-                if run_command(["run", str(notebook)]) != DONE:
-                    raise RuntimeError("a notebook can't be run: nothing is kept warm")
+            notebook = Path(folder, "rehearsal.ipynb")
+            notebook.write_text(json.dumps(_document(cells or _CELLS)))
+            if run_command(["run", str(notebook)]) != DONE:
+                raise RuntimeError("a notebook can't be run: nothing is kept warm")
         finally:
             os.environ.clear()
             os.environ.update(own)
-    if threading.active_count() > 1:
-        raise RuntimeError(f"threads are left: {threading.enumerate()}")
 
 
 def _document(cells: Sequence[str]) -> dict[str, object]:

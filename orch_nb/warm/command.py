@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import os
 import resource
-import signal
 import sys
 import tempfile
 import threading
@@ -17,41 +16,33 @@ from typing import Any, NoReturn
 
 from orch_nb.warm.messages import Line
 
+_PATIENCE = 5.0  # seconds for the client to send its request
 
-def become_command(
-    line: Line,
-    request: Mapping[str, Any],
-    descriptors: Sequence[int],
-    run: Callable[[Sequence[str]], int],
-) -> NoReturn:
-    """Take over what the client has sent, run the command, and tell how it ended."""
+
+def become_command(line: Line, run: Callable[[Sequence[str]], int]) -> NoReturn:
+    """Take over what the client sends, run the command, and tell how it ended."""
     code = 1
     try:
-        os.setsid()
-        _restore_signals()
-        connection = _take_descriptors(line, request, descriptors)
-        _take_circumstances(request)
-        process = os.pidfd_open(os.getpid())
-        connection.send({"op": "started"}, [process])
-        os.close(process)
-        code = _run(run, sys.argv[1:])
-        connection.send({"op": "ended", "code": code})
+        line.sock.settimeout(_PATIENCE)
+        request = line.receive()
+        line.sock.settimeout(None)
+        if request is not None:  # else the client has other plans
+            connection = _take_descriptors(line, request)
+            _take_circumstances(request)
+            process = os.pidfd_open(os.getpid())
+            connection.send({"op": "started"}, [process])
+            os.close(process)
+            code = _run(run, sys.argv[1:])
+            connection.send({"op": "ended", "code": code})
     finally:
         os._exit(code)
 
 
-def _restore_signals() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as it was when the daemon was born
-            interrupt = number == signal.SIGINT
-            signal.signal(number, signal.default_int_handler if interrupt else signal.SIG_DFL)
-
-
-def _take_descriptors(line: Line, request: Mapping[str, Any], given: Sequence[int]) -> Line:
+def _take_descriptors(line: Line, request: Mapping[str, Any]) -> Line:
     """The client's descriptors under their numbers, and nothing else below; the line's new end."""
     import socket
 
+    given = line.take_descriptors()
     above = 1 + max(request["descriptors"])
     high = [fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, above) for one in given]
     connection = fcntl.fcntl(line.sock.fileno(), fcntl.F_DUPFD_CLOEXEC, above)

@@ -24,18 +24,16 @@ from typing import Any
 
 from orch_nb.execution import processes
 from orch_nb.execution.preloading import module_files
-from orch_nb.warm.command import become_command
 from orch_nb.warm.environment import fits
 from orch_nb.warm.messages import Line, Message, peer_of
 from orch_nb.warm.nursery import Bed, Nursery
 from orch_nb.warm.options import DaemonOptions
+from orch_nb.warm.standby import RunCommand, Standby
 from orch_nb.warm.watching import Watched
 
 _MOST_NURSERIES = 3
 _REST = 0.3  # seconds without a command before libraries are loaded beforehand
-_RUDE = 5.0  # seconds for a client to send its request
-
-RunCommand = Callable[[Sequence[str]], int]
+_RUDE = 5.0  # seconds for a client to say what it wants
 
 
 @dataclass(eq=False, slots=True)
@@ -45,6 +43,7 @@ class _Guest:
     line: Line
     what: str = ""
     caller: int = 0  # the process at the other end
+    handle: int = -1  # a descriptor of that, once its command has a process
     process: int = 0
     began: float = field(default_factory=time.monotonic)
 
@@ -60,15 +59,22 @@ class _Guest:
 
 
 class Daemon:
-    """See the module; ``run`` is what runs a command line in a fork, and ``get_ready`` imports
-    what it needs, while the first template boots."""
+    """See the module; ``run`` is what runs a command line in a fork, ``get_ready`` imports what it
+    needs, while the first template boots, and ``rehearse`` runs a command of no consequence."""
 
     def __init__(
-        self, options: DaemonOptions, run: RunCommand, get_ready: Callable[[], None]
+        self,
+        options: DaemonOptions,
+        run: RunCommand,
+        get_ready: Callable[[], None],
+        rehearse: Callable[[], None],
     ) -> None:
         self._options = options
         self._run = run
         self._get_ready = get_ready
+        self._rehearse = rehearse
+        self._standby: Standby | None = None
+        self._may_rehearse = True
         self._selector = selectors.DefaultSelector()
         self._guests: set[_Guest] = set()
         self._commands: dict[int, _Guest] = {}
@@ -96,6 +102,7 @@ class Daemon:
                 self._step()
         finally:
             self._leave("it has ended")
+            self._end_standby()
             for nursery in self._nurseries:
                 nursery.close()
 
@@ -119,7 +126,7 @@ class Daemon:
             self._leave("nobody has asked for anything")
 
     def _nap(self) -> float:
-        if any(nursery.has_work() for nursery in self._nurseries):
+        if self._wants_standby() or any(nursery.has_work() for nursery in self._nurseries):
             return _REST
         return min(self._options.idle, 1.0 if self._guests else 30.0)
 
@@ -130,6 +137,9 @@ class Daemon:
         for nursery in self._nurseries:
             if not self._leaving and nursery.has_work():
                 nursery.work()
+        if self._wants_standby():
+            self._standby = Standby(self._forget_all, self._run, self._rehearse)
+            self._selector.register(self._standby.sock, selectors.EVENT_READ, self._hear_standby)
 
     def _listen(self) -> None:
         path = Path(f"{self._options.address}.sock")
@@ -181,6 +191,33 @@ class Daemon:
         ):
             if signal.getsignal(number) is not signal.SIG_IGN:  # else its forks must not hear it
                 signal.signal(number, handler)
+
+    # -- the process for the next command
+
+    def _wants_standby(self) -> bool:
+        absent = self._standby is None and self._listener is not None
+        return absent and self._may_rehearse and not self._leaving
+
+    def _hear_standby(self) -> None:
+        if self._standby is not None and not self._standby.hear():
+            self._may_rehearse = False  # it would fail again
+            self._end_standby()
+
+    def _take_standby(self) -> Standby | None:
+        """The process that waits, for one to be its command's."""
+        standby = self._standby
+        if standby is None or not standby.ready:
+            return None
+        self._selector.unregister(standby.sock)
+        self._standby = None
+        return standby
+
+    def _end_standby(self) -> None:
+        if self._standby is not None:
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(self._standby.sock)
+            self._standby.close()
+            self._standby = None
 
     # -- templates
 
@@ -270,18 +307,16 @@ class Daemon:
                 guest.line.send({"op": "stopping", "commands": len(self._commands)})
             elif guest.what == "command" and not wrong and not self._leaving:
                 guest.line.send({"op": "ready"})
-                self._is_stale()  # looked at while the client gathers what it has to send
+                if self._is_stale():  # looked at while the client gathers what it has to send
+                    self._dismiss(guest)
+                else:
+                    self._begin(guest)
             elif guest.what == "template" and guest.caller in self._commands and not wrong:
                 self._lend(guest, message)  # all was looked at when that command began
             elif wrong or self._is_stale():
                 self._dismiss(guest)
             elif guest.what == "template":
                 self._lend(guest, message)
-        elif message["op"] == "run" and guest.what == "command" and not guest.process:
-            if self._leaving:
-                self._dismiss(guest)
-            else:
-                self._begin(guest, message)
 
     def _is_stale(self) -> bool:
         if not self._leaving and (changed := self._watched.changed()):
@@ -291,27 +326,30 @@ class Daemon:
     def _dismiss(self, guest: _Guest) -> None:
         """Let a guest go; a command whose client is gone is killed, as the client was."""
         self._guests.discard(guest)
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(guest.line.sock)
+        for watched in (guest.line.sock, guest.handle):
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(watched)
         guest.line.close()
+        if guest.handle >= 0:
+            os.close(guest.handle)
+            guest.handle = -1
         if guest.process:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(guest.process, signal.SIGKILL)
 
-    def _begin(self, guest: _Guest, request: Message) -> None:
-        descriptors = guest.line.take_descriptors()
-        guest.line.sock.setblocking(True)  # the fork has it too
-        pid = os.fork()
-        if pid == 0:
-            self._forget_all(guest)
-            become_command(guest.line, request, descriptors, self._run)
-        for descriptor in descriptors:
-            os.close(descriptor)
-        guest.process = pid
-        self._commands[pid] = guest
+    def _begin(self, guest: _Guest) -> None:
+        """Have a process run the command: it reads what the client sends, and here it is only
+        looked whether the client lives."""
+        guest.handle = os.pidfd_open(guest.caller)
+        standby = self._take_standby() or Standby(self._forget_all, self._run)
+        guest.process = standby.process
+        self._commands[guest.process] = guest
         self._served += 1
+        self._selector.unregister(guest.line.sock)
+        self._selector.register(guest.handle, selectors.EVENT_READ, partial(self._dismiss, guest))
+        standby.take(guest.line)
 
-    def _forget_all(self, guest: _Guest) -> None:
+    def _forget_all(self) -> None:
         """In a fork: what is the daemon's own is closed, and no more."""
         signal.set_wakeup_fd(-1)
         self._selector.close()
@@ -320,8 +358,11 @@ class Daemon:
                 os.close(descriptor)
         if self._listener is not None:
             self._listener.close()
-        for other in self._guests - {guest}:
-            other.line.close()
+        for guest in self._guests:
+            guest.line.close()
+            if guest.handle >= 0:
+                os.close(guest.handle)
+        self._end_standby()
         for nursery in self._nurseries:
             for bed in (nursery.first, *nursery.sets.values()):
                 bed.close()
@@ -343,6 +384,8 @@ class Daemon:
         now = time.monotonic()
         beds = [(nursery, bed) for nursery in self._nurseries for bed in nursery.sets.values()]
         own = [os.getpid(), *(nursery.process for nursery in self._nurseries)]
+        if self._standby is not None:
+            own.append(self._standby.process)
         memory = sum(processes.memory_of(pid) or 0 for pid in own)
         return {
             "op": "status",
@@ -351,6 +394,7 @@ class Daemon:
             "idle": now - self._used,
             "running": len(self._commands),
             "served": self._served,
+            "standby": self._standby is not None and self._standby.ready,
             "memory": memory + sum(bed.memory for _, bed in beds),
             "libraries": [list(bed.wanted) for _, bed in beds if bed.ready],
             "leaving": self._leaving,

@@ -23,6 +23,7 @@ class WarmBench(Bench):
     def __init__(self, folder: Path, home: Path, runtime: Path) -> None:
         super().__init__(folder, home)
         self.runtime = runtime
+        self.rehearsed = True  # commands are run by the process that waits for one
         self.environ |= {"ORCH_NB_WARM": "1", "XDG_RUNTIME_DIR": str(runtime)}
         self.environ.pop("ORCH_NB_NO_FORK", None)
 
@@ -44,10 +45,16 @@ class WarmBench(Bench):
 
     def run_warm(self, *arguments: str) -> Any:
         """`orch-nb …`, which must have been run by the daemon."""
+        if self.rehearsed:
+            self.wait_for_standby()
         before = self.served()
         ended = self.orch(*arguments)
         assert self.served() == before + 1, ended.err + self.said()
         return ended
+
+    def wait_for_standby(self) -> None:
+        """Until a process waits for the next command."""
+        wait_until(lambda: self.status()[0]["standby"], _COMES_UP, "a process to wait for a command")
 
     def said(self) -> str:
         """What the daemons have written into their logs."""

@@ -182,3 +182,17 @@ def test_a_module_beside_the_notebook_comes_first(bench: Any) -> None:
     wait_until(lambda: bench.status()[0]["libraries"] != [], _LONG, "numpy to be loaded")
     Path(bench.folder, "numpy.py").write_text("shadow = 1")
     assert bench.printed("import numpy as np\nprint(np.shadow)") == ["1\n"]
+
+
+def test_a_command_runs_where_nobody_waits_for_it(bench: Any) -> None:
+    bench.write("print(1)")
+    bench.wait_for_standby()
+    (waiting,) = psutil.Process(bench.status()[0]["process"]).children()[1:]
+    waiting.suspend()  # it takes no command, and is gone when the next one comes
+    waiting.kill()
+    assert bench.orch("run", "sales.ipynb", "-q").code == 0
+    bench.rehearsed = False
+    for _ in range(3):
+        assert bench.run_warm("run", "sales.ipynb", "-q").code == 0
+    (daemon,) = bench.status()
+    assert not daemon["leaving"]

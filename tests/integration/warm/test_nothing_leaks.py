@@ -69,6 +69,13 @@ sys.excepthook = print
 """
 
 
+@pytest.fixture(params=[True, False], ids=["rehearsed", "forked"])
+def bench(bench: Any, request: pytest.FixtureRequest) -> Any:
+    """A bench whose commands are run by processes that have rehearsed, or by fresh ones."""
+    bench.rehearsed = request.param
+    return bench
+
+
 def _differing(warm: str, cold: str) -> dict[str, Any]:
     """What is there in one and not in the other, thing by thing."""
     found: dict[str, Any] = {}
