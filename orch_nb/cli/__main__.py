@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 
 TYPE_CHECKING = False  # as type checkers take it: a warm command waits for no import of typing
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import click
 
 HELP = """Run notebooks as flows: parallel, recorded, with the result of Restart & Run All.
