@@ -220,8 +220,7 @@ def _reads(node: Node, writer: Node, names: list[str]) -> str:
     place = f"in {where} cell {number}" if where == "parameters" else f"in cell {number}"
     why = f" ({how[0]})" if len(how) == 1 and verbs == ["changed"] else ""
     verb = " and ".join(verbs) or "set"
-    own = {name: words for name, words in node.why if name in names}
-    action = "reads and changes" if own and len(own) == len(names) else "reads"
+    action = "reads and changes" if node.changes.issuperset(names) else "reads"
     return f"{action} {shown}, {verb} {place}{why}"
 
 
