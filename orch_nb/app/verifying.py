@@ -24,6 +24,7 @@ LARGEST_FOLDER = 1 << 30  # bytes of the notebook's folder that are copied for e
 
 _MASKS = (
     (re.compile(r"0x[0-9a-fA-F]{6,}"), "0x…"),  # addresses
+    (re.compile(r"\.\.\.x?[0-9a-f]{6,}(?=>|&gt;)"), "...…"),  # those that reprlib has cut
     (re.compile(r"ipykernel_\d+/\d+\.py"), "ipykernel/….py"),
     (re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])"), "…"),  # ids of widgets and displays
 )

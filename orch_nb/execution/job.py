@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orch_nb.execution.outputs import ErrorInfo, error_from
+from orch_nb.execution.undisturbed import UndisturbedLock
 
 _LENGTH = struct.Struct(">I")
 # Taken before any cell runs: a notebook may put functions of its own in their place.
@@ -237,17 +238,20 @@ class Decoder:
 
 
 class Channel:
-    """The worker's blocking end of a socket to the driver."""
+    """The worker's blocking end of a socket to the driver; any thread may send."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
+        self._sending = UndisturbedLock()
         self._decoder = Decoder()
         self._ready: list[Message] = []
         self._fds: list[int] = []
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send one message; a driver that is gone raises OSError."""
-        self.sock.sendall(encode(message))
+        data = encode(message)
+        with self._sending:  # half a message would be the end of all that are sent after it
+            self.sock.sendall(data)
 
     def receive(self) -> Message | None:
         """The next message, or None when the driver has closed its end."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from types import FrameType
 from typing import Any
 
 from orch_nb.execution.live import LiveEvents
 from orch_nb.execution.outputs import DisplayUpdate, Json, Output, Sink
 from orch_nb.execution.streams import STREAMS, DescriptorCapture
+from orch_nb.execution.undisturbed import UndisturbedLock
 from orch_nb.execution.widgets import WidgetModels
 
 # A kernel gathers each stream's text for this long, so that text written to stdout and stderr by
@@ -39,7 +38,7 @@ class OutputRecorder:
         self.widgets = WidgetModels()
         self._clock = clock
         self._live = LiveEvents(sink, clock)
-        self._lock = threading.RLock()
+        self._lock = UndisturbedLock()
         self._request: str | None = None
         self._outputs: list[Output] = []
         self._shown: dict[str, list[Output]] = {}
@@ -47,11 +46,10 @@ class OutputRecorder:
         self._pending: dict[str, list[str]] = {}
         self._due: dict[str, float] = {}
         self._clear_next = False
-        self._interrupt_asked = False
 
     def after_fork(self, sink: Sink | None) -> None:
         """Make this process's copy independent of the parent's."""
-        self._lock = threading.RLock()
+        self._lock = UndisturbedLock()
         self.watch(sink)
 
     def watch(self, sink: Sink | None) -> None:
@@ -69,7 +67,7 @@ class OutputRecorder:
             self._request = request
             self._outputs, self._shown, self._updates = [], {}, {}
             self._pending, self._due = {}, {}
-            self._clear_next = self._interrupt_asked = False
+            self._clear_next = False
 
     def end(self) -> tuple[list[Output], dict[str, tuple[int, ...]], tuple[DisplayUpdate, ...]]:
         """Stop recording; return the outputs, positions by display id, and display updates."""
@@ -98,8 +96,6 @@ class OutputRecorder:
                 return
             self._drain()
             self._gather(name, text if text.isascii() else _SURROGATES.sub("\ufffd", text))
-        if self._interrupt_asked:
-            self._interrupt()
 
     def flush(self, name: str) -> None:
         """End the gathered piece of the stream ``name``."""
@@ -109,25 +105,6 @@ class OutputRecorder:
             self._drain()
             self._emit(name)
             self._live.flush()
-        if self._interrupt_asked:
-            self._interrupt()
-
-    def interrupt_after(self, frame: FrameType | None) -> bool:
-        """Return whether ``frame`` is in the midst of recording text.
-
-        Then KeyboardInterrupt is raised as soon as that is done: nothing recorded is lost.
-        """
-        while frame is not None and frame.f_code.co_filename in _RECORDING_FILES:
-            if frame.f_code.co_name in ("write", "flush") and frame.f_locals.get("self") is self:
-                self._interrupt_asked = True
-                return True
-            frame = frame.f_back
-        return False
-
-    def _interrupt(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            self._interrupt_asked = False
-            raise KeyboardInterrupt
 
     def message(
         self, kind: str, content: dict[str, Json], parent: str | None, buffers: Sequence[Any] = ()
@@ -232,9 +209,6 @@ class OutputRecorder:
         self._live.clear()
 
 
-_RECORDING_FILES = tuple(
-    owner.__init__.__code__.co_filename for owner in (OutputRecorder, DescriptorCapture, LiveEvents)
-)
 _SHOWING = ("display_data", "execute_result", "update_display_data")
 
 

@@ -26,6 +26,7 @@ from orch_nb.execution.streams import (
     capture_descriptors,
     flush_originals,
 )
+from orch_nb.execution.undisturbed import put_off_interrupt
 
 T = TypeVar("T")
 
@@ -202,7 +203,7 @@ class CellShell:
         self._interrupted = True
         if self._awaiting is not None and self._is_loop_waiting(frame):
             self._loop.call_soon_threadsafe(self._awaiting.cancel)
-        elif not self._recorder.interrupt_after(frame):
+        elif not put_off_interrupt():
             raise KeyboardInterrupt
 
     def flush(self) -> None:
