@@ -126,6 +126,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return super().reducer_override(obj)
         if numpy is not None and isinstance(obj, numpy.dtype) and obj is numpy.dtype(obj.str):
             return numpy.dtype, (obj.str,)  # which pickle would make another one of
+        if (cls.__module__, cls.__name__) == ("numpy.random._generator", "Generator"):
+            return cls, (obj.bit_generator,)  # others may draw from it too: NumPy 1 forgets that
         if is_array(obj) and self._shows_other(obj):
             if not self._stays_view(obj):
                 raise Pinned(f"{cls.__qualname__} that shares another's memory")
