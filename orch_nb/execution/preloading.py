@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import os
 import signal
 import site
 import sys
@@ -12,6 +13,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from orch_nb.execution import processes
 
 if TYPE_CHECKING:
     from orch_nb.execution.shell import CellShell
@@ -37,7 +40,7 @@ def preload(shell: CellShell, modules: Sequence[str]) -> dict[str, Any]:
         "refused": refused,
         "names": sorted(new - set(sys.stdlib_module_names)),
         "files": module_files(),
-        "memory": _own_memory(),
+        "memory": processes.own_memory_of(os.getpid()),
     }
 
 
@@ -87,13 +90,3 @@ def _state() -> tuple[object, ...]:
     """What an import should leave alone, and a fork of this process could not go without."""
     handlers = [signal.getsignal(number) for number in signal.valid_signals()]
     return threading.active_count(), handlers, Path.cwd(), list(sys.path), sys.excepthook
-
-
-def _own_memory() -> int:
-    """Bytes that this process does not share with others, as far as the system tells. What it has
-    only read of files is not among them: the system takes that away where room is short."""
-    try:
-        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Private_Dirty"))

@@ -384,9 +384,9 @@ class Daemon:
         now = time.monotonic()
         beds = [(nursery, bed) for nursery in self._nurseries for bed in nursery.sets.values()]
         own = [os.getpid(), *(nursery.process for nursery in self._nurseries)]
-        if self._standby is not None:
-            own.append(self._standby.process)
         memory = sum(processes.memory_of(pid) or 0 for pid in own)
+        if self._standby is not None:
+            memory += processes.own_memory_of(self._standby.process)
         return {
             "op": "status",
             "process": os.getpid(),

@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import socket
+import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -74,6 +75,8 @@ def _wait(
         sock.close()
         if descriptors:
             become_command(Line(socket.socket(fileno=descriptors[0])), run)
+    except Exception:
+        traceback.print_exc()  # into the daemon's log
     finally:
         os._exit(0)
 
