@@ -47,7 +47,7 @@ def _look(shell: Any) -> tuple[Any, ...]:
         [_printers(one) for one in formatter.formatters.values()],
         tuple(formatter.active_types),
         [getattr(formatter.formatters["text/plain"], name) for name in _PLAIN],
-        [dict(magics) for magics in shell.magics_manager.magics.values()],
+        [_magics(magics) for magics in shell.magics_manager.magics.values()],
         list(shell.alias_manager.aliases),
         set(shell.extension_manager.loaded),
         (shell.ast_node_interactivity, shell.automagic, shell.InteractiveTB.mode),
@@ -68,6 +68,14 @@ def _printers(formatter: Any) -> tuple[Any, ...]:
         if not key.__module__.startswith(_BY_THEMSELVES)
     ]
     return own, dict(formatter.singleton_printers), formatter.enabled
+
+
+def _magics(magics: dict[str, Any]) -> dict[str, Any]:
+    """Each magic; of IPython's own, which are loaded when they are first used, only the name."""
+    return {
+        name: None if str(getattr(magic, "__module__", "")).startswith("IPython.core.magic") else magic
+        for name, magic in magics.items()
+    }
 
 
 def _foreign(callbacks: list[Any]) -> list[Any]:

@@ -94,13 +94,13 @@ class Observer:
         if flags & _WRITE_FLAGS:
             self.see_writing(text)
             self.see_effect("writes a file")
-        else:
+        elif not _is_code(text):
             self.read.add(text)
 
     def see_look(self, path: Any) -> None:
         """A file's status is asked for, be it there or not."""
         text = _path_text(path)
-        if text is not None and not self.is_own(text):
+        if text is not None and not _is_code(text) and not self.is_own(text):
             self._looked.add(text)
 
     def is_own(self, path: str) -> bool:
@@ -151,9 +151,12 @@ def _path_text(path: Any) -> str | None:
         return None
     if text.startswith(_IGNORED_STARTS) or any(part in text for part in _IGNORED_PARTS):
         return None
-    if text.endswith((".py", ".pyc", ".so", ".pth")) or text.startswith(sys.base_prefix):
-        return None
-    return text
+    return None if text.startswith(sys.base_prefix) else text
+
+
+def _is_code(path: str) -> bool:
+    """Whether a file is read because something is imported: that is known by other means."""
+    return path.endswith((".py", ".pyc", ".so", ".pth"))
 
 
 def _looks_for_modules(filename: str) -> bool:

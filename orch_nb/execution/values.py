@@ -12,6 +12,7 @@ import functools
 import gc
 import importlib
 import io
+import itertools
 import marshal
 import os
 import pickle
@@ -51,6 +52,7 @@ _VIEWS = {
     type({}.items()): "items",
 }
 _IN_CLASSES = frozenset({"__module__", "__doc__"})  # in each class's own dict
+_ADDED_TO_CLASSES = frozenset({"__dict__", "__weakref__"})  # in most of them
 _NO_LIBRARY = frozenset({"builtins", "__main__"})
 _MADE = 6  # parts of what cloudpickle tells of a class that it makes anew
 LARGE = 1 << 20  # bytes from which a buffer travels beside the pickle
@@ -255,9 +257,10 @@ def _make_function(code: types.CodeType, namespace: Namespace, name: str, closur
 
 
 def _whole_class(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
-    """cloudpickle's way to make a class, and what it leaves out: slots, which must be there from
-    the start, the attributes' order, and those that a base class has as well (it may change)."""
-    make, arguments, (attributes, slots), *rest = reduced
+    """cloudpickle's way to make a class, and what it leaves out: slots and the full name, which
+    must be there from the start, the attributes' order, and those that a base class has as well
+    (it may change)."""
+    make, (constructor, name, bases, keywords, *ids), (attributes, slots), *rest = reduced
     own = vars(cls)
     inherited = {
         name: value
@@ -266,11 +269,13 @@ def _whole_class(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     }
     found = {**attributes, **inherited}
     state = {name: found.pop(name) for name in own if name in found} | found
+    # What stands in the class's body comes before these two, which Python adds.
+    body = itertools.takewhile(lambda one: one not in _ADDED_TO_CLASSES, own)
+    places = dict.fromkeys(one for one in body if one in state)
+    keywords = {"__qualname__": cls.__qualname__, **places, **keywords}
     if "__slots__" in own:
-        constructor, name, bases, keywords, *ids = arguments
-        keywords = {**keywords, "__slots__": own["__slots__"]}
-        arguments = (constructor, name, bases, keywords, *ids)
-    return make, arguments, (state, slots), *rest
+        keywords["__slots__"] = own["__slots__"]
+    return make, (constructor, name, bases, keywords, *ids), (state, slots), *rest
 
 
 def _find_in_library(module: str, name: str, kind: str) -> Any:

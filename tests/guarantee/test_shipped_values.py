@@ -46,6 +46,12 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "t = s; del t.n",
         "print(s, t is s)",
     ),
+    "a class that a function makes": (
+        "def make(size):\n    class Local:\n        scale = size\n        def total(self): return 2 * self.scale\n    return Local",
+        "made = make(3); Other = type('Other', (made,), {'b': 1, 'a': 2})",
+        "Other.later = 3",
+        "print(made, list(vars(made)), made().total(), Other, list(vars(Other)))",
+    ),
     "an error that is kept": (
         "import traceback; xs = [1]",
         "try:\n    raise KeyError('k', xs)\nexcept KeyError as error:\n    kept = error; kept.tag = 'n'",

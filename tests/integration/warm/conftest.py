@@ -54,7 +54,9 @@ class WarmBench(Bench):
 
     def wait_for_standby(self) -> None:
         """Until a process waits for the next command."""
-        wait_until(lambda: self.status()[0]["standby"], _COMES_UP, "a process to wait for a command")
+        wait_until(
+            lambda: self.status()[0]["standby"], _COMES_UP, "a process to wait for a command"
+        )
 
     def said(self) -> str:
         """What the daemons have written into their logs."""

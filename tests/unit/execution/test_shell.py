@@ -597,3 +597,46 @@ def test_a_cell_in_a_fork_has_threads_to_wait_for() -> None:
         """
     )
     assert told == [[None, 42, ""]] * 4
+
+
+def test_a_magic_that_is_used_for_the_first_time_is_no_change_of_ipython(tmp_path: Path) -> None:
+    told = run(
+        """
+        from orch_nb.execution.ipython_state import IPythonWatch
+        MINE = "import IPython; IPython.get_ipython().register_magic_function(print, 'line', '{}')"
+        os.chdir(os.environ["PLACE"])
+        own = ("%%time\\nx = 1", "%%writefile f.txt\\nx", "%env")
+        for source in (*own, MINE.format("mine"), MINE.format("time")):
+            watch = IPythonWatch(shell.shell, tolerant=True)
+            result = shell.run(source, count=1)
+            tell(result.error is None, watch.changed())
+        """,
+        PLACE=str(tmp_path),
+    )
+    assert told == [[True, False]] * 3 + [[True, True]] * 2
+
+
+def test_a_module_that_a_cell_writes_is_an_effect_and_one_that_it_imports_is_not(
+    tmp_path: Path,
+) -> None:
+    told = run(
+        """
+        from orch_nb.execution.execute import execute
+        from orch_nb.execution.job import Job, SessionSpec
+        import tempfile
+        tempfile.gettempdir()  # which tries the folder out
+        os.chdir(os.environ["PLACE"])
+        writes, deletes = "open('helper.py', 'w').write('x = 1')", "os.remove('helper.py')"
+        for source in (writes, "import helper", deletes):
+            job = Job(1, 1, "import os\\n" + source, 1, ship=False)
+            done = execute(shell, job, SessionSpec(os.getcwd(), "results"), may_refuse=False)
+            written = [os.path.basename(path) for path in done.files_written]
+            tell(written, done.acted, done.files_read)
+        """,
+        PLACE=str(tmp_path),
+    )
+    assert told == [
+        [["helper.py"], "writes a file", []],
+        [[], "", []],
+        [["helper.py"], "deletes a file", []],
+    ]
