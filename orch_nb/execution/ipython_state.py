@@ -72,10 +72,9 @@ def _printers(formatter: Any) -> tuple[Any, ...]:
 
 def _magics(magics: dict[str, Any]) -> dict[str, Any]:
     """Each magic; of IPython's own, which are loaded when they are first used, only the name."""
-    return {
-        name: None if str(getattr(magic, "__module__", "")).startswith("IPython.core.magic") else magic
-        for name, magic in magics.items()
-    }
+    modules = {name: str(getattr(magic, "__module__", "")) for name, magic in magics.items()}
+    own = {name for name, module in modules.items() if module.startswith("IPython.core.magic")}
+    return {name: None if name in own else magic for name, magic in magics.items()}
 
 
 def _foreign(callbacks: list[Any]) -> list[Any]:

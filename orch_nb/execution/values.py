@@ -135,6 +135,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 raise Pinned(f"{cls.__qualname__} that shares another's memory")
             attributes = getattr(obj, "__dict__", {})
             return _make_subview, (cls, *_place_of(obj)), attributes, None, None, _set_attributes
+        if cls.__module__ == "pyarrow.lib" and hasattr(obj, "buffers"):
+            return _reduce_arrow(obj)
         if cls.__module__ in _PANDAS_INSIDE:
             return self._reduce_inside(obj)
         home = _KEPT_IN.get(cls, cls.__module__)
@@ -185,6 +187,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         made = obj.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
         keeps = isinstance(made, tuple) and len(made) > _STATE and type(made[_STATE]) is dict
         if keeps and hasattr(type(obj), "__setstate__"):
+            if "_pa_array" in made[_STATE]:  # pandas would make one of its chunks
+                made[_STATE]["_pa_array"] = obj._pa_array
             return (*(*made, None, None)[:_SETTER], _set_state)
         return made
 
@@ -283,6 +287,23 @@ def _find_in_library(module: str, name: str, kind: str) -> Any:
     if type(found).__qualname__ != kind:
         raise ApplyError(f"{module} has no {name} yet")
     return found
+
+
+def _reduce_arrow(obj: Any) -> Any:
+    """An Arrow array with the bitmap that says that no value is missing: pickle leaves it out, and
+    `DataFrame.info` tells a few bytes less."""
+    kind, buffers = obj.type, obj.buffers()
+    plain = kind.num_fields == 0 and len(buffers) == getattr(kind, "num_buffers", 0)
+    if obj.null_count or not plain or buffers[0] is None or hasattr(obj, "dictionary"):
+        return NotImplemented
+    return _make_arrow, (kind, len(obj), buffers, obj.offset)
+
+
+def _make_arrow(kind: Any, length: int, buffers: list[Any], offset: int) -> Any:
+    import pyarrow
+
+    # told how many are missing, it would leave the bitmap out as well
+    return pyarrow.Array.from_buffers(kind, length, buffers, -1, offset)
 
 
 def _make_block(cls: Any, values: Any, places: Any, ndim: int, refs: Any) -> Any:

@@ -52,6 +52,12 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "Other.later = 3",
         "print(made, list(vars(made)), made().total(), Other, list(vars(Other)))",
     ),
+    "text whose Arrow array has a bitmap, or two chunks": (
+        "import pandas as pd; f = pd.DataFrame({'k': list('abab'), 'v': range(4)})",
+        "taken = f.take([0, 3, 1, 2, 0]); both = pd.concat([f, f])",
+        "one = taken.copy(); two = both.rename(columns={'v': 'w'})",
+        "taken.info(); one.info(); both.info(); two.info()",
+    ),
     "an error that is kept": (
         "import traceback; xs = [1]",
         "try:\n    raise KeyError('k', xs)\nexcept KeyError as error:\n    kept = error; kept.tag = 'n'",
