@@ -211,7 +211,7 @@ class _NamespaceWatch:
         deleted = tuple(sorted(name for name in before if name not in after))
         ambient, fresh = self._shell.within(lambda: self._ambient.changed(self._job.sets))
         shown = self._warned.changed()
-        itself = (IPYTHON,) if self._ipython.changed() else ()
+        itself = (IPYTHON,) if self._ipython.changed(self._job.source) else ()
         changed = self._watch.changed()
         names = {name for obj, _ in changed for name in self._index.names_of(obj)}
         if changed:

@@ -33,11 +33,12 @@ class IPythonWatch:
         self._shell = shell
         self._before = _look(shell)
 
-    def changed(self) -> bool:
-        """Whether it differs now."""
-        now = _look(self._shell)
-        pairs = zip(self._before, now, strict=True)
-        return any(old != new and not (old is None or new is None) for old, new in pairs)
+    def changed(self, source: str) -> bool:
+        """Whether it differs now, after a cell with that source. What was not loaded before does
+        not, unless the cell asked for it: others would set up pyplot in another way."""
+        asked = "%matplotlib" in source
+        pairs = zip(self._before, _look(self._shell), strict=True)
+        return any(o != n and (asked or not (o is None or n is None)) for o, n in pairs)
 
 
 def _look(shell: Any) -> tuple[Any, ...]:

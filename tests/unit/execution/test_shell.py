@@ -606,14 +606,15 @@ def test_a_magic_that_is_used_for_the_first_time_is_no_change_of_ipython(tmp_pat
         MINE = "import IPython; IPython.get_ipython().register_magic_function(print, 'line', '{}')"
         os.chdir(os.environ["PLACE"])
         own = ("%%time\\nx = 1", "%%writefile f.txt\\nx", "%env")
-        for source in (*own, MINE.format("mine"), MINE.format("time")):
+        plots = "import matplotlib.pyplot as plt; plt.plot([1])", "%matplotlib inline"
+        for source in (*own, *plots, MINE.format("mine"), MINE.format("time")):
             watch = IPythonWatch(shell.shell, tolerant=True)
             result = shell.run(source, count=1)
-            tell(result.error is None, watch.changed())
+            tell(result.error is None, watch.changed(source))
         """,
         PLACE=str(tmp_path),
     )
-    assert told == [[True, False]] * 3 + [[True, True]] * 2
+    assert told == [[True, False]] * 5 + [[True, True]] * 2
 
 
 def test_a_module_that_a_cell_writes_is_an_effect_and_one_that_it_imports_is_not(
