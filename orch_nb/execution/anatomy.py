@@ -171,7 +171,7 @@ def _slot_names(cls: type) -> Iterable[tuple[type, str]]:
 class _Attributes(Anatomy):
     """Instances of Python classes: their ``__dict__``, slots, and a built-in container's items."""
 
-    mutable = True
+    mutable = quick = True
 
     def __init__(self, cls: type) -> None:
         self._slots = tuple(_slot_names(cls))
@@ -179,7 +179,7 @@ class _Attributes(Anatomy):
             cls.__dictoffset__ != 0
         )
         self._items = next((_ITEMS[base] for base in cls.__mro__ if base in _ITEMS), None)
-        self._class_is_notebooks = self.quick = cls.__module__ == "__main__"
+        self._class_is_notebooks = cls.__module__ == "__main__"
 
     def _attributes(self, obj: Any) -> dict[str, Any]:
         if self._has_dict and not self._slots:

@@ -27,6 +27,7 @@ from typing import Any
 import cloudpickle
 
 from orch_nb.execution.anatomy import (
+    ATOMS,
     CACHED_FUNCTION,
     Anatomy,
     Pinned,
@@ -152,7 +153,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return reduced if issubclass(obj, enum.Enum) else _whole_class(obj, reduced)
         if reduced is NotImplemented and cls.__module__.partition(".")[0] == "pandas":
             return self._reduce_pandas(obj)
-        return reduced
+        sets = hasattr(cls, "__setstate__") and cls not in self.dispatch_table
+        return _reduce_in_order(obj) if reduced is NotImplemented and sets else reduced
 
     @staticmethod
     def _reduce_file(obj: io.TextIOWrapper) -> Any:
@@ -314,6 +316,31 @@ def _make_block(cls: Any, values: Any, places: Any, ndim: int, refs: Any) -> Any
 
 def _make_of_constants(make: Any, arguments: tuple[Any, ...]) -> Any:
     return make(*(sys.intern(one) if type(one) is str else one for one in arguments))
+
+
+def _reduce_in_order(obj: Any) -> Any:
+    """An object that sets its state itself, with the order that its attributes have now."""
+    made = obj.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
+    own = getattr(obj, "__dict__", None)
+    if type(own) is not dict or len(own) < 2 or not isinstance(made, tuple):
+        return made
+    made = (*made, None, None, None, None)[: _SETTER + 1]
+    if made[_STATE] is None or made[_SETTER] is not None:
+        return made
+    return (*made[:_STATE], (made[_STATE], tuple(own)), *made[_STATE + 1 : _SETTER], _set_in_order)
+
+
+def _set_in_order(obj: Any, told: tuple[Any, tuple[str, ...]]) -> None:
+    state, order = told
+    obj.__setstate__(state)
+    own = obj.__dict__
+    if type(state) is dict:  # some begin anew with what they were given
+        given = {name: value for name, value in state.items() if type(value) in ATOMS}
+        own.update((name, value) for name, value in given.items() if name in own)
+    if own.keys() == set(order) and tuple(own) != order:
+        attributes = [(name, own[name]) for name in order]
+        own.clear()
+        own.update(attributes)
 
 
 def _set_state(obj: Any, state: dict[str, Any]) -> None:

@@ -58,6 +58,15 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "one = taken.copy(); two = both.rename(columns={'v': 'w'})",
         "taken.info(); one.info(); both.info(); two.info()",
     ),
+    "an object that sets its state anew": (
+        "class Model:\n    def __init__(self):\n        self.on = False; self.last = 1; self.begin()\n"
+        "    def begin(self):\n        self.on = True; self.go = self.run\n    def run(self): return self.on\n"
+        "    def __getstate__(self):\n        return {k: v for k, v in vars(self).items() if k != 'go'}\n"
+        "    def __setstate__(self, state):\n        vars(self).update(state); self.begin()",
+        "model = Model(); model.on = False; model.later = 2",
+        "model.last += 1",
+        "print(vars(model).keys(), model.on, model.last, model.go())",
+    ),
     "an error that is kept": (
         "import traceback; xs = [1]",
         "try:\n    raise KeyError('k', xs)\nexcept KeyError as error:\n    kept = error; kept.tag = 'n'",
