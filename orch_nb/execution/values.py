@@ -19,6 +19,7 @@ import pickle
 import sys
 import types
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,9 @@ from orch_nb.execution.walk import BUDGET, Index, Namespace, walk
 from orch_nb.execution.warned import Warned
 
 _ITERATORS_OF = frozenset({"builtins", "itertools"})
+# Pickle would make something else of them; and a deque that is changed, as it is when a change of
+# it arrives, ends its iterators.
+_PINNED = frozenset({memoryview, type(iter(deque())), type(reversed(deque()))})
 _PANDAS_INSIDE = frozenset(
     {"pandas._libs.internals", "pandas.core.internals.blocks", "pandas.core.internals.managers"}
 )
@@ -114,8 +118,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return marshal.loads, (marshal.dumps(obj),)
         if cls is io.TextIOWrapper:
             return self._reduce_file(obj)
-        if cls is memoryview or isinstance(obj, weakref.WeakSet):
-            raise Pinned(cls.__qualname__)  # pickle would make something else of it
+        if cls in _PINNED or isinstance(obj, weakref.WeakSet):
+            raise Pinned(cls.__qualname__)
         if cls is CACHED_FUNCTION and is_notebooks_cache(obj, self._namespace):
             if any((obj.cache_info().hits, obj.cache_info().misses)):
                 raise Pinned("cache of calls")

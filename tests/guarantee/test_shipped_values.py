@@ -67,6 +67,12 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "model.last += 1",
         "print(vars(model).keys(), model.on, model.last, model.go())",
     ),
+    "an iterator of a deque that is changed": (
+        "import itertools; from collections import deque; ring = deque([1, 2])",
+        "ring.clear(); pairs = zip(itertools.count(), ring)",
+        "more = 1",
+        "print(list(pairs), more)",
+    ),
     "an error that is kept": (
         "import traceback; xs = [1]",
         "try:\n    raise KeyError('k', xs)\nexcept KeyError as error:\n    kept = error; kept.tag = 'n'",
