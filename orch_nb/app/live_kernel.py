@@ -21,7 +21,8 @@ from orch_nb.execution.describing import describe_values
 from orch_nb.execution.execute import apply_blob
 from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
 from orch_nb.execution.outputs import ErrorInfo, Output
-from orch_nb.execution.values import ApplyError, Changes, pack
+from orch_nb.execution.packing import Changes, pack
+from orch_nb.execution.values import ApplyError
 from orch_nb.execution.walk import Index, Watch, names_reaching
 from orch_nb.results.blob import write_blob
 

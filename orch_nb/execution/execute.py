@@ -22,10 +22,11 @@ from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
 from orch_nb.execution.last_look import last_look
 from orch_nb.execution.marks import Marker, mark_ambient
 from orch_nb.execution.outputs import CellResult
+from orch_nb.execution.packing import Changes, pack
 from orch_nb.execution.shell import CellShell
 from orch_nb.execution.trace import Trace, declared_files, keep_files
 from orch_nb.execution.unseen import FolderWatch, claims
-from orch_nb.execution.values import ApplyError, Changes, pack, unpack
+from orch_nb.execution.values import ApplyError, unpack
 from orch_nb.execution.walk import Index, Namespace, Watch, names_reaching
 from orch_nb.execution.warned import WarnedWatch
 from orch_nb.execution.worth import why_not_worth

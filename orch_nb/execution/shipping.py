@@ -18,8 +18,8 @@ from orch_nb.execution import warned
 from orch_nb.execution.ambient import AMBIENT
 from orch_nb.execution.anatomy import ATOMS, Pinned
 from orch_nb.execution.job import Job, Message, Outcome, SessionSpec
+from orch_nb.execution.packing import Changes, pack
 from orch_nb.execution.shell import CellShell
-from orch_nb.execution.values import Changes, pack
 from orch_nb.execution.walk import Index, names_reaching
 from orch_nb.results.blob import write_blob
 

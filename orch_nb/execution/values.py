@@ -1,65 +1,26 @@
-"""The changes a cell made, pickled in one process and applied in place in another.
+"""The changes that a cell made in another process, applied in place in this one.
 
-Objects that were there before travel as references, so that aliases and identity survive;
-what is new travels by value; notebook functions are bound to the receiving namespace; large
-buffers travel beside the pickle, to be mapped and not copied.
+References find the objects that were there before, so that aliases and identity survive;
+notebook functions are bound to the receiving namespace. What makes the values anew is named in
+the pickles that are kept: its names are here to stay.
 """
 
 from __future__ import annotations
 
-import enum
 import functools
-import gc
 import importlib
 import io
-import itertools
-import marshal
 import os
 import pickle
 import sys
 import types
-import weakref
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
+from orch_nb.execution.anatomy import ATOMS, anatomy_of
+from orch_nb.execution.walk import BUDGET, Namespace, walk
 
-from orch_nb.execution.anatomy import (
-    ATOMS,
-    CACHED_FUNCTION,
-    Anatomy,
-    Pinned,
-    anatomy_of,
-    is_notebooks_cache,
-)
-from orch_nb.execution.anatomy_arrays import is_array, owner_of
-from orch_nb.execution.identity import identity
-from orch_nb.execution.walk import BUDGET, Index, Namespace, walk
-from orch_nb.execution.warned import Warned
-
-_ITERATORS_OF = frozenset({"builtins", "itertools"})
-# Pickle would make something else of them; and a deque that is changed, as it is when a change of
-# it arrives, ends its iterators.
-_PINNED = frozenset({memoryview, type(iter(deque())), type(reversed(deque()))})
-_PANDAS_INSIDE = frozenset(
-    {"pandas._libs.internals", "pandas.core.internals.blocks", "pandas.core.internals.managers"}
-)
-# Where there is one of a kind whose type belongs to no library: dataclasses' empty metadata.
-_KEPT_IN = {types.MappingProxyType: "dataclasses"}
-_STATE, _SETTER = 2, 5  # places in what __reduce__ returns
-_VIEWS = {
-    types.MappingProxyType: "",
-    type({}.keys()): "keys",
-    type({}.values()): "values",
-    type({}.items()): "items",
-}
-_IN_CLASSES = frozenset({"__module__", "__doc__"})  # in each class's own dict
-_ADDED_TO_CLASSES = frozenset({"__dict__", "__weakref__"})  # in most of them
-_NO_LIBRARY = frozenset({"builtins", "__main__"})
-_MADE = 6  # parts of what cloudpickle tells of a class that it makes anew
 LARGE = 1 << 20  # bytes from which a buffer travels beside the pickle
 
 
@@ -67,225 +28,8 @@ class ApplyError(Exception):
     """Changes that do not fit the namespace they are applied to."""
 
 
-@dataclass(slots=True)
-class Changes:
-    """What a cell did to its namespace."""
-
-    bound: dict[str, Any] = field(default_factory=dict)
-    deleted: tuple[str, ...] = ()
-    changed: list[tuple[Any, Anatomy]] = field(default_factory=list)
-    ambient: dict[str, Any] = field(default_factory=dict)
-    warned: Warned = field(default_factory=Warned)
-    out: tuple[Any, ...] = ()  # the cell's result, if a later cell may name it
-    refs: set[str] = field(default_factory=set)  # filled by `pack`: names that it speaks of
-
-
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    def __init__(
-        self,
-        file: io.BytesIO,
-        index: Index,
-        namespace: Namespace,
-        buffer_callback: Callable[[pickle.PickleBuffer], Any],
-        refs: set[str],
-    ) -> None:
-        super().__init__(file, protocol=5, buffer_callback=buffer_callback)
-        self._index = index
-        self._namespace = namespace
-        self._refs = refs
-        self._shared_owners: set[int] = set()
-        self._copies: list[Any] = []
-        self._libraries: dict[str, dict[int, str]] = {}
-
-    def share(self, owners: set[int]) -> None:
-        """Arrays (ids) whose memory several new views show: it must stay one memory."""
-        self._shared_owners = owners
-
-    def persistent_id(self, obj: Any) -> Any:
-        if obj is self._namespace:
-            return "namespace"
-        reference = self._index.reference(obj)
-        if reference is None:
-            return None
-        self._refs.add(reference.name)
-        return reference.name, reference.position, type(obj).__qualname__
-
-    def reducer_override(self, obj: Any) -> Any:
-        cls = type(obj)
-        if cls is types.FunctionType and obj.__globals__ is self._namespace:
-            return self._reduce_function(obj)
-        if cls is types.CodeType:  # cloudpickle leaves out the file, which tells its source
-            return marshal.loads, (marshal.dumps(obj),)
-        if cls is io.TextIOWrapper:
-            return self._reduce_file(obj)
-        if cls in _PINNED or isinstance(obj, weakref.WeakSet):
-            raise Pinned(cls.__qualname__)
-        if cls is CACHED_FUNCTION and is_notebooks_cache(obj, self._namespace):
-            if any((obj.cache_info().hits, obj.cache_info().misses)):
-                raise Pinned("cache of calls")
-            return _make_cached, (obj.cache_parameters(), obj.__wrapped__), _attributes_of(obj)
-        if cls.__module__ in _ITERATORS_OF and hasattr(cls, "__next__"):
-            return _reduce_iterator(obj)
-        numpy = sys.modules.get("numpy")
-        if numpy is not None and cls is numpy.ndarray:
-            if not obj.dtype.hasobject or (obj.dtype == object and self._stays_view(obj)):
-                return self._reduce_array(obj)
-            return super().reducer_override(obj)
-        if numpy is not None and isinstance(obj, numpy.dtype) and obj is numpy.dtype(obj.str):
-            return numpy.dtype, (obj.str,)  # which pickle would make another one of
-        if (cls.__module__, cls.__name__) == ("numpy.random._generator", "Generator"):
-            return cls, (obj.bit_generator,)  # others may draw from it too: NumPy 1 forgets that
-        if is_array(obj) and self._shows_other(obj):
-            if not self._stays_view(obj):
-                raise Pinned(f"{cls.__qualname__} that shares another's memory")
-            attributes = getattr(obj, "__dict__", {})
-            return _make_subview, (cls, *_place_of(obj)), attributes, None, None, _set_attributes
-        if cls.__module__ == "pyarrow.lib" and hasattr(obj, "buffers"):
-            return _reduce_arrow(obj)
-        if cls.__module__ in _PANDAS_INSIDE:
-            return self._reduce_inside(obj)
-        home = _KEPT_IN.get(cls, cls.__module__)
-        known = self._library_names(home).get(identity(obj))
-        if known is not None and not isinstance(obj, (type, types.FunctionType)):
-            return _find_in_library, (home, known, cls.__qualname__)
-        if cls in _VIEWS:
-            return self._reduce_view(obj)
-        if isinstance(obj, BaseException) and obj.__traceback__ is not None:
-            raise Pinned(f"{cls.__qualname__} with its traceback")
-        reduced = super().reducer_override(obj)
-        if isinstance(obj, type) and isinstance(reduced, tuple) and len(reduced) == _MADE:
-            return reduced if issubclass(obj, enum.Enum) else _whole_class(obj, reduced)
-        if reduced is NotImplemented and cls.__module__.partition(".")[0] == "pandas":
-            return self._reduce_pandas(obj)
-        sets = hasattr(cls, "__setstate__") and cls not in self.dispatch_table
-        return _reduce_in_order(obj) if reduced is NotImplemented and sets else reduced
-
-    @staticmethod
-    def _reduce_file(obj: io.TextIOWrapper) -> Any:
-        """A closed file is only a name; what is open stays where it is."""
-        if not obj.closed:
-            raise Pinned("open file")
-        return _make_closed_file, (obj.name, obj.mode, obj.encoding)
-
-    @staticmethod
-    def _reduce_view(obj: Any) -> Any:
-        """A proxy or view of a dict goes on showing what becomes of it."""
-        (shown,) = gc.get_referents(obj)
-        if type(shown) is not dict or shown.keys() >= _IN_CLASSES:
-            raise Pinned(f"{type(obj).__qualname__} of a {type(shown).__qualname__}")
-        return _make_view_of_dict, (shown, _VIEWS[type(obj)])
-
-    def _library_names(self, module: str) -> dict[int, str]:
-        """The names, by id, of what a library's module holds: there is one of each in a process
-        (a sentinel, the global random state), and it must stay one."""
-        names = self._libraries.get(module)
-        if names is None:
-            own = {} if module in _NO_LIBRARY else vars(sys.modules.get(module, types))
-            names = self._libraries[module] = {identity(value): name for name, value in own.items()}
-        return names
-
-    @staticmethod
-    def _reduce_pandas(obj: Any) -> Any:
-        """With the texts of pandas' source, as a string type's storage and the attributes' names:
-        a process has one of each, and a pickle that the notebook makes tells whether it does."""
-        if type(obj).__name__ == "StringDtype":
-            return _make_of_constants, obj.__reduce__()
-        made = obj.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
-        keeps = isinstance(made, tuple) and len(made) > _STATE and type(made[_STATE]) is dict
-        if keeps and hasattr(type(obj), "__setstate__"):
-            if "_pa_array" in made[_STATE]:  # pandas would make one of its chunks
-                made[_STATE]["_pa_array"] = obj._pa_array
-            return (*(*made, None, None)[:_SETTER], _set_state)
-        return made
-
-    def _reduce_inside(self, obj: Any) -> Any:
-        """Blocks, with the references by which pandas knows that memory is shared."""
-        cls = type(obj)
-        if cls.__name__ == "BlockValuesRefs":
-            return cls, ()
-        if cls.__name__ == "SingleBlockManager":
-            return cls, (obj.blocks[0], obj.axes[0])
-        if hasattr(obj, "refs"):
-            places = obj.mgr_locs.as_array
-            return _make_block, (cls, obj.values, places, obj.ndim, obj.refs)
-        return super().reducer_override(obj)
-
-    def _reduce_function(self, obj: types.FunctionType) -> Any:
-        state = (
-            dict(obj.__dict__),
-            {
-                "__kwdefaults__": obj.__kwdefaults__,
-                "__doc__": obj.__doc__,
-                "__module__": obj.__module__,
-                "__qualname__": obj.__qualname__,
-                "__annotations__": obj.__annotations__,
-                "__type_params__": getattr(obj, "__type_params__", ()),
-            },
-        )
-        arguments = (obj.__code__, self._namespace, obj.__name__, obj.__closure__)
-        # Defaults and attributes may hold the function itself: they follow as its state.
-        return _make_function, arguments, (obj.__defaults__, *state), None, None, _finish_function
-
-    def _stays_view(self, obj: Any) -> bool:
-        """Whether an array is to be made as a view of another's memory again."""
-        owner = owner_of(obj)
-        return self._shows_other(obj) and (owner.flags.c_contiguous or owner.flags.f_contiguous)
-
-    def _shows_other(self, obj: Any) -> bool:
-        """Whether an array's memory belongs to another one, which is there or travels too."""
-        owner = owner_of(obj)
-        known = self._index.reference(owner) is not None
-        return owner is not obj and (known or identity(owner) in self._shared_owners)
-
-    def _reduce_array(self, obj: Any) -> Any:
-        if self._stays_view(obj):
-            return _make_view, _place_of(obj)
-        order = "F" if obj.flags.f_contiguous and not obj.flags.c_contiguous else "C"
-        if not (obj.flags.c_contiguous or obj.flags.f_contiguous):
-            obj = obj.copy(order="K")
-            if not obj.flags.c_contiguous:
-                obj = obj.copy(order="C")
-            self._copies.append(obj)
-        flat = obj.T if order == "F" else obj
-        buffer = pickle.PickleBuffer(flat.reshape(-1).view("u1") if flat.size else b"")
-        return _make_array, (obj.shape, obj.dtype, order, buffer, obj.flags.writeable)
-
-
-def _reduce_iterator(obj: Any) -> Any:
-    """Pickle makes a list's iterator of a dict's or a set's, and a new one of one that is used up:
-    those stay where they are."""
-    reduced = obj.__reduce_ex__(4)
-    if reduced[0] is iter:
-        made = iter(*reduced[1])
-        if type(made) is not type(obj) or len(made.__reduce_ex__(4)) != len(reduced):
-            raise Pinned(type(obj).__qualname__)
-    return reduced
-
-
 def _make_function(code: types.CodeType, namespace: Namespace, name: str, closure: Any) -> Any:
     return types.FunctionType(code, namespace, name, None, closure)
-
-
-def _whole_class(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
-    """cloudpickle's way to make a class, and what it leaves out: slots and the full name, which
-    must be there from the start, the attributes' order, and those that a base class has as well
-    (it may change)."""
-    make, (constructor, name, bases, keywords, *ids), (attributes, slots), *rest = reduced
-    own = vars(cls)
-    inherited = {
-        name: value
-        for name, value in own.items()
-        if name not in attributes and any(vars(b).get(name) is value for b in cls.__mro__[1:])
-    }
-    found = {**attributes, **inherited}
-    state = {name: found.pop(name) for name in own if name in found} | found
-    # What stands in the class's body comes before these two, which Python adds.
-    body = itertools.takewhile(lambda one: one not in _ADDED_TO_CLASSES, own)
-    places = dict.fromkeys(one for one in body if one in state)
-    keywords = {"__qualname__": cls.__qualname__, **places, **keywords}
-    if "__slots__" in own:
-        keywords["__slots__"] = own["__slots__"]
-    return make, (constructor, name, bases, keywords, *ids), (state, slots), *rest
 
 
 def _find_in_library(module: str, name: str, kind: str) -> Any:
@@ -293,16 +37,6 @@ def _find_in_library(module: str, name: str, kind: str) -> Any:
     if type(found).__qualname__ != kind:
         raise ApplyError(f"{module} has no {name} yet")
     return found
-
-
-def _reduce_arrow(obj: Any) -> Any:
-    """An Arrow array with the bitmap that says that no value is missing: pickle leaves it out, and
-    `DataFrame.info` tells a few bytes less."""
-    kind, buffers = obj.type, obj.buffers()
-    plain = kind.num_fields == 0 and len(buffers) == getattr(kind, "num_buffers", 0)
-    if obj.null_count or not plain or buffers[0] is None or hasattr(obj, "dictionary"):
-        return NotImplemented
-    return _make_arrow, (kind, len(obj), buffers, obj.offset)
 
 
 def _make_arrow(kind: Any, length: int, buffers: list[Any], offset: int) -> Any:
@@ -320,18 +54,6 @@ def _make_block(cls: Any, values: Any, places: Any, ndim: int, refs: Any) -> Any
 
 def _make_of_constants(make: Any, arguments: tuple[Any, ...]) -> Any:
     return make(*(sys.intern(one) if type(one) is str else one for one in arguments))
-
-
-def _reduce_in_order(obj: Any) -> Any:
-    """An object that sets its state itself, with the order that its attributes have now."""
-    made = obj.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
-    own = getattr(obj, "__dict__", None)
-    if type(own) is not dict or len(own) < 2 or not isinstance(made, tuple):
-        return made
-    made = (*made, None, None, None, None)[: _SETTER + 1]
-    if made[_STATE] is None or made[_SETTER] is not None:
-        return made
-    return (*made[:_STATE], (made[_STATE], tuple(own)), *made[_STATE + 1 : _SETTER], _set_in_order)
 
 
 def _set_in_order(obj: Any, told: tuple[Any, tuple[str, ...]]) -> None:
@@ -367,25 +89,12 @@ def _make_cached(parameters: dict[str, Any], function: Callable[..., Any]) -> An
     return functools.lru_cache(**parameters)(function)
 
 
-def _attributes_of(cached: Any) -> dict[str, Any] | None:
-    """What a notebook has set on a function under `lru_cache`; the rest comes with making it."""
-    own = {name: value for name, value in vars(cached).items() if name != "cache_parameters"}
-    return {name: value for name, value in own.items() if not name.startswith("__")} or None
-
-
 def _finish_function(function: types.FunctionType, state: tuple[Any, Any, Any]) -> None:
     function.__defaults__, attributes, slots = state
     function.__dict__.update(attributes)
     for name, value in slots.items():
         if name != "__type_params__" or sys.version_info >= (3, 12):
             setattr(function, name, value)
-
-
-def _place_of(view: Any) -> tuple[Any, ...]:
-    """The owner of a view's memory, and how the view lies in it: what ``_make_view`` takes."""
-    owner = owner_of(view)
-    offset = view.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-    return owner, offset, view.shape, view.strides, view.dtype, view.flags.writeable
 
 
 def _make_subview(cls: Any, *place: Any) -> Any:
@@ -428,53 +137,6 @@ def _make_array(shape: Any, dtype: Any, order: Any, buffer: Any, writeable: bool
             flat.reshape(-1).view("u1")[...] = np.frombuffer(buffer, "u1")
     array.flags.writeable = writeable
     return array
-
-
-def pack(
-    changes: Changes, index: Index, namespace: Namespace
-) -> tuple[bytes, list[pickle.PickleBuffer]]:
-    """Pickle ``changes``: the pickle, and the large buffers beside it.
-
-    Whatever the values' own pickling raises comes through; Pinned means that an object's
-    state can't be told to another process.
-    """
-    buffers: list[pickle.PickleBuffer] = []
-
-    def keep_beside(buffer: pickle.PickleBuffer) -> bool:
-        if buffer.raw().nbytes < LARGE:
-            return True  # in band
-        buffers.append(buffer)
-        return False
-
-    contents = [(obj, anatomy.content(obj)) for obj, anatomy in changes.changed]
-    stream = io.BytesIO()
-    pickler = _Pickler(stream, index, namespace, keep_beside, changes.refs)
-    pickler.share(_shared_owners((changes.bound, contents, changes.out), index, namespace))
-    pickler.dump(
-        {
-            "changed": contents,
-            "bound": changes.bound,
-            "deleted": changes.deleted,
-            "ambient": changes.ambient,
-            "warned": changes.warned,
-            "out": changes.out,
-        }
-    )
-    return stream.getvalue(), buffers
-
-
-def _shared_owners(new: Any, index: Index, namespace: Namespace) -> set[int]:
-    """Arrays (ids) whose memory is shown by more than one of the ``new`` objects."""
-    numpy = sys.modules.get("numpy")
-    if numpy is None:
-        return set()
-    shown: dict[int, int] = {}
-    budget = [BUDGET]
-    for obj, _ in walk(new, namespace, budget).values():
-        if isinstance(obj, numpy.ndarray) and index.reference(obj) is None:
-            owner = identity(owner_of(obj))
-            shown[owner] = shown.get(owner, 0) + 1
-    return {owner for owner, count in shown.items() if count > 1}
 
 
 class _Unpickler(pickle.Unpickler):

@@ -9,7 +9,8 @@ import pytest
 
 from orch_nb.execution.anatomy import Pinned
 from orch_nb.execution.anatomy_arrays import register_loaded
-from orch_nb.execution.values import ApplyError, Changes, pack, unpack
+from orch_nb.execution.packing import Changes, pack
+from orch_nb.execution.values import ApplyError, unpack
 from orch_nb.execution.walk import BUDGET, Index, Watch, names_reaching
 
 # name: (what both processes hold, what the cell does, expressions that must then agree)
