@@ -321,7 +321,8 @@ class LocalRunner:
         self._loop.call_later(_REAP_SECONDS, self._lose_home)
 
     def _hear_template(self, message: Message) -> None:
-        if message["op"] == "reaped":
+        # a template may still answer what a runner before this one has asked
+        if message["op"] == "reaped" and message["pid"] in {*self._reaping, self._home_pid}:
             self._reaped(message)
 
     def _lose_home(self, reason: str = "") -> None:
