@@ -22,7 +22,13 @@ from typing import Any
 
 import cloudpickle
 
-from orch_nb.execution.anatomy import CACHED_FUNCTION, Anatomy, Pinned, is_notebooks_cache
+from orch_nb.execution.anatomy import (
+    CACHED_FUNCTION,
+    Anatomy,
+    Pinned,
+    is_notebooks_cache,
+    is_python_class,
+)
 from orch_nb.execution.anatomy_arrays import is_array, owner_of
 from orch_nb.execution.identity import identity
 from orch_nb.execution.values import (
@@ -159,6 +165,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if reduced is NotImplemented and cls.__module__.partition(".")[0] == "pandas":
             return self._reduce_pandas(obj)
         sets = hasattr(cls, "__setstate__") and cls not in self.dispatch_table
+        sets = sets and is_python_class(cls)  # others make their attributes when they are looked at
         return _reduce_in_order(obj) if reduced is NotImplemented and sets else reduced
 
     @staticmethod
