@@ -21,6 +21,7 @@ class Facts:
     held: bool = False  # unshippable, and its process still holds what it changed
     writes: frozenset[str] = frozenset()
     changed: frozenset[str] = frozenset()
+    refs: frozenset[str] = frozenset()  # names of whose objects its changes speak
     ambient: frozenset[str] = frozenset()
     files_read: frozenset[str] = frozenset()
     files_written: frozenset[str] = frozenset()

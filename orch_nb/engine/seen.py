@@ -33,6 +33,7 @@ def facts_of(
         held=bool(outcome.unshippable) and not outcome.refused and not at_home,
         writes=frozenset(writes),
         changed=frozenset(outcome.changed if outcome.observed else node.changes),
+        refs=frozenset(outcome.refs),
         ambient=frozenset(outcome.ambient),
         files_read=frozenset(outcome.files_read) | absolute(node.files_read, folder),
         files_written=frozenset(outcome.files_written) | absolute(node.files_written, folder),

@@ -20,14 +20,20 @@ def why_stale(
     ``did`` is what ``earlier`` was seen to do, ``seen`` what ``later`` did (so far nothing,
     while it runs); ``rebound`` are names that cells between them, which ``later`` did see, bind.
     """
+    # A cell may come upon an object otherwise than by the names that it reads: what it says of it
+    # is said of the object as it was before.
+    unread = (did.changed & (seen.refs | seen.changed)) - later.reads
     apart = did.writes.isdisjoint(later.reads) and did.changed.isdisjoint(later.reads)
-    if apart and not did.ambient and not did.files_written:
+    if apart and not (unread or did.ambient or did.files_written):
         return None  # nearly always, and asked for every two cells that ran beside each other
     label = earlier.cell.label
     names = (did.writes - rebound | did.changed) & later.reads
     if names:
         found = tuple(sorted(names))
         return found, f"{label} changed {', '.join(found)}, which it reads"
+    if unread:
+        found = tuple(sorted(unread))
+        return found, f"{label} changed {', '.join(found)}, which it uses too"
     ambient = {
         name
         for name in did.ambient

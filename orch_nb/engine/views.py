@@ -67,7 +67,8 @@ def missed_by(buffer: Buffer, slot: Slot) -> list[Slot] | None:
         and not other.facts.present
     ]
     fits = all(
-        other.facts.shipped and other.node.reads.isdisjoint(_changed_since(buffer, other, slot))
+        other.facts.shipped
+        and _changed_since(buffer, other, slot).isdisjoint(other.node.reads | other.facts.refs)
         for other in missed
     )
     return missed if fits else None
