@@ -152,7 +152,7 @@ class _PinnedAnatomy(Anatomy):
 _HEAP_TYPE = 1 << 9  # CPython's flag of types made while it runs
 
 
-def is_python_class(cls: type) -> bool:
+def _is_python(cls: type) -> bool:
     """Whether a ``class`` statement made it (C types carry none of these entries; a derived class
     leaves them to its base)."""
     marks = ("__dict__", "__slots__", "__weakref__")
@@ -164,7 +164,7 @@ def _slot_names(cls: type) -> Iterable[tuple[type, str]]:
     for base in cls.__mro__:
         for name, member in vars(base).items():
             own = isinstance(member, types.MemberDescriptorType) and name != "__dict__"
-            if own and is_python_class(base):
+            if own and _is_python(base):
                 yield base, name
 
 
@@ -645,9 +645,9 @@ def _anatomy_for(cls: type) -> Anatomy:
             return _FAMILIES[base]
     if issubclass(cls, _IMMUTABLE):
         return LEAF
-    if issubclass(cls, _PINNED) or (hasattr(cls, "__next__") and not is_python_class(cls)):
+    if issubclass(cls, _PINNED) or (hasattr(cls, "__next__") and not _is_python(cls)):
         return _PinnedAnatomy()  # what an iterator holds is not all it tells pickle
-    foreign = {base for base in cls.__mro__ if not is_python_class(base)} - {object, *_ITEMS}
+    foreign = {base for base in cls.__mro__ if not _is_python(base)} - {object, *_ITEMS}
     if not foreign:
         return _Attributes(cls)
     return _Opaque()

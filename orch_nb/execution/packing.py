@@ -27,7 +27,6 @@ from orch_nb.execution.anatomy import (
     Anatomy,
     Pinned,
     is_notebooks_cache,
-    is_python_class,
 )
 from orch_nb.execution.anatomy_arrays import is_array, owner_of
 from orch_nb.execution.identity import identity
@@ -165,7 +164,6 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if reduced is NotImplemented and cls.__module__.partition(".")[0] == "pandas":
             return self._reduce_pandas(obj)
         sets = hasattr(cls, "__setstate__") and cls not in self.dispatch_table
-        sets = sets and is_python_class(cls)  # others make their attributes when they are looked at
         return _reduce_in_order(obj) if reduced is NotImplemented and sets else reduced
 
     @staticmethod
@@ -305,13 +303,16 @@ def _reduce_arrow(obj: Any) -> Any:
 def _reduce_in_order(obj: Any) -> Any:
     """An object that sets its state itself, with the order that its attributes have now."""
     made = obj.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
-    own = getattr(obj, "__dict__", None)
-    if type(own) is not dict or len(own) < 2 or not isinstance(made, tuple):
+    if not isinstance(made, tuple):
         return made
     made = (*made, None, None, None, None)[: _SETTER + 1]
-    if made[_STATE] is None or made[_SETTER] is not None:
+    state = made[_STATE]
+    if type(state) is not dict or made[_SETTER] is not None:
         return made
-    return (*made[:_STATE], (made[_STATE], tuple(own)), *made[_STATE + 1 : _SETTER], _set_in_order)
+    own = getattr(
+        obj, "__dict__", {}
+    )  # some make one when it is looked at, but not with such state
+    return (*made[:_STATE], (state, tuple(own)), *made[_STATE + 1 : _SETTER], _set_in_order)
 
 
 def _attributes_of(cached: Any) -> dict[str, Any] | None:

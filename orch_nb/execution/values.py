@@ -56,13 +56,12 @@ def _make_of_constants(make: Any, arguments: tuple[Any, ...]) -> Any:
     return make(*(sys.intern(one) if type(one) is str else one for one in arguments))
 
 
-def _set_in_order(obj: Any, told: tuple[Any, tuple[str, ...]]) -> None:
+def _set_in_order(obj: Any, told: tuple[dict[str, Any], tuple[str, ...]]) -> None:
     state, order = told
     obj.__setstate__(state)
-    own = obj.__dict__
-    if type(state) is dict:  # some begin anew with what they were given
-        given = {name: value for name, value in state.items() if type(value) in ATOMS}
-        own.update((name, value) for name, value in given.items() if name in own)
+    own = getattr(obj, "__dict__", {})
+    given = {name: value for name, value in state.items() if type(value) in ATOMS}
+    own.update((name, value) for name, value in given.items() if name in own)  # or it begins anew
     if own.keys() == set(order) and tuple(own) != order:
         attributes = [(name, own[name]) for name in order]
         own.clear()
