@@ -309,9 +309,9 @@ def _reduce_in_order(obj: Any) -> Any:
     state = made[_STATE]
     if type(state) is not dict or made[_SETTER] is not None:
         return made
-    own = getattr(
-        obj, "__dict__", {}
-    )  # some make one when it is looked at, but not with such state
+    own = getattr(obj, "__dict__", None)  # some make one when asked, but not with such a state
+    if type(own) is not dict:
+        return made
     return (*made[:_STATE], (state, tuple(own)), *made[_STATE + 1 : _SETTER], _set_in_order)
 
 

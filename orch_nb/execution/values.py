@@ -59,7 +59,7 @@ def _make_of_constants(make: Any, arguments: tuple[Any, ...]) -> Any:
 def _set_in_order(obj: Any, told: tuple[dict[str, Any], tuple[str, ...]]) -> None:
     state, order = told
     obj.__setstate__(state)
-    own = getattr(obj, "__dict__", {})
+    own = obj.__dict__
     given = {name: value for name, value in state.items() if type(value) in ATOMS}
     own.update((name, value) for name, value in given.items() if name in own)  # or it begins anew
     if own.keys() == set(order) and tuple(own) != order:
