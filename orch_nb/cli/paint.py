@@ -39,11 +39,17 @@ class Painter:
 
     def mark(self, state: StateName) -> Text:
         """A state's mark with the space after it; signs of usual width end in one column."""
+        return self._marked("", state, "")
+
+    def _marked(self, before: str, state: StateName, after: str) -> Text:
+        """A line with a state's mark in it, made at once: there is one for each change."""
         mark = MARKS[state]
         style = Style(color=self.palette[mark.role], bold=mark.role in (Role.FAIL, Role.CRASH))
         sign = mark.text(self.ascii_only)
         space = " " * max(self._mark_width - len(sign), 1)
-        return Text(no_wrap=True).append(sign, style=style).append(space)
+        line = Text(f"{before}{sign}{space}{after}", no_wrap=True)
+        line.stylize(style, len(before), len(before) + len(sign))
+        return line
 
     def fit(self, line: Text, width: int) -> Text:
         """The line cut to ``width`` columns, with an ellipsis where something is missing."""
@@ -57,20 +63,16 @@ class Painter:
         """The run's first line."""
         return self.fit(Text(self.words(headline(view)), style="bold", no_wrap=True), width)
 
-    def row(self, row: Row, width: int, columns: tuple[int, int]) -> Text:
+    def row(self, row: Row, width: int, columns: tuple[int, int], before: str = "") -> Text:
         """One task's line; ``columns`` are the widths of the name and of the place."""
-        line = self.mark(row.state)
-        gap = " " * (3 - (len(line) - self._mark_width))  # some marks are two signs
+        sign = MARKS[row.state].text(self.ascii_only)
+        gap = " " * (3 - max(len(sign) + 1 - self._mark_width, 0))  # some marks are two signs
         name = self.words(one_line(row.name, columns[0]))
-        line.append(pad_text(name, columns[0], self.words("…")) + gap)
-        if "line" in row.place:
-            line.append(row.place)
-        else:
-            line.append(f"{row.place:<{columns[1]}}{row.time:>8}")
+        after = pad_text(name, columns[0], self.words("…")) + gap
+        after += row.place if "line" in row.place else f"{row.place:<{columns[1]}}{row.time:>8}"
         if row.text:
-            line.append("   " + self.words(escape_text(row.text)))
-        line.rstrip()
-        return self.fit(line, width)
+            after += "   " + self.words(escape_text(row.text))
+        return self.fit(self._marked(before, row.state, after.rstrip()), width)
 
     def live(self, view: RunView, now: float, width: int, height: int) -> list[Text]:
         """The live area: failed rows, running rows, the counter."""
@@ -87,8 +89,7 @@ class Painter:
     def change(self, row: Row, elapsed: str, width: int, columns: tuple[int, int]) -> Text:
         """One plain line for one change of state."""
         word = f"{row.state}   {row.text}" if row.text else str(row.state)
-        line = Text(f"{elapsed:>7}  ", no_wrap=True)
-        return line.append_text(self.row(replace(row, text=word), width - len(line), columns))
+        return self.row(replace(row, text=word), width, columns, f"{elapsed:>7}  ")
 
     def summary(self, summary: Summary) -> list[Text]:
         """The closing lines, never cropped: paths and commands are there to be copied."""

@@ -155,7 +155,10 @@ def follow_events(
             ended.append(event)
         screen.show(event)
 
-    gc.freeze()  # what is imported by now is here to stay, and need not be looked at each time
+    # What is imported by now is here to stay, and so is what is recorded of each task: looking
+    # for garbage among it often took a tenth of a run of many small cells.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     with screen, interrupts_cancel(control, screen):
         result = drive(listen, control)
     if summary:

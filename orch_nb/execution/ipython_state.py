@@ -48,7 +48,7 @@ def _look(shell: Any) -> tuple[Any, ...]:
         [_printers(one) for one in formatter.formatters.values()],
         tuple(formatter.active_types),
         [getattr(formatter.formatters["text/plain"], name) for name in _PLAIN],
-        [_magics(magics) for magics in shell.magics_manager.magics.values()],
+        [_Magics(magics) for magics in shell.magics_manager.magics.values()],
         list(shell.alias_manager.aliases),
         set(shell.extension_manager.loaded),
         (shell.ast_node_interactivity, shell.automagic, shell.InteractiveTB.mode),
@@ -71,11 +71,21 @@ def _printers(formatter: Any) -> tuple[Any, ...]:
     return own, dict(formatter.singleton_printers), formatter.enabled
 
 
-def _magics(magics: dict[str, Any]) -> dict[str, Any]:
-    """Each magic; of IPython's own, which are loaded when they are first used, only the name."""
-    modules = {name: str(getattr(magic, "__module__", "")) for name, magic in magics.items()}
-    own = {name for name, module in modules.items() if module.startswith("IPython.core.magic")}
-    return {name: None if name in own else magic for name, magic in magics.items()}
+class _Magics(dict[str, Any]):
+    """Magics that equal others if they are the same, but for IPython's own: of these only the
+    names count, since they are loaded when they are first used."""
+
+    __hash__ = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Magics):
+            return NotImplemented
+        return dict.__eq__(self, other) or self._by_others() == other._by_others()
+
+    def _by_others(self) -> dict[str, Any]:
+        modules = {name: str(getattr(magic, "__module__", "")) for name, magic in self.items()}
+        own = {name for name, module in modules.items() if module.startswith("IPython.core.magic")}
+        return {name: None if name in own else magic for name, magic in self.items()}
 
 
 def _foreign(callbacks: list[Any]) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from types import TracebackType
 
+_main = threading.main_thread().ident
 _depth = 0  # of such locks that the main thread is in
 _asked = False
 
@@ -25,7 +26,7 @@ class UndisturbedLock:
 
     def __enter__(self) -> None:
         global _depth
-        if threading.get_ident() == threading.main_thread().ident:
+        if threading.get_ident() == _main:
             _depth += 1
         self._lock.acquire()
 
@@ -37,7 +38,7 @@ class UndisturbedLock:
     ) -> None:
         global _depth, _asked
         self._lock.release()
-        if threading.get_ident() == threading.main_thread().ident:
+        if threading.get_ident() == _main:
             _depth -= 1
             if _asked and not _depth:
                 _asked = False
