@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from orch_nb.execution.last_look import last_look
 from orch_nb.execution.marks import Marker, mark_ambient
 from orch_nb.execution.outputs import CellResult
 from orch_nb.execution.packing import Changes, pack
+from orch_nb.execution.peak_memory import PeakMemory
 from orch_nb.execution.shell import CellShell
 from orch_nb.execution.trace import Trace, declared_files, keep_files
 from orch_nb.execution.unseen import FolderWatch, claims
@@ -32,6 +32,7 @@ from orch_nb.execution.warned import WarnedWatch
 from orch_nb.execution.worth import why_not_worth
 from orch_nb.results.blob import Manifest, blob_path, read_blob, write_blob
 
+_peak_memory = PeakMemory()
 _RESULT = re.compile(r"_\d+")  # what a cell displayed, by its execution count
 
 
@@ -85,7 +86,7 @@ def execute(
             if may_refuse:
                 return Outcome(job.cell, job.attempt, unshippable=str(pin.args[0]), refused=True)
     namespace.update(job.given)
-    _reset_peak_memory()
+    _peak_memory.begin()
     claims.begin()
     observer = observe.Observer(permit, FolderWatch(spec.folder, _own_folders(spec.results)))
     observe.watch(observer)
@@ -113,7 +114,7 @@ def execute(
         widgets=result.widgets,
         leftovers=result.leftovers,
         seconds=result.seconds,
-        peak_memory=_peak_memory(),
+        peak_memory=_peak_memory.tell(result.seconds),
     )
     if watch is None:
         return outcome
@@ -306,25 +307,3 @@ def _why_unshippable(error: Exception, bound: dict[str, Any], namespace: Namespa
         except Exception:  # as above
             return f"'{name}' ({type(value).__qualname__}) can't be pickled"
     return f"its values can't be pickled: {type(error).__name__}: {str(error)[:200]}"
-
-
-def _reset_peak_memory() -> None:
-    try:
-        with open("/proc/self/clear_refs", "wb", buffering=0) as file:  # noqa: PTH123  # every cell waits
-            file.write(b"5")
-    except OSError:  # not Linux: the peak is that of the process so far
-        return
-
-
-def _peak_memory() -> int:
-    """The process's peak resident memory since the cell began, in bytes."""
-    try:
-        with open("/proc/self/status", "rb", buffering=0) as file:  # noqa: PTH123  # as above
-            _, _, rest = file.read(4096).partition(b"\nVmHWM:")
-        return int(rest.split(maxsplit=1)[0]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -641,3 +641,21 @@ def test_a_module_that_a_cell_writes_is_an_effect_and_one_that_it_imports_is_not
         [[], "", []],
         [["helper.py"], "deletes a file", []],
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a peak that can be forgotten is Linux's")
+def test_peak_memory_is_that_of_the_cell_that_had_it() -> None:
+    told = run(
+        """
+        from orch_nb.execution.execute import execute
+        from orch_nb.execution.job import Job, SessionSpec
+        much = "x = bytearray(200_000_000); x[::4096] = bytes(len(x[::4096])); del x"
+        for source in ("pass", much, "pass", "import time; time.sleep(0.002)", much, "pass"):
+            job = Job(1, 1, source, 1, observe=False, ship=False)
+            tell(execute(shell, job, SessionSpec(".", "."), may_refuse=False).peak_memory)
+        """
+    )
+    first, large, after, slow, again, last = told
+    assert first > 10_000_000
+    assert min(large, again) > first + 150_000_000
+    assert max(after, slow, last) < first + 50_000_000
