@@ -20,7 +20,7 @@ from orch_nb.store.transaction import Transaction
 T = TypeVar("T")
 
 _LARGEST_BATCH = 1000
-_GATHERING = 0.02  # seconds between transactions with operations that nobody waits for
+_GATHERING = 0.005  # seconds between transactions with operations that nobody waits for
 
 
 @dataclass(frozen=True, slots=True)
