@@ -169,6 +169,7 @@ class Driver:
         self._where: dict[int, str] = {}
         self._jobs: dict[int, Job] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._insisting: asyncio.TimerHandle | None = None  # once it was cancelled
         self._finish: Finish | None = None
         self._broken: Exception | None = None
         self.values: FinalValues | None = None
@@ -314,8 +315,8 @@ class Driver:
     def _feed(self, event: Event) -> None:
         if self._over.is_set():
             return
-        if isinstance(event, CancelAsked):
-            self._loop.call_later(_CANCEL_GRACE, self._insist)
+        if isinstance(event, CancelAsked) and self._insisting is None:  # it is asked every beat
+            self._insisting = self._loop.call_later(_CANCEL_GRACE, self._insist)
         try:
             notes: list[Callable[[], None]] = []
             for command in self._core.handle(event):

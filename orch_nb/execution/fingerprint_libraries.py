@@ -14,7 +14,8 @@ _X87 = 63  # bits of the mantissa of a long double that has 80 bits in 128
 
 
 class Printer(Protocol):
-    """What digests the parts of a value; ``owners`` are arrays whose memory it shows, by id."""
+    """What digests the parts of a value; ``owners`` are arrays whose memory it shows, by their
+    identities."""
 
     owners: dict[int, Any]
 

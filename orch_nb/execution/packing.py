@@ -22,12 +22,7 @@ from typing import Any
 
 import cloudpickle
 
-from orch_nb.execution.anatomy import (
-    CACHED_FUNCTION,
-    Anatomy,
-    Pinned,
-    is_notebooks_cache,
-)
+from orch_nb.execution.anatomy import CACHED_FUNCTION, Anatomy, Pinned, is_notebooks_cache
 from orch_nb.execution.anatomy_arrays import is_array, owner_of
 from orch_nb.execution.identity import identity
 from orch_nb.execution.values import (
@@ -104,7 +99,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._libraries: dict[str, dict[int, str]] = {}
 
     def share(self, owners: set[int]) -> None:
-        """Arrays (ids) whose memory several new views show: it must stay one memory."""
+        """Arrays (identities) whose memory several new views show: it must stay one memory."""
         self._shared_owners = owners
 
     def persistent_id(self, obj: Any) -> Any:
@@ -182,8 +177,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return _make_view_of_dict, (shown, _VIEWS[type(obj)])
 
     def _library_names(self, module: str) -> dict[int, str]:
-        """The names, by id, of what a library's module holds: there is one of each in a process
-        (a sentinel, the global random state), and it must stay one."""
+        """The names, by identity, of what a library's module holds: there is one of each in a
+        process (a sentinel, the global random state), and it must stay one."""
         names = self._libraries.get(module)
         if names is None:
             own = {} if module in _NO_LIBRARY else vars(sys.modules.get(module, types))
@@ -362,7 +357,7 @@ def pack(
 
 
 def _shared_owners(new: Any, index: Index, namespace: Namespace) -> set[int]:
-    """Arrays (ids) whose memory is shown by more than one of the ``new`` objects."""
+    """Arrays (identities) whose memory is shown by more than one of the ``new`` objects."""
     numpy = sys.modules.get("numpy")
     if numpy is None:
         return set()

@@ -133,7 +133,7 @@ class Index:
     """The objects that were there before a cell ran, each with its reference."""
 
     def __init__(self, names: Iterable[str], namespace: Namespace) -> None:
-        # With the objects, whose ids stay taken as long as they live; and where each is.
+        # With the objects, whose identities stay taken as long as they live; and where each is.
         self._found: dict[int, tuple[Any, Anatomy, str, int]] = {}
         self._also: dict[int, list[str]] = {}  # names other than the first that reach an object
         self._namespace = namespace
