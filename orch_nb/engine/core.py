@@ -455,7 +455,8 @@ class Core:
             self._fill_queue(running)
             return  # home obeys in order: whatever else is sent now would wait
         self._commands += self._admission.sweep()  # first: an attempt that is over has to give back
-        # One that waits for permission uses no worker: else the cell it waits for may get none.
+        # One that waits for permission uses no worker, and disturbs none that runs alone: else the
+        # cell it waits for might never start.
         busy = sum(not slot.waits for slot in running)
         several = self.buffer.are_several_ready
         for slot in self.buffer.ready():
@@ -463,7 +464,7 @@ class Core:
                 return
             others = bool(busy) or several
             why = why_at_home(self.plan, self.buffer, slot, others=others)
-            if why is None or (why and slot.node.alone and running):
+            if why is None or (why and slot.node.alone and busy):
                 continue  # must wait for its turn at home
             if why and self.buffer.failed_at is not None and why != IMPORTS:
                 # at home nothing holds back what it may do to the outside

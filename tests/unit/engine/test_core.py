@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orch_nb.engine.buffer import Phase
+from orch_nb.engine.buffer import Phase, Slot
 from orch_nb.engine.core import Core
 from orch_nb.engine.messages import (
     Answer,
@@ -54,6 +54,7 @@ class Truth:
     refused: bool = False  # runs at home only
     imports: bool = False  # runs at home at once, wherever it stands
     task: bool = False
+    alone: bool = False  # nothing else may use a processor meanwhile
 
 
 def node(number: int, truth: Truth) -> Node:
@@ -74,6 +75,7 @@ def node(number: int, truth: Truth) -> Node:
         light=truth.light,
         task=not truth.imports,
         imports_only=truth.imports,
+        alone=truth.alone,
     )
 
 
@@ -169,8 +171,10 @@ class World:
 
     def do(self, command: Command) -> None:
         match command:
-            case RunAtHome():
+            case RunAtHome(cell):
                 self.queue.append(command)
+                if self.truths[cell - 1].alone:
+                    assert not self.busy, "it does not run alone"
             case Fork(cell, attempt, apply, hide, in_order):
                 values = dict(self.home)
                 for number in apply:
@@ -180,10 +184,7 @@ class World:
                 self.forks[cell, attempt] = (values, frozenset(hide))
                 if not in_order:
                     self.allowed.add((cell, attempt))
-                running = [s for s in self.core.buffer.slots if s.phase is Phase.RUNNING]
-                # home imports beside the workers
-                busy = [s for s in running if not s.waits and not s.at_home]
-                self.most = max(self.most, len(busy))
+                self.most = max(self.most, len(self.busy))
             case Retire(cell):
                 self.home.update(self.deltas[cell])
                 self.waiting.append(Retired(cell))
@@ -210,6 +211,12 @@ class World:
                 seen.append(state)
             case Finish():
                 self.finish = command
+
+    @property
+    def busy(self) -> list[Slot]:
+        """Forks that use a worker; home imports beside them."""
+        running = [s for s in self.core.buffer.slots if s.phase is Phase.RUNNING]
+        return [s for s in running if not s.waits and not s.at_home]
 
     def end_fork(self, key: tuple[int, int]) -> None:
         cell, attempt = key
@@ -277,6 +284,7 @@ def notebooks(draw: st.DrawFn) -> list[Truth]:
                 light=draw(st.booleans()),
                 unshippable=draw(st.integers(0, 5)) == 0,
                 refused=draw(st.integers(0, 7)) == 0,
+                alone=draw(st.integers(0, 7)) == 0,
             )
         )
     return truths
