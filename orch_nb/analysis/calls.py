@@ -223,18 +223,15 @@ def library_call(state: State, path: str, arguments: Arguments, node: ast.Call) 
     facts = knowledge.function(path)
     if path.startswith(_UNBOUND):
         facts = None  # `list.append(xs, x)`: what the method does to its first argument
-    module = "module " + path.partition(".")[0]
-    if state.known(module) is not None:
-        state.ambient_read(module)
     if facts is None or not facts.known:
         state.effects.heavy = True
         if node is state.statement:
             # Nobody takes its result: it may well be called for what it sets in its library.
-            state.ambient_write(module)
+            state.ambient_write("module " + path.partition(".")[0])
         return unknown_call(state, UNKNOWN, arguments, f"passed to {path.rpartition('.')[2]}()")
     told = facts.sets or facts.writes or facts.draws or facts.barrier
     if node is state.statement and not told and _SETS.match(path.rpartition(".")[2]):
-        state.ambient_write(module)
+        state.ambient_write("module " + path.partition(".")[0])
     return apply_facts(state, facts, None, arguments, node, path)
 
 

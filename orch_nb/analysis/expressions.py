@@ -52,6 +52,8 @@ def _constant(state: State, node: ast.Constant) -> Value:
 
 def _name(state: State, node: ast.Name) -> Value:
     value = state.load(node.id)
+    if value.type.startswith(IMPORT):
+        state.module_read(value.type[len(IMPORT) :])
     # what is local came from somewhere, and was counted there
     if value.code and state.find(node.id)[1]:
         use(state, value)
@@ -67,9 +69,7 @@ def attribute(state: State, value: Value, name: str) -> Value:
     """The value of ``value.name``."""
     if value.type.startswith(IMPORT):
         path = f"{value.type[len(IMPORT) :]}.{name}"
-        module = "module " + path.partition(".")[0]
-        if state.known(module) is not None:
-            state.ambient_read(module)
+        state.module_read(path)
         ambient = knowledge.load_source(path)
         if ambient:
             state.ambient_read(ambient)

@@ -272,6 +272,12 @@ class State:
         if name not in self.effects.ambient_sets:
             self.effects.ambient_reads.add(name)
 
+    def module_read(self, path: str) -> None:
+        """Note a look at a library's module, if a cell above has set something in it."""
+        module = "module " + path.partition(".")[0]
+        if self.known(module) is not None:
+            self.ambient_read(module)
+
     def ambient_write(self, name: str, definite: bool = False) -> None:
         """Note a write of ambient state: as a whole (a seed), or in part."""
         if not definite or self.conditional:

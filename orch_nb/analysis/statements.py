@@ -143,6 +143,7 @@ def _import_from(state: State, node: ast.ImportFrom) -> None:
         if alias.name == "*":
             _import_star(state, module)
         elif module != "__future__":
+            state.module_read(module)
             state.bind(alias.asname or alias.name, imported(f"{module}.{alias.name}"))
     _surroundings(state)
 
@@ -152,6 +153,7 @@ def _import_star(state: State, module: str) -> None:
     if names is None:
         state.block(f"'from {module} import *' binds names that are not known")
         return
+    state.module_read(module)
     origins = knowledge.star_origins(module)
     bound = set(state.bound)
     state.conditional += 1

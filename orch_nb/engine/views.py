@@ -56,8 +56,8 @@ def _bound_above(buffer: Buffer, slot: Slot) -> frozenset[str]:
 
 def missed_by(buffer: Buffer, slot: Slot) -> list[Slot] | None:
     """The cells that home took over since the slot's process was forked, in document order;
-    None if that process can't take them over: one was not shipped, or speaks of objects that
-    have been changed there in place by later cells."""
+    None if that process can't take them over: one was not shipped, or not all of it, or speaks of
+    objects that have been changed there in place by later cells."""
     final = buffer.slots[slot.base : buffer.head + 1]
     missed = [
         other
@@ -68,6 +68,7 @@ def missed_by(buffer: Buffer, slot: Slot) -> list[Slot] | None:
     ]
     fits = all(
         other.facts.shipped
+        and not other.home_reason  # which may be that it sets something of the process
         and _changed_since(buffer, other, slot).isdisjoint(other.node.reads | other.facts.refs)
         for other in missed
     )

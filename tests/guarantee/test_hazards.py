@@ -294,6 +294,13 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         WAIT + "; json.JSONEncoder.tag = 'x'",
         "print(math.tau, json.JSONEncoder.tag)",
     ),
+    "monkeypatched module, and a process that was there before and becomes home": (
+        "import math, time",
+        WAIT + "; x = 1",
+        "math.tau = x",
+        "squares = (n * n for n in range(5)); print(next(squares))",
+        "print(math.tau, next(squares))",
+    ),
     "decimal context": (
         "import decimal, time",
         WAIT + "; decimal.getcontext().prec = 5",

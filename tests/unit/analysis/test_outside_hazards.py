@@ -195,6 +195,10 @@ AMBIENT: list[Case] = [
     ("a call whose result is taken", "import mine ;; a = mine.go() ;; b = mine.go()", "2|3"),
     ("other libraries do not wait", "import mine, other ;; mine.go() ;; b = other.go()", "2|3"),
     ("a module's attribute is ambient", "import mine ;; mine.level = 3 ;; mine.level", "2>3"),
+    ("a looked-up attribute too", "import mine ;; mine.level = 3 ;; getattr(mine, 'level')", "2>3"),
+    ("and that of a module handed on", "import mine ;; mine.level = 3 ;; len([mine])", "2>3"),
+    ("and an imported one", "import mine ;; mine.level = 3 ;; from mine import level", "2>3"),
+    ("and a star's", "import math ;; math.tau = 3 ;; from math import *", "2>3"),
     (
         "setattr of a module is ambient",
         "import mine ;; setattr(mine, 'level', 3) ;; mine.level",
