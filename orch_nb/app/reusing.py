@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from orch_nb.engine.plan import Facts, Plan
 from orch_nb.engine.seen import facts_of
+from orch_nb.execution import warned
 from orch_nb.execution.job import Outcome
 from orch_nb.graph.model import EdgeKind, Node
 from orch_nb.model import CellKind
@@ -187,7 +188,7 @@ class _Decider:
             output["output_type"] == "execute_result" for output in outcome.outputs
         ):
             return False
-        return outcome.observed and not (facts.writes or facts.ambient)
+        return outcome.observed and not (facts.writes or warned.left_by(facts.ambient))
 
     def _sources(self, number: int) -> Iterator[int]:
         """The cells whose values a cell needs: to run, or for its kept values to be applied."""
@@ -209,8 +210,9 @@ class _Decider:
         ambient: set[str] = set()
         for other in reversed(self._nodes[:place]):
             facts = self._facts.get(other.cell.number)
-            if facts is not None and not facts.ambient <= ambient:
-                ambient |= facts.ambient
+            left = warned.left_by(facts.ambient) if facts is not None else frozenset()
+            if not left <= ambient:
+                ambient |= left
                 yield other.cell.number
 
     def _writers(self, name: str, place: int) -> Iterator[int]:

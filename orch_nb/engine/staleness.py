@@ -59,7 +59,7 @@ def is_only_shown(names: tuple[str, ...]) -> bool:
 
 
 def _is_warning(name: str) -> bool:
-    return name.startswith((warned.SHOWN, warned.SILENT, warned.RESET))
+    return name.startswith((warned.SHOWN, warned.SILENT, warned.RESET, warned.ASKED))
 
 
 def _touched(written: frozenset[str], used: frozenset[str]) -> tuple[str, ...]:

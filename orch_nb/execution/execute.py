@@ -211,8 +211,8 @@ class _NamespaceWatch:
             if name not in before or before[name] is not value
         }
         deleted = tuple(sorted(name for name in before if name not in after))
-        ambient, fresh = self._shell.within(lambda: self._ambient.changed(self._job.sets))
         shown = self._warned.changed()
+        ambient, fresh = self._shell.within(lambda: self._ambient.changed(self._job.sets))
         itself = (IPYTHON,) if self._ipython.changed(self._job.source) else ()
         changed = self._watch.changed()
         names = {name for obj, _ in changed for name in self._index.names_of(obj)}

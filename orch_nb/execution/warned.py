@@ -4,6 +4,7 @@ Every module keeps the places in a registry of its own, valid for one version of
 when the filters change (many libraries do that inside a call), what was shown counts no more. A
 cell that ran in another process has its own copy, so what it showed is told to the others like
 any change; and that it kept silent because of an earlier cell is a use of that cell's change.
+So is any warning, shown or not, where a cell above has set the filters.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import contextlib
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 SHOWN = "warning shown in "  # ambient names: one for each place
 SILENT = "warning not shown again in "
 RESET = "warnings filters changed"
+ASKED = "warnings filters asked"
 
 _NAME = "__warningregistry__"
 _VERSION = "version"
@@ -44,9 +46,11 @@ class WarnedWatch:
             self._before[name] = [key for key in registry if key != _VERSION]
             for key in self._before[name]:
                 registry[key] = _Place(self._silent, _place(name, key))
+        self._asked = _FilterAsked.put_first()
 
     def changed(self) -> Warned:
         """What the cell did."""
+        self._asked.take_away()
         version = _filters_version()
         after = {n: [k for k in r if k != _VERSION] for n, r in _registries(version)}
         if version != self._version:
@@ -63,7 +67,55 @@ class WarnedWatch:
             if warned.reset or key not in self._before.get(module, ())
         }
         silent = {SILENT + place for place in self._silent}
-        return sorted(shown | silent | ({RESET} if warned.reset else set()))
+        asked = {ASKED} if self._asked.asked else set()
+        return sorted(shown | silent | asked | ({RESET} if warned.reset else set()))
+
+
+class _FilterAsked:
+    """Stands in the first filter for the message that it is for, and tells of the first warning:
+    Python asks the filters in their order, in C, and nothing else tells that it does."""
+
+    def __init__(self, message: Any) -> None:
+        self._message = message  # None for any, a pattern, or a text
+        self.asked = False
+
+    @classmethod
+    def put_first(cls) -> _FilterAsked:
+        """Put one into the first filter there is."""
+        filters: Any = warnings.filters
+        first = cls(filters[0][1] if filters else None)
+        if filters:
+            filters[0] = (filters[0][0], first, *filters[0][2:])
+        return first
+
+    def take_away(self) -> None:
+        """Leave the filters as they would be without it."""
+        filters: Any = warnings.filters
+        for at, one in enumerate(filters):
+            if one[1] is self:
+                filters[at] = (one[0], self._message, *one[2:])
+
+    def match(self, text: str) -> Any:
+        self.asked = True
+        if isinstance(self._message, str):
+            return self._message == text
+        return self._message is None or self._message.match(text)
+
+    def __eq__(self, other: object) -> bool:
+        return self._message == other
+
+    def __hash__(self) -> int:
+        return hash(self._message)
+
+    def __repr__(self) -> str:
+        return repr(self._message)
+
+    def __reduce__(self) -> tuple[Callable[[Any], Any], tuple[Any]]:
+        return _itself, (self._message,)
+
+
+def _itself(message: Any) -> Any:
+    return message
 
 
 class _Place:
@@ -101,6 +153,11 @@ def apply(warned: Warned) -> None:
         registry.update(dict.fromkeys(keys, True))
 
 
+def left_by(ambient: frozenset[str]) -> frozenset[str]:
+    """Of the ambient names that are told of a cell, those of what it has changed, not used."""
+    return frozenset(n for n in ambient if n != ASKED and not n.startswith(SILENT))
+
+
 def conflict(did: frozenset[str], seen: frozenset[str]) -> str | None:
     """Why a later cell, which used ``seen``, has shown other warnings than after one that
     ``did``; None if it has not."""
@@ -109,6 +166,8 @@ def conflict(did: frozenset[str], seen: frozenset[str]) -> str | None:
             return name
         if name == RESET and any(other.startswith(SILENT) for other in seen):
             return name
+        if name == "warnings" and ASKED in seen:
+            return RESET
     return None
 
 

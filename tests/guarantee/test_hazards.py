@@ -301,6 +301,12 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "squares = (n * n for n in range(5)); print(next(squares))",
         "print(math.tau, next(squares))",
     ),
+    "filters of a warning that no edge tells of": (
+        "import time, warnings, pandas as pd",
+        "df = pd.DataFrame({'x': range(3)})",
+        WAIT + "; warnings.filterwarnings('ignore')",
+        "df.x.iloc[:] = 5",
+    ),
     "decimal context": (
         "import decimal, time",
         WAIT + "; decimal.getcontext().prec = 5",
