@@ -31,6 +31,7 @@ from typing import Any
 
 import xxhash
 
+from orch_nb.execution import sets
 from orch_nb.execution.identity import identity
 
 ATOMS: frozenset[type] = frozenset(
@@ -323,11 +324,19 @@ class _Set(Anatomy):
         return tuple(sorted(set.__iter__(obj), key=identity)), None
 
     def content(self, obj: Any) -> Any:
-        return list(set.__iter__(obj))
+        arranged = arrange_set(obj)
+        return list(set.__iter__(obj)) if arranged is None else (arranged.size, arranged.entries)
 
     def restore(self, obj: Any, content: Any) -> None:
-        set.clear(obj)
-        set.update(obj, content)
+        sets.refill(obj, content)
+
+
+def arrange_set(obj: Any) -> sets.Arranged | None:
+    """What makes the set with the order that it has; None where its elements do."""
+    try:
+        return sets.arrange(obj)
+    except LookupError:
+        raise Pinned(type(obj).__qualname__) from None
 
 
 class _Deque(Anatomy):

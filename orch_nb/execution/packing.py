@@ -22,10 +22,18 @@ from typing import Any
 
 import cloudpickle
 
-from orch_nb.execution.anatomy import CACHED_FUNCTION, Anatomy, Pinned, is_notebooks_cache
+from orch_nb.execution.anatomy import (
+    CACHED_FUNCTION,
+    Anatomy,
+    Pinned,
+    arrange_set,
+    is_notebooks_cache,
+)
 from orch_nb.execution.anatomy_arrays import is_array, owner_of
 from orch_nb.execution.identity import identity
+from orch_nb.execution.sets import Arranged
 from orch_nb.execution.values import (
+    ARRANGED,
     LARGE,
     _find_in_library,
     _finish_function,
@@ -46,6 +54,7 @@ from orch_nb.execution.values import (
 from orch_nb.execution.walk import BUDGET, Index, Namespace, walk
 from orch_nb.execution.warned import Warned
 
+_SETS = frozenset({set, frozenset})
 _ITERATORS_OF = frozenset({"builtins", "itertools"})
 # Pickle would make something else of them; and a deque that is changed, as it is when a change of
 # it arrives, ends its iterators.
@@ -97,6 +106,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._shared_owners: set[int] = set()
         self._copies: list[Any] = []
         self._libraries: dict[str, dict[int, str]] = {}
+        self._sets: dict[int, tuple[Any, tuple[str, Arranged] | None]] = {}
 
     def share(self, owners: set[int]) -> None:
         """Arrays (identities) whose memory several new views show: it must stay one memory."""
@@ -106,10 +116,20 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if obj is self._namespace:
             return "namespace"
         reference = self._index.reference(obj)
+        if reference is None and type(obj) in _SETS:
+            return self._arranged(obj)
         if reference is None:
             return None
         self._refs.add(reference.name)
         return reference.name, reference.position, type(obj).__qualname__
+
+    def _arranged(self, obj: Any) -> Any:
+        """Pickle would make sets of their elements, which may have another order then."""
+        if identity(obj) not in self._sets:
+            arranged = arrange_set(obj)
+            stands = None if arranged is None else (ARRANGED, arranged)
+            self._sets[identity(obj)] = obj, stands  # which keeps it alive, as pickle's memo does
+        return self._sets[identity(obj)][1]
 
     def reducer_override(self, obj: Any) -> Any:
         cls = type(obj)

@@ -21,6 +21,7 @@ from typing import Any
 from orch_nb.execution.anatomy import ATOMS, anatomy_of
 from orch_nb.execution.walk import BUDGET, Namespace, walk
 
+ARRANGED = "set in its order"  # what stands for one begins so
 LARGE = 1 << 20  # bytes from which a buffer travels beside the pickle
 
 
@@ -147,6 +148,8 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, key: Any) -> Any:
         if key == "namespace":
             return self._namespace
+        if key[0] == ARRANGED:
+            return key[1]  # the set already: see orch_nb.execution.sets
         name, position, kind = key
         if name not in self._namespace:
             raise ApplyError(f"'{name}' is not there any more")

@@ -102,7 +102,7 @@ class _FilterAsked:
         return self._message is None or self._message.match(text)
 
     def __eq__(self, other: object) -> bool:
-        return self._message == other
+        return bool(self._message == other)
 
     def __hash__(self) -> int:
         return hash(self._message)

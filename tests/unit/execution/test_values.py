@@ -34,6 +34,14 @@ CASES = {
         ["d", "d.default_factory is list"],
     ),
     "a set": ("s = {1, 2}", "s.add(3); s.discard(1)", ["s"]),
+    "a set's order": ("n = 45", "s = {n, 8, 5}; f = frozenset([n, 8, 5])", ["list(s)", "list(f)"]),
+    "a changed set's order": ("n = 45; s = {5}", "s.clear(); s |= {n, 8, 5}", ["list(s)"]),
+    "one set under two names": ("n = 45", "s = {n, 8, 5}; t = [s, s]", ["s is t[0]", "t"]),
+    "a set that an element of it holds": (
+        "n = 45\nclass C:\n    pass",
+        "c = C(); c.s = {n, 8, 5, n + 1, n + 2, c}; c.s.discard(n + 1)",
+        ["len(c.s)", "c in c.s"],
+    ),
     "a deque": (
         "from collections import deque; q = deque([1], 2)",
         "q.append(2); q.append(3)",
