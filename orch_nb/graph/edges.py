@@ -53,6 +53,7 @@ class Tracker:
         self._barrier: Node | None = None
         self._since: list[int] = []  # cells since the last barrier
         self._shown: list[tuple[int, bool]] = []  # cells that display, and whether surely
+        self._changing: list[int] = []  # cells that may change something in place
 
     def copy(self) -> Tracker:
         """Another tracker that has counted the same."""
@@ -64,6 +65,7 @@ class Tracker:
         other._barrier = self._barrier
         other._since = list(self._since)
         other._shown = list(self._shown)
+        other._changing = list(self._changing)
         return other
 
     def edges_of(self, node: Node, effects: CellEffects) -> tuple[Edge, ...]:
@@ -156,6 +158,12 @@ class Tracker:
         for source, item in wanted.items():
             reason = f"reads '{item}', the output of cell {source}"
             self._edge(node, source, (item,), reason, EdgeKind.VALUE)
+        # What was shown may be known by other names, and changed by them.
+        shown = min(wanted, default=node.cell.number)
+        for source in self._changing:
+            if source > shown and source not in wanted:
+                reason = f"reads what cell {shown} has shown, which it may have changed"
+                self._edge(node, source, (wanted[shown],), reason, EdgeKind.VALUE)
 
     def _meant(self, item: int | str) -> list[int]:
         """The cells whose output `_`, `__`, `Out` … may hold."""
@@ -189,6 +197,8 @@ class Tracker:
             self._writing[path] = number
         for path in node.files_read - node.files_written:
             self._reading.setdefault(path, set()).add(number)
+        if node.changes:
+            self._changing.append(number)
         if effects.displays:
             self._shown.append((number, effects.surely_displays))
 

@@ -307,6 +307,14 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         WAIT + "; warnings.filterwarnings('ignore')",
         "df.x.iloc[:] = 5",
     ),
+    "what was shown is changed by another name": (
+        "import time, numpy as np",
+        "a = np.arange(6)",
+        "a",
+        "b = a.reshape(2, 3)",
+        WAIT + "; b[0, 0] = 9",
+        "print(_)",
+    ),
     "decimal context": (
         "import decimal, time",
         WAIT + "; decimal.getcontext().prec = 5",

@@ -363,6 +363,7 @@ MAGICS: list[Case] = [
     ("a quiet expression is no output", "1 + 1 ;; 2 + 2; ;; _", "1>3, 2|3"),
     ("_ may be a name of one's own", "_ = f() ;; 1 + 1 ;; print(_)", "1>3"),
     ("Out of one cell reads that", "1 + 1 ;; 2 + 2 ;; Out[1]", "1>3, 2|3"),
+    ("_ may have changed since", "x = [] ;; x ;; y = x ;; y.append(1) ;; print(_)", "4>5, 3|5"),
     ("_1 reads that cell", "1 + 1 ;; 2 + 2 ;; _1", "1>3, 2|3"),
     ("Out with a variable reads all", "1 + 1 ;; 2 + 2 ;; n = 1\nOut[n]", "1>3, 2>3"),
     ("_i reads no output", "1 + 1 ;; 2 + 2 ;; print(_i, _i1, In[1])", "1|3, 2|3"),
