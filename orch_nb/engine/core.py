@@ -14,6 +14,8 @@ follow. The model is that of a processor's reorder buffer:
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orch_nb.engine.admission import Admission
 from orch_nb.engine.buffer import FINAL, STARTED, Buffer, Phase, Slot
 from orch_nb.engine.messages import (
@@ -195,6 +197,7 @@ class Core:
         slot = self.buffer.slot(event.cell)
         if slot.phase is Phase.RUNNING and slot.attempt == event.attempt:
             slot.asks = event.words
+            slot.facts = replace(slot.facts, ambient=event.ambient, files_read=event.files_read)
 
     def _cancel_asked(self, event: CancelAsked) -> None:
         if self._cancel is not None:
@@ -444,8 +447,10 @@ class Core:
                 # process would have to become home, and could not.
                 self._again(slot, f"runs again before it {slot.asks}")
             else:
-                slot.allowed = True
-                self._commands.append(Answer(slot.number, slot.attempt, ok=True))
+                self._drop_if_stale(slot)  # while it has done nothing that can't be done again
+                if slot.phase is Phase.RUNNING:
+                    slot.allowed = True
+                    self._commands.append(Answer(slot.number, slot.attempt, ok=True))
 
     def _dispatch(self) -> None:
         running = self.buffer.running()

@@ -281,8 +281,9 @@ class Driver:
                 self._feed(Ended(cell, attempt, facts))
             case Applied(cell, reason):
                 self._feed(Retired(cell, reason))
-            case Asked(cell, attempt, words):
-                self._feed(EffectAsked(cell, attempt, words))
+            case Asked(cell, attempt, words, ambient, read):
+                used = frozenset(ambient), frozenset(read)
+                self._feed(EffectAsked(cell, attempt, words, *used))
             case Gone(reason):
                 self._feed(HomeLost(reason))
             case Showed(cell, attempt, event):

@@ -34,11 +34,14 @@ class Retired:
 
 @dataclass(frozen=True, slots=True)
 class EffectAsked:
-    """A cell is about to act on the outside and waits for permission."""
+    """A cell is about to act on the outside and waits for permission. So far it has changed the
+    ``ambient`` states and has read the files ``files_read``."""
 
     cell: int
     attempt: int
     words: str
+    ambient: frozenset[str] = frozenset()
+    files_read: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

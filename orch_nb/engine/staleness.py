@@ -34,9 +34,10 @@ def why_stale(
     if unread:
         found = tuple(sorted(unread))
         return found, f"{label} changed {', '.join(found)}, which it uses too"
+    set_anew = later.ambient_writes - later.ambient_reads
     ambient = {
         name
-        for name in did.ambient
+        for name in did.ambient - set_anew
         if name in later.ambient_reads
         or (name in seen.ambient and not _is_warning(name))
         or not (name in _DRAWN or name in earlier.ambient_writes or _is_warning(name))

@@ -221,6 +221,7 @@ class AmbientWatch:
         """
         found = {}
         fresh = set()
+        self.stays = ""
         for name, entry in AMBIENT.items():
             now = _look(entry)
             if now is None:

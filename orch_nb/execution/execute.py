@@ -36,6 +36,9 @@ _peak_memory = PeakMemory()
 _RESULT = re.compile(r"_\d+")  # what a cell displayed, by its execution count
 
 
+Permit = Callable[[str, list[str], list[str]], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Before:
     """What a process that runs a cell has from others: the ``variables`` that it was forked with,
@@ -49,7 +52,7 @@ def execute(
     shell: CellShell,
     job: Job,
     spec: SessionSpec,
-    permit: Callable[[str], None] | None = None,
+    permit: Permit | None = None,
     *,
     may_refuse: bool,
     before: Before | None = None,
@@ -58,7 +61,8 @@ def execute(
     the job did not make.
 
     ``permit`` is asked before the cell's first effect on the outside, with the effect in
-    words, and returns when the cell may go on. With ``may_refuse``, a job whose changes could not
+    words, the ambient states that the cell has changed so far and the files that it has read, and
+    returns when the cell may go on. With ``may_refuse``, a job whose changes could not
     be seen is not run: its outcome says why in ``unshippable``. So is one whose inputs don't fit.
     """
     namespace = shell.user_ns
@@ -88,7 +92,12 @@ def execute(
     namespace.update(job.given)
     _peak_memory.begin()
     claims.begin()
-    observer = observe.Observer(permit, FolderWatch(spec.folder, _own_folders(spec.results)))
+
+    def ask(words: str, files_read: list[str]) -> None:
+        if permit is not None:
+            permit(words, watch.ambient_so_far() if watch is not None else [], files_read)
+
+    observer = observe.Observer(ask, FolderWatch(spec.folder, _own_folders(spec.results)))
     observe.watch(observer)
     last_look.forget()
     drawn = shell.within(random_states) if job.imports else {}
@@ -191,6 +200,11 @@ class _NamespaceWatch:
         self._warned = WarnedWatch()
         self._ipython = IPythonWatch(shell.shell, tolerant=tolerant)
         self._trace = None if job.trace is None else Trace(job, self._index, namespace)
+
+    def ambient_so_far(self) -> list[str]:
+        """The names of the states that the cell, which runs, has changed."""
+        ambient, fresh = self._ambient.changed(self._job.sets)
+        return sorted(ambient.keys() - fresh)
 
     def describe(
         self,

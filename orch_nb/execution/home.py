@@ -265,13 +265,22 @@ def _attempt(
             }
         )
 
-    def permit(words: str) -> None:
+    def permit(words: str, ambient: list[str], files_read: list[str]) -> None:
         if stand_in:
             reason = f"it {words}, and this process is no fork of the flow's own"
             outcome = judge(Outcome(job.cell, job.attempt, unshippable=reason))
             channel.send({"op": "outcome", "outcome": to_message(outcome)})
             os._exit(0)
-        channel.send({"op": "effect", "cell": job.cell, "attempt": job.attempt, "words": words})
+        channel.send(
+            {
+                "op": "effect",
+                "cell": job.cell,
+                "attempt": job.attempt,
+                "words": words,
+                "ambient": ambient,
+                "files_read": files_read,
+            }
+        )
         answer = channel.receive()
         if answer is None or not answer["ok"]:
             os._exit(0)

@@ -67,13 +67,13 @@ _IGNORED_STARTS = ("/dev/", "/proc/", "/sys/")
 class Observer:
     """What one cell read, wrote and did, and the question before its first effect.
 
-    ``permit`` is called once, with the effect in words, and returns when the cell may go on;
-    without it nothing waits.
+    ``permit`` is called once, with the effect in words and the files read so far, and returns when
+    the cell may go on; without it nothing waits.
     """
 
     def __init__(
         self,
-        permit: Callable[[str], None] | None = None,
+        permit: Callable[[str, list[str]], None] | None = None,
         folder: FolderWatch | None = None,
     ) -> None:
         self.read: set[str] = set()
@@ -123,7 +123,7 @@ class Observer:
         self.asking = threading.get_ident()
         try:
             if first and self._permit is not None:
-                self._permit(words)
+                self._permit(words, sorted(self.read))
             if self._folder is not None and words in _STARTS:
                 self._folder.list_files()
         finally:

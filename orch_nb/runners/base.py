@@ -32,11 +32,14 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An attempt waits for permission to act on the outside."""
+    """An attempt waits for permission to act on the outside, having changed ambient states and
+    read files so far."""
 
     cell: int
     attempt: int
     words: str
+    ambient: tuple[str, ...] = ()
+    files_read: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

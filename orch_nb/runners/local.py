@@ -225,7 +225,8 @@ class LocalRunner:
             case "retired":
                 self._report(Applied(message["cell"], message["reason"]))
             case "effect":
-                self._report(Asked(message["cell"], message["attempt"], message["words"]))
+                used = tuple(message["ambient"]), tuple(message["files_read"])
+                self._report(Asked(message["cell"], message["attempt"], message["words"], *used))
 
     def _leave_home(self, outcome: Outcome) -> None:
         """If it is that of a job at home, the next one has begun, unless it is forgotten there."""

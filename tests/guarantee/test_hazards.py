@@ -636,6 +636,30 @@ def test_closed_output_stops_no_run(bench: Bench) -> None:
     assert seen.state == "Completed"
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ("print(decimal.Decimal(1) / 7)", "open('log', 'a').write('once')"),
+        (
+            "random.seed(1)",
+            "open('log', 'a').write('once')\nrandom.seed(2)\nprint(random.random())",
+        ),
+        (
+            "random.seed(1)",
+            "random.seed(2)\nprint(random.random())\nopen('log', 'a').write('once')",
+        ),
+        (
+            "getattr(random, 'seed')(1)",
+            "n = vars(random)['random']()\nopen('log', 'a').write(f'{n}')",
+        ),
+    ],
+)
+def test_what_a_cell_writes_it_writes_once(bench: Bench, cells: tuple[str, str]) -> None:
+    """It starts when the one above has ended, without its changes, and is found to need them."""
+    start = ("import decimal, random, time", WAIT)
+    assert bench.compare((*start, *cells, "print(open('log').read())"), workers=2) == []
+
+
 def test_timeit_runs_alone_and_binds_nothing(bench: Bench) -> None:
     cells = ("import time", WAIT, "%timeit -n1 -r1 k = 1", "print('k' in globals())")
     seen = bench.run(cells)
