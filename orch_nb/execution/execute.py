@@ -150,7 +150,7 @@ def apply_blob(shell: CellShell, count: int, manifest: Message, spec: SessionSpe
     record = Manifest.from_json(manifest)
     data, buffers = read_blob(blob_path(Path(spec.results), record.digest), record)
     register_loaded()
-    loaded = unpack(data, list(buffers), shell.user_ns)
+    loaded = shell.within(lambda: unpack(data, list(buffers), shell.user_ns))
     shell.within(lambda: set_ambient(loaded["ambient"]))
     warned.apply(loaded["warned"])  # last: a change of the filters makes what was shown invalid
     for value in loaded["out"]:

@@ -103,8 +103,10 @@ class CellShell:
         self._recorder.watch(sink)
 
     def within(self, function: Callable[[], T]) -> T:
-        """Call ``function`` where cells run: with their context variables. Between cells only."""
-        return self._context.run(function)
+        """Call ``function`` where cells run: with their context variables, and with the builtins
+        by which a library that is loaded tells that it is in a notebook. Between cells only."""
+        with self.shell.builtin_trap:
+            return self._context.run(function)
 
     @property
     def is_running(self) -> bool:

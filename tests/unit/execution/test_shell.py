@@ -202,6 +202,17 @@ def test_preload_leaves_no_trace_but_the_modules() -> None:
     assert told == [[["no_such_module"], True, True], ["('', ['_, In[1:], len(Out)'], 0)"]]
 
 
+def test_a_library_that_is_loaded_between_cells_is_loaded_in_a_notebook() -> None:
+    told = run(
+        """
+        import builtins
+        there = lambda: hasattr(builtins, "get_ipython")
+        tell(there(), shell.within(there), there())
+        """
+    )
+    assert told == [[False, True, False]]
+
+
 def test_hidden_names_are_ipythons_and_variables_the_notebooks() -> None:
     told = run(
         """
