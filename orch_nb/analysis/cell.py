@@ -43,6 +43,7 @@ class CellEffects:
     switches: bool = False  # it imports, and changes how the cells below are run or shown
     light: bool = False
     calls: bool = False
+    strange: bool = False  # it calls what nothing is known of
     displays: bool = False  # its last line is an expression, so it may set `_` and `Out`
     surely_displays: bool = False
     history: frozenset[int | str] = frozenset()
@@ -135,6 +136,7 @@ def _finished(
         switches=imports_only and switches,
         light=not effects.heavy and not barrier and not effects.alone,
         calls=effects.calls or displays,
+        strange=effects.strange,
         displays=displays,
         surely_displays=displays and _surely_value(last),
         history=frozenset(effects.history),

@@ -301,6 +301,7 @@ def apply(state: State, summary: Summary, mapping: Mapping[str, Value]) -> None:
     mine.history |= theirs.history
     mine.alone = mine.alone or theirs.alone
     mine.calls = True
+    mine.strange = mine.strange or theirs.strange
     mine.extends, mine.switches = mine.extends or theirs.extends, mine.switches or theirs.switches
     mine.heavy = mine.heavy or theirs.heavy
     if theirs.barrier:
@@ -327,6 +328,7 @@ def call_definition(
 def unknown_call(state: State, callee: Value, arguments: Arguments, why: str) -> Value:
     """A call of something that is not known: it may change all that it is given."""
     values = arguments.all()
+    state.effects.strange = True
     for value in values:
         harm(state, value, why)
         if value.type == "function" and value.code:

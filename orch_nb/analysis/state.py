@@ -50,6 +50,7 @@ class Effects:
     switches: bool = False  # a magic in it changes how the cells below are run or shown
     heavy: bool = False  # something in it may take long
     calls: bool = False  # something in it may look at warnings filters, print options …
+    strange: bool = False  # it calls what nothing is known of, which may draw as well
     history: set[int | str] = field(default_factory=set)
 
 

@@ -117,6 +117,8 @@ class Tracker:
         reads = set(node.ambient_reads)
         if effects.calls:
             reads |= SURROUNDINGS & self._ambient.keys()
+        if effects.strange:
+            reads |= {"matplotlib.rcParams"} & self._ambient.keys()
         found: dict[int, list[str]] = {}
         for name in sorted(reads):
             source = self._ambient.get(name)

@@ -195,6 +195,22 @@ AMBIENT: list[Case] = [
     ("a call whose result is taken", "import mine ;; a = mine.go() ;; b = mine.go()", "2|3"),
     ("other libraries do not wait", "import mine, other ;; mine.go() ;; b = other.go()", "2|3"),
     ("a module's attribute is ambient", "import mine ;; mine.level = 3 ;; mine.level", "2>3"),
+    (
+        "an unknown object may draw",
+        "import matplotlib.pyplot as plt ;; x = f() ;; plt.style.use('ggplot') ;; x.plot.bar()",
+        "2>4, 3>4",
+    ),
+    (
+        "so may a function that calls what is not known",
+        "import matplotlib.pyplot as plt, mine ;; plt.rc('font', size=3)"
+        " ;; def g(): return mine.show() ;; g()",
+        "2>4",
+    ),
+    (
+        "a known one that does not need not wait",
+        "import matplotlib.pyplot as plt ;; plt.style.use('ggplot') ;; sorted([1])",
+        "2|3",
+    ),
     ("a looked-up attribute too", "import mine ;; mine.level = 3 ;; getattr(mine, 'level')", "2>3"),
     ("and that of a module handed on", "import mine ;; mine.level = 3 ;; len([mine])", "2>3"),
     ("and an imported one", "import mine ;; mine.level = 3 ;; from mine import level", "2>3"),
