@@ -13,6 +13,7 @@ from orch_nb.analysis.state import HEAP, REACH_LIMIT, State
 from orch_nb.analysis.statements import execute
 from orch_nb.analysis.syntax import Parsed, parse
 from orch_nb.analysis.values import NONE, Value
+from orch_nb.automagic import automagic
 
 Facts = dict[str, object]  # name → Value, "@object" → Holders: the names that reach it
 
@@ -82,10 +83,13 @@ def analyse(
 
     ``may_fail`` says that the cell is allowed to end early, so that nothing is bound for sure.
     """
+    lookup = _Lookup(facts)
+    magic = automagic(source)
+    if magic is not None and lookup.value(magic.split()[0][1:]) is None:
+        source = magic
     parsed = parse(source)
     if parsed.tree is None:
-        return CellEffects(barrier=parsed.reason, known=_known(facts))
-    lookup = _Lookup(facts)
+        return CellEffects(barrier=parsed.reason, known=_known(facts), touched=lookup.touched)
     state = State(lookup.value, str(number))
     state.evaluate, state.execute = evaluate, execute
     state.definitions = parsed.definitions

@@ -56,10 +56,14 @@ def line_magic(state: State, name: str, line: str) -> Value:
     if kind == "body":
         return _body(state, _OPTIONS.sub("", line), once=True)
     if kind == "shell":
-        return _shell(state, line)
+        own = name in ("sc", "sx", "system")
+        return _shell(state, line if own else f"{name} {line}")
     if kind == "quiet":
         return UNKNOWN
     if kind == "chdir":
+        words = [word.strip("\"'") for word in line.split() if not word.startswith("-")]
+        known = len(words) == 1 and not set(words[0]) & set("${~")
+        state.effects.files_read.add(words[0] if known else FOLDER)  # which a cell may have made
         state.ambient_write("os.cwd")
     elif kind == "extends":
         state.effects.extends = state.effects.extends or line.strip() != "orch_nb"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 
+from orch_nb.automagic import automagic
 from orch_nb.errors import NotebookError
 from orch_nb.model import Cell, CellKind
 from orch_nb.notebook.document import Notebook
@@ -27,7 +28,7 @@ def check_syntax(notebook: Notebook) -> None:
 def check_cell(notebook: Notebook, cell: Cell) -> None:
     """Raise NotebookError when Python can't compile this cell."""
     problem = _problem(cell.source)
-    if problem is None:
+    if problem is None or automagic(cell.source) is not None:
         return
     try:
         transformed = python_source(cell.source)

@@ -307,6 +307,15 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         WAIT + "; warnings.filterwarnings('ignore')",
         "df.x.iloc[:] = 5",
     ),
+    "magics without their %": (
+        "import time",
+        WAIT + "; open('a.txt', 'w').write('first')",
+        "cat a.txt",
+        "mkdir there",
+        "cd there",
+        "pwd = 3",
+        "print(pwd)",
+    ),
     "what was shown is changed by another name": (
         "import time, numpy as np",
         "a = np.arange(6)",

@@ -17,6 +17,7 @@ LAYERS = {
     "orch_nb.errors": 1,
     "orch_nb.states": 1,
     "orch_nb.model": 1,
+    "orch_nb.automagic": 1,
     "orch_nb.first_line": 1,
     "orch_nb.options": 1,
     "orch_nb.option_text": 1,
