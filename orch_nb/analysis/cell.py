@@ -48,6 +48,7 @@ class CellEffects:
     displays: bool = False  # its last line is an expression, so it may set `_` and `Out`
     surely_displays: bool = False
     history: frozenset[int | str] = frozenset()
+    imports: frozenset[str] = NONE  # top-level modules, which a cell above may have written
     known: frozenset[str] = NONE  # of a barrier: every name there is, which it may touch
     facts: Mapping[str, object] = field(default_factory=dict)
     touched: Mapping[str, object] = field(default_factory=dict)
@@ -144,6 +145,7 @@ def _finished(
         displays=displays,
         surely_displays=displays and _surely_value(last),
         history=frozenset(effects.history),
+        imports=frozenset(effects.imports),
         known=_known(lookup.facts) if barrier else NONE,
         facts=found,
         touched=lookup.touched,

@@ -299,6 +299,7 @@ def apply(state: State, summary: Summary, mapping: Mapping[str, Value]) -> None:
     mine.files_read |= theirs.files_read
     mine.files_written |= theirs.files_written
     mine.history |= theirs.history
+    mine.imports |= theirs.imports
     mine.alone = mine.alone or theirs.alone
     mine.calls = True
     mine.strange = mine.strange or theirs.strange

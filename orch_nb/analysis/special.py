@@ -84,7 +84,10 @@ def _super(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
 
 def _import_module(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
     first = arguments.at(0)
-    return imported(first.text) if first is not None and first.text else UNKNOWN
+    if first is None or not first.text:
+        return UNKNOWN
+    state.effects.imports.add(first.text.partition(".")[0])
+    return imported(first.text)
 
 
 def _join_path(state: State, arguments: Arguments, node: ast.Call) -> Value | None:

@@ -52,6 +52,7 @@ class Effects:
     calls: bool = False  # something in it may look at warnings filters, print options …
     strange: bool = False  # it calls what nothing is known of, which may draw as well
     history: set[int | str] = field(default_factory=set)
+    imports: set[str] = field(default_factory=set)  # top-level modules
 
 
 @dataclass(slots=True)

@@ -129,6 +129,7 @@ def _delete(state: State, node: ast.Delete) -> None:
 
 def _import(state: State, node: ast.Import) -> None:
     for alias in node.names:
+        state.effects.imports.add(alias.name.partition(".")[0])
         if alias.asname:
             state.bind(alias.asname, imported(alias.name))
         else:
@@ -139,6 +140,7 @@ def _import(state: State, node: ast.Import) -> None:
 
 def _import_from(state: State, node: ast.ImportFrom) -> None:
     module = "." * node.level + (node.module or "")
+    state.effects.imports.add((node.module or "").partition(".")[0])
     for alias in node.names:
         if alias.name == "*":
             _import_star(state, module)

@@ -390,6 +390,8 @@ class Core:
             slot = buffer.slots[buffer.head]
             if slot.phase in FINAL:
                 buffer.head += 1
+            elif slot.phase is Phase.SUSPECT and _failed_early(slot):
+                self._again(slot, f"runs again in its turn: {slot.facts.error}")
             elif slot.phase is Phase.SUSPECT:
                 self._fail_for_good(slot, slot.facts.error)
             elif slot.phase is not Phase.ENDED:
@@ -593,3 +595,10 @@ class Core:
         failed = state is StateName.AWAITING_RETRY
         attempt = slot.failures if failed else slot.failures + 1
         self._commands.append(Note(slot.number, state, message, attempt))
+
+
+def _failed_early(slot: Slot) -> bool:
+    """Whether a cell that began before its turn lacked what one above may have made since, a
+    file or a module, though no edge says so."""
+    types = {"ImportError", "OSError"}.intersection(slot.facts.error_types)
+    return bool(types) and slot.base < slot.position and not slot.facts.acted

@@ -266,6 +266,8 @@ class _NamespaceWatch:
             return replace(outcome, unshippable=self._watch.pinned)
         if outcome.leftovers:
             return replace(outcome, unshippable=f"it left {outcome.leftovers} running")
+        if observer.left_open:
+            return replace(outcome, unshippable="it left a file descriptor open")
         out = (result.value,) if self._job.keep_out and result.has_value else ()
         if self._job.imports:
             ambient = {}

@@ -82,6 +82,7 @@ class Observer:
         self.unseen: set[str] = set()  # those of ``written`` that were found only afterwards
         self.acted = ""
         self.effects: set[str] = set()  # all of them, in words
+        self._descriptors: frozenset[str] | None = None  # before the first that was opened as such
         self._permit = permit
         self._folder = folder
         self.asking: int | None = None  # the thread that asks; what it does is not the cell's doing
@@ -96,6 +97,16 @@ class Observer:
             self.see_effect("writes a file")
         elif not _is_code(text):
             self.read.add(text)
+
+    def see_descriptor(self) -> None:
+        """A file is about to be opened as a number, which tells no other process what it is."""
+        if self._descriptors is None:
+            self._descriptors = _descriptors()
+
+    @property
+    def left_open(self) -> bool:
+        """Whether such a file, or another one opened since, is open still."""
+        return self._descriptors is not None and not _descriptors() <= self._descriptors
 
     def see_look(self, path: Any) -> None:
         """A file's status is asked for, be it there or not."""
@@ -152,6 +163,14 @@ def _path_text(path: Any) -> str | None:
     if text.startswith(_IGNORED_STARTS) or any(part in text for part in _IGNORED_PARTS):
         return None
     return None if text.startswith(sys.base_prefix) else text
+
+
+def _descriptors() -> frozenset[str]:
+    """The open ones, and the one that lists them."""
+    try:
+        return frozenset(os.listdir("/dev/fd"))  # noqa: PTH208 - numbers, not paths
+    except OSError:
+        return frozenset()
 
 
 def _is_code(path: str) -> bool:
@@ -212,7 +231,9 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if observer is None or observer.asking == threading.get_ident():
         return
     if event == "open":
-        path, _mode, flags = arguments
+        path, mode, flags = arguments
+        if mode is None:
+            observer.see_descriptor()
         observer.see_open(path, flags)
     elif event in ("os.listdir", "os.scandir"):
         if _looks_for_modules(sys._getframe(1).f_code.co_filename):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orch_nb.analysis.cell import CellEffects
 from orch_nb.analysis.files import FOLDER, overlap
+from orch_nb.analysis.knowledge import library
 from orch_nb.graph.model import Edge, EdgeKind, Node
 from orch_nb.model import CellKind
 
@@ -79,7 +80,7 @@ class Tracker:
             self._edge(node, before.cell.number, (), reason, EdgeKind.BARRIER)
         self._values(node, effects)
         self._ambients(node, effects)
-        self._files(node)
+        self._files(node, effects)
         self._history(node, effects)
         self._found.sort(key=lambda edge: (edge.source, edge.kind))
         return tuple(self._found)
@@ -128,7 +129,7 @@ class Tracker:
             words = [_ambient_words(name, source) for name in names]
             self._edge(node, source, tuple(names), "; ".join(words), EdgeKind.AMBIENT)
 
-    def _files(self, node: Node) -> None:
+    def _files(self, node: Node, effects: CellEffects) -> None:
         found: dict[int, tuple[set[str], list[str]]] = {}
         moved = "os.cwd" in self._ambient
 
@@ -148,6 +149,10 @@ class Tracker:
                 if same_file(path, other, moved):
                     for source in sources:
                         note(source, path, f"writes {_file(path)}, read in cell {source}")
+        for module in sorted(effects.imports):
+            for path, source in self._writing.items():
+                if _may_be_of(path, module):
+                    note(source, path, f"imports {module}, written in cell {source}")
         for source, (names, reasons) in found.items():
             reason = "; ".join(sorted(reasons))
             self._edge(node, source, tuple(sorted(names)), reason, EdgeKind.FILE)
@@ -210,6 +215,14 @@ def same_file(first: str, second: str, moved: bool) -> bool:
     if overlap(first, second):
         return True
     return moved and first.rpartition("/")[2] == second.rpartition("/")[2]
+
+
+def _may_be_of(path: str, module: str) -> bool:
+    """Whether a file may be one of a module's; anything may be where a folder is written to, if
+    the module is none that is known to be installed."""
+    if path == FOLDER:
+        return library(module) is None
+    return not {module, f"{module}.py"}.isdisjoint(path.split("/"))
 
 
 def _file(path: str) -> str:

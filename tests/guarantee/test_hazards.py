@@ -316,6 +316,27 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "pwd = 3",
         "print(pwd)",
     ),
+    "a module that the notebook writes": (
+        "import time",
+        WAIT,
+        "%%writefile onb_own.py\nlevel = 1",
+        "import onb_own",
+        "print(onb_own.level)",
+    ),
+    "a module that is written no edge tells how": (
+        "import os, time",
+        "here = vars(os)['open']('onb_quiet.py', os.O_CREAT | os.O_WRONLY)",
+        WAIT + "; print(vars(os)['write'](here, b'level = 2'))",
+        "import onb_quiet",
+        "print(onb_quiet.level); del here",
+    ),
+    "a descriptor that stays open": (
+        "import os, tempfile, time",
+        WAIT + "; x = 1",
+        "number, path = tempfile.mkstemp(dir='.')",
+        "print(os.write(number, b'some'))",
+        "os.close(number); print(open(path).read()); os.remove(path); del number, path",
+    ),
     "what was shown is changed by another name": (
         "import time, numpy as np",
         "a = np.arange(6)",

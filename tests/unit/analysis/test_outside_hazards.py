@@ -302,6 +302,9 @@ FILES: list[Case] = [
         "import pandas as pd ;; pd.read_csv('https://a/b.csv') ;; df.to_csv('b.csv')",
         "2|3",
     ),
+    ("a module that the notebook writes", "%%writefile a.py\nx = 1 ;; import a ;; a.x", "1>2"),
+    ("a package that it writes", "open('a/b.py', 'w') ;; from a.b import c", "1>2"),
+    ("a module that a command may write", "!make ;; import mine ;; import numpy", "1>2, 1|3"),
     ("%%writefile writes", "%%writefile a.py\nx = 1 ;; open('a.py').read()", "1>2"),
     (
         "!cmd may write anything",

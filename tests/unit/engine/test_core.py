@@ -401,6 +401,32 @@ def test_independent_cells_are_forked_together_up_to_the_number_of_workers() -> 
     ]
 
 
+@pytest.mark.parametrize(
+    ("types", "acted", "again"),
+    [
+        (("ModuleNotFoundError", "ImportError"), "", True),
+        (("FileNotFoundError", "OSError"), "", True),
+        (("FileNotFoundError", "OSError"), "writes a file", False),
+        (("ValueError",), "", False),
+    ],
+)
+def test_what_one_above_may_have_made_since_is_looked_for_again(
+    types: tuple[str, ...], acted: str, again: bool
+) -> None:
+    truths = [Truth(frozenset(), frozenset({name})) for name in "ab"]
+    core = Core(Plan(graph(truths), workers=2))
+    core.handle(Begin())
+    failed = Facts(ok=False, error="it is not there", error_types=types, acted=acted)
+    core.handle(Ended(2, 1, failed))
+    core.handle(Ended(1, 1, Facts(shipped=True, writes=frozenset("a"))))
+    core.handle(Retired(1))
+    slot = core.buffer.slot(2)
+    assert (slot.phase, slot.attempt) == ((Phase.RUNNING, 2) if again else (Phase.FAILED, 1))
+    if again:
+        core.handle(Ended(2, 2, failed))
+        assert (slot.phase, slot.attempt) == (Phase.FAILED, 2)
+
+
 def test_a_chain_runs_at_home_and_keeps_what_is_worth_it() -> None:
     truths = [
         Truth(frozenset(), frozenset("a")),
