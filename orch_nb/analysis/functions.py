@@ -323,6 +323,8 @@ def call_definition(
         # the body runs later, as the generator or coroutine is advanced
         held = holding([result, callee, *arguments.all()], result.type)
         return joined(held, Value(held.type, code=frozenset((definition,))))
+    if decorated(definition, "lru_cache", "cache") and not result.immutable:
+        return joined(result, callee.part())  # which it holds, and hands out again
     return result
 
 

@@ -110,6 +110,7 @@ class Anatomy:
     """The answers for one family of types; the base is an immutable leaf."""
 
     mutable = False
+    only_attributes = False  # nothing else makes up the object
     quick = False  # so cheap to look at that it is done though no change is expected
 
     def size(self, obj: Any) -> int:
@@ -180,6 +181,7 @@ class _Attributes(Anatomy):
             cls.__dictoffset__ != 0
         )
         self._items = next((_ITEMS[base] for base in cls.__mro__ if base in _ITEMS), None)
+        self.only_attributes = self._items is None
         self._class_is_notebooks = cls.__module__ == "__main__"
 
     def _attributes(self, obj: Any) -> dict[str, Any]:

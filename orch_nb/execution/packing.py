@@ -6,6 +6,7 @@ what is new travels by value; large buffers travel beside the pickle, to be mapp
 
 from __future__ import annotations
 
+import copyreg
 import enum
 import gc
 import io
@@ -16,7 +17,7 @@ import sys
 import types
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,7 @@ from orch_nb.execution.anatomy import (
     CACHED_FUNCTION,
     Anatomy,
     Pinned,
+    anatomy_of,
     arrange_set,
     is_notebooks_cache,
 )
@@ -47,6 +49,7 @@ from orch_nb.execution.values import (
     _make_subview,
     _make_view,
     _make_view_of_dict,
+    _restore_instance,
     _set_attributes,
     _set_in_order,
     _set_state,
@@ -73,6 +76,18 @@ _VIEWS = {
 }
 _IN_CLASSES = frozenset({"__module__", "__doc__"})  # in each class's own dict
 _ADDED_TO_CLASSES = frozenset({"__dict__", "__weakref__"})  # in most of them
+_MAKERS = frozenset({"__new__", "__init__", "__prepare__", "__call__"})
+_HOOKS = frozenset(
+    {
+        "__new__",
+        "__reduce__",
+        "__reduce_ex__",
+        "__getstate__",
+        "__setstate__",
+        "__getnewargs__",
+        "__getnewargs_ex__",
+    }
+)
 _NO_LIBRARY = frozenset({"builtins", "__main__"})
 _MADE = 6  # parts of what cloudpickle tells of a class that it makes anew
 
@@ -139,6 +154,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return marshal.loads, (marshal.dumps(obj),)
         if cls is io.TextIOWrapper:
             return self._reduce_file(obj)
+        if cls.__module__ == "__main__" and _pickles_itself(cls):
+            anatomy = anatomy_of(obj, self._namespace)
+            if anatomy.only_attributes:
+                return object.__new__, (cls,), anatomy.content(obj), None, None, _restore_instance
         if cls in _PINNED or isinstance(obj, weakref.WeakSet):
             raise Pinned(cls.__qualname__)
         if cls is CACHED_FUNCTION and is_notebooks_cache(obj, self._namespace):
@@ -286,7 +305,9 @@ def _reduce_iterator(obj: Any) -> Any:
 def _whole_class(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     """cloudpickle's way to make a class, and what it leaves out: slots and the full name, which
     must be there from the start, the attributes' order, and those that a base class has as well
-    (it may change)."""
+    (it may change). Pinned where the notebook's own code runs whenever such a class is made."""
+    if _tells_of_itself(cls):
+        raise Pinned("class whose making runs the notebook's code")
     make, (constructor, name, bases, keywords, *ids), (attributes, slots), *rest = reduced
     own = vars(cls)
     inherited = {
@@ -303,6 +324,27 @@ def _whole_class(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     if "__slots__" in own:
         keywords["__slots__"] = own["__slots__"]
     return make, (constructor, name, bases, keywords, *ids), (state, slots), *rest
+
+
+def _tells_of_itself(cls: type) -> bool:
+    """Whether the notebook's code is told of a class when it is made: by its metaclass, by a
+    class that it derives from, or by a descriptor in it."""
+    kinds = [type(value) for value in vars(cls).values()]
+    made = any(not _MAKERS.isdisjoint(vars(kind)) for kind in _own(type.mro(type(cls))))
+    derived = any("__init_subclass__" in vars(base) for base in _own(cls.__mro__[1:]))
+    return made or derived or any(hasattr(kind, "__set_name__") for kind in _own(kinds))
+
+
+def _pickles_itself(cls: type) -> bool:
+    """Whether the notebook's code makes its objects anew, and may make others of them."""
+    hooked = any(not _HOOKS.isdisjoint(vars(kind)) for kind in _own(cls.__mro__))
+    hooked = hooked or cls in copyreg.dispatch_table
+    return hooked and not issubclass(cls, enum.Enum)  # of whose members there is one of each
+
+
+def _own(classes: Iterable[type]) -> list[type]:
+    """Those of them that the notebook has made."""
+    return [cls for cls in classes if cls.__module__ == "__main__"]
 
 
 def _reduce_arrow(obj: Any) -> Any:

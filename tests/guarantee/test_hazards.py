@@ -337,6 +337,18 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "print(os.write(number, b'some'))",
         "os.close(number); print(open(path).read()); os.remove(path); del number, path",
     ),
+    "classes whose making is told": (
+        "import time",
+        WAIT + "; x = 1",
+        "class Meta(type):\n    seen = {}\n    def __new__(kind, name, bases, space):\n"
+        "        made = super().__new__(kind, name, bases, space)\n"
+        "        kind.seen[name] = len(kind.seen)\n        return made\n"
+        "class A(metaclass=Meta): pass",
+        "class Base:\n    heirs = []\n    def __init_subclass__(cls): Base.heirs.append(cls)\n"
+        "class B(Base): pass",
+        "class C(Base): pass\nclass D(A): pass",
+        "print(Meta.seen, Base.heirs)",
+    ),
     "what was shown is changed by another name": (
         "import time, numpy as np",
         "a = np.arange(6)",

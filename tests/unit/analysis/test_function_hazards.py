@@ -129,6 +129,17 @@ FUNCTIONS: list[Case] = [
         "k = f() ;; import functools\n@functools.lru_cache\ndef g(): return k ;; g()",
         "1>3",
     ),
+    (
+        "a cache hands out one object again",
+        "import functools\n@functools.cache\ndef g(k): return [k]"
+        " ;; x = g(1) ;; g(1).append(2) ;; print(x)",
+        "1>2, 3>4",
+    ),
+    (
+        "a cache of numbers hands out none",
+        "import functools\n@functools.cache\ndef g(k): return int(k) ;; x = g(1) ;; y = g(1)",
+        "2|3",
+    ),
     ("an unknown decorator keeps its code", "k = f() ;; @deco\ndef g(): return k ;; g()", "1>3"),
     (
         "a notebook's decorator is run",

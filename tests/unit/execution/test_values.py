@@ -34,6 +34,23 @@ CASES = {
         ["d", "d.default_factory is list"],
     ),
     "a set": ("s = {1, 2}", "s.add(3); s.discard(1)", ["s"]),
+    "an object that pickles itself otherwise": (
+        "class C:\n"
+        "    made = 0\n"
+        "    def __new__(cls): C.made += 1; return super().__new__(cls)\n"
+        "    def __getstate__(self): return {'x': 0}\n"
+        "    def __setstate__(self, state): self.x = -1\n"
+        "    def __reduce__(self): raise ValueError('no')",
+        "c = C(); c.x = [c]",
+        ["c.x[0] is c", "C.made"],
+    ),
+    "an object with slots that makes itself": (
+        "class C:\n"
+        "    __slots__ = ('x', 'y')\n"
+        "    def __new__(cls, x): self = super().__new__(cls); self.x = x; return self",
+        "c = C(3)",
+        ["c.x", "hasattr(c, 'y')", "type(c) is C"],
+    ),
     "a set's order": ("n = 45", "s = {n, 8, 5}; f = frozenset([n, 8, 5])", ["list(s)", "list(f)"]),
     "a changed set's order": ("n = 45; s = {5}", "s.clear(); s |= {n, 8, 5}", ["list(s)"]),
     "one set under two names": ("n = 45", "s = {n, 8, 5}; t = [s, s]", ["s is t[0]", "t"]),
