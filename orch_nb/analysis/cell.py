@@ -18,6 +18,8 @@ from orch_nb.automagic import automagic
 Facts = dict[str, object]  # name → Value, "@object" → Holders: the names that reach it
 
 _DISPLAYED = re.compile(r";\s*(#.*)?$")
+_REGISTERS = re.compile(r"\.events\s*\.\s*register\b")
+_EVENTS = "mention events"
 _QUIET_MAGICS = {"load_ext", "matplotlib", "config", "autoreload", "reload_ext"}
 
 
@@ -94,6 +96,8 @@ def analyse(
     state = State(lookup.value, str(number))
     state.evaluate, state.execute = evaluate, execute
     state.definitions = parsed.definitions
+    if _REGISTERS.search(source) or lookup.value(_EVENTS) is not None:
+        state.block("IPython calls a function of the notebook before or after each cell")
     # each statement is perhaps not reached
     state.conditional = int(may_fail)
     try:
@@ -124,7 +128,8 @@ def _finished(
     switches = effects.switches or (
         "matplotlib" in source and any(_is_matplotlib(part) for part in tree.body)
     )
-    found = _facts_after(state, lookup, "defaultdict" in source or "__missing__" in source)
+    grows = "defaultdict" in source or "__missing__" in source
+    found = _facts_after(state, lookup, grows, _REGISTERS.search(source) is not None)
     return CellEffects(
         reads=frozenset(effects.reads | removed | changes.keys()),
         soft=frozenset(soft),
@@ -217,7 +222,7 @@ def _changed_names(state: State, lookup: _Lookup) -> dict[str, str]:
     return changes
 
 
-def _facts_after(state: State, lookup: _Lookup, grows: bool) -> Facts:
+def _facts_after(state: State, lookup: _Lookup, grows: bool, registers: bool) -> Facts:
     """What is known after the cell, where it differs from before."""
     facts: Facts = {}
     for name in state.effects.binds:
@@ -242,6 +247,8 @@ def _facts_after(state: State, lookup: _Lookup, grows: bool) -> Facts:
             facts[ambient] = Value("none")
     if grows:
         facts["mention defaultdict"] = Value("none")
+    if registers:
+        facts[_EVENTS] = Value("none")
     return facts
 
 

@@ -211,6 +211,12 @@ AMBIENT: list[Case] = [
         "import matplotlib.pyplot as plt ;; plt.style.use('ggplot') ;; sorted([1])",
         "2|3",
     ),
+    (
+        "what IPython calls after each cell makes a line of them",
+        "n = [] ;; get_ipython().events.register('post_run_cell', lambda *a: n.append(1))"
+        " ;; x = 1 ;; y = 2",
+        "2>3, 3>4",
+    ),
     ("a looked-up attribute too", "import mine ;; mine.level = 3 ;; getattr(mine, 'level')", "2>3"),
     ("and that of a module handed on", "import mine ;; mine.level = 3 ;; len([mine])", "2>3"),
     ("and an imported one", "import mine ;; mine.level = 3 ;; from mine import level", "2>3"),
