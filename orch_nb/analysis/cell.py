@@ -245,6 +245,10 @@ def _facts_after(state: State, lookup: _Lookup, grows: bool, registers: bool) ->
     for ambient in state.effects.ambient_writes:
         if ambient.startswith("module "):
             facts[ambient] = Value("none")
+    for path in state.effects.files_written:
+        if path.endswith(".py"):
+            module = path.removesuffix(".py").rpartition("/")[2]
+            facts[f"wrote module {module}"] = Value("none")
     if grows:
         facts["mention defaultdict"] = Value("none")
     if registers:

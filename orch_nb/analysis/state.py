@@ -275,9 +275,12 @@ class State:
             self.effects.ambient_reads.add(name)
 
     def module_read(self, path: str) -> None:
-        """Note a look at a library's module, if a cell above has set something in it."""
+        """Note a look at a library's module, if a cell above has set something in it, or has
+        written it."""
         module = "module " + path.partition(".")[0]
-        if self.known(module) is not None:
+        if self.known("wrote " + module) is not None:
+            self.ambient_write(module)  # it may keep something: nobody knows what is in it
+        elif self.known(module) is not None:
             self.ambient_read(module)
 
     def ambient_write(self, name: str, definite: bool = False) -> None:

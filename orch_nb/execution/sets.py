@@ -45,9 +45,8 @@ class Arranged:
 def arrange(obj: _Sets) -> Arranged | None:
     """How to make the set again; None where its elements, in their order, do.
 
-    Raises LookupError for one whose history is too long to be told: elements that came where
-    others had been taken out, each in the way of the other, or before the place where ``pop``
-    goes on. (An empty one is taken as new.)
+    Raises LookupError for one whose history is too long to be told: elements were popped, or came
+    where others had been taken out, each in the way of the other. (An empty one is taken as new.)
     """
     elements = list(_iterate(obj))
     try:
@@ -57,7 +56,9 @@ def arrange(obj: _Sets) -> Arranged | None:
     table, again = _Table(obj), _Table(plain)
     if not table.is_read or len(plain) != len(elements):
         return None
-    same = table.size == again.size and table.filled == len(elements) and not table.finger
+    if elements and table.finger:
+        raise LookupError("its pop would go on elsewhere")
+    same = table.size == again.size and table.filled == len(elements)
     if not elements or (same and all(map(operator.is_, plain, elements))):
         return None
     entries = table.entries(elements)
@@ -82,7 +83,7 @@ class _Header(ctypes.Structure):
         ("mask", ctypes.c_ssize_t),
         ("table", ctypes.c_void_p),
         ("hash", ctypes.c_ssize_t),
-        ("finger", ctypes.c_ssize_t),  # where ``pop`` goes on
+        ("finger", ctypes.c_ssize_t),
     ]
 
 
@@ -92,7 +93,7 @@ class _Table:
     def __init__(self, obj: _Sets) -> None:
         header = _Header.from_address(id(obj) + object.__basicsize__)
         self._place = header.table
-        self.finger = header.finger
+        self.finger = header.finger  # where ``pop`` goes on
         self.size = header.mask + 1
         self.filled = header.fill
         # Python may lay out its sets in another way, one day
@@ -110,8 +111,6 @@ class _Table:
                 continue
             if hashed == _WORD:
                 placed[place] = _Gone(place)
-            elif place < self.finger:
-                raise LookupError("it would be popped before others")
             elif hashed & mask == place:
                 placed[place] = next(rest)
             else:

@@ -309,6 +309,11 @@ FILES: list[Case] = [
         "2|3",
     ),
     ("a module that the notebook writes", "%%writefile a.py\nx = 1 ;; import a ;; a.x", "1>2"),
+    (
+        "which may keep something",
+        "%%writefile a.py\nbox = [] ;; import a ;; x = a.add(1) ;; y = a.add(2) ;; a.box",
+        "2>3, 3>4, 4>5",
+    ),
     ("a package that it writes", "open('a/b.py', 'w') ;; from a.b import c", "1>2"),
     ("a module that a command may write", "!make ;; import mine ;; import numpy", "1>2, 1|3"),
     ("%%writefile writes", "%%writefile a.py\nx = 1 ;; open('a.py').read()", "1>2"),
