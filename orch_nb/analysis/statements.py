@@ -173,6 +173,9 @@ def _surroundings(state: State) -> None:
 
 def _define(state: State, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
     decorators = [evaluate(state, d) for d in node.decorator_list]
+    for written in node.decorator_list:
+        if _registers(state, written):
+            state.block("it registers something in a library")
     if isinstance(node, ast.ClassDef):
         value = define_class(state, node)
     else:
@@ -191,6 +194,14 @@ def _define(state: State, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Cla
                 result.loose,
             )
     state.bind(node.name, value)
+
+
+def _registers(state: State, decorator: ast.expr) -> bool:
+    """Whether a library keeps what is decorated: pandas' ``register_dataframe_accessor``."""
+    function = decorator.func if isinstance(decorator, ast.Call) else decorator
+    if not isinstance(function, ast.Attribute) or not function.attr.startswith("register"):
+        return False
+    return evaluate(state, function).type.startswith(IMPORT)
 
 
 def _is_transparent(decorator: Value, node: ast.expr) -> bool:

@@ -217,6 +217,18 @@ AMBIENT: list[Case] = [
         " ;; x = 1 ;; y = 2",
         "2>3, 3>4",
     ),
+    (
+        "a library keeps what is registered",
+        "import pandas as pd ;; df = f() ;; @pd.api.extensions.register_dataframe_accessor('own')"
+        "\nclass Own: pass ;; df.own",
+        "3>4: registers something",
+    ),
+    (
+        "a function of one's own does not",
+        "import functools\n@functools.singledispatch\ndef g(x): return 0"
+        " ;; x = 1 ;; @g.register\ndef h(x: int): return 1 ;; y = x",
+        "2>4, 3|4",
+    ),
     ("a looked-up attribute too", "import mine ;; mine.level = 3 ;; getattr(mine, 'level')", "2>3"),
     ("and that of a module handed on", "import mine ;; mine.level = 3 ;; len([mine])", "2>3"),
     ("and an imported one", "import mine ;; mine.level = 3 ;; from mine import level", "2>3"),
