@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from orch_nb.analysis.expressions import evaluate
 from orch_nb.analysis.holders import NOBODY, Holders
-from orch_nb.analysis.state import HEAP, REACH_LIMIT, State
+from orch_nb.analysis.state import HEAP, REACH_LIMIT, UNSEEN, State
 from orch_nb.analysis.statements import execute
 from orch_nb.analysis.syntax import Parsed, parse
 from orch_nb.analysis.values import NONE, Value
@@ -219,6 +219,8 @@ def _changed_names(state: State, lookup: _Lookup) -> dict[str, str]:
     for item, why in sorted(state.effects.changed.items()):
         for name in sorted(lookup.names(item)):
             changes.setdefault(name, why)
+        if item.startswith(UNSEEN):
+            changes.setdefault(item.removeprefix(UNSEEN).rstrip("*"), why)
     return changes
 
 

@@ -26,6 +26,7 @@ HISTORY = frozenset({"_", "__", "___", "Out", "_oh"})
 _PAST = re.compile(r"_(\d+)|_i+\d*|_ih|_dh")
 HEAP = "@heap"  # stands for all objects of a value that reaches more than REACH_LIMIT
 REACH_LIMIT = 48
+UNSEEN = "?"  # prefix of the object that a name holds which nothing seen has bound
 HERE = "@here"  # prefix of objects made by the cell itself, until they get a name
 
 
@@ -173,8 +174,11 @@ class State:
             return UNKNOWN
         if name not in self.bound and (value is not None or name not in BUILTINS):
             self.effects.reads.add(name)
-        if value is None:
-            return imported("builtins." + name) if name in BUILTINS else UNKNOWN
+        if value is None and name in BUILTINS:
+            return imported("builtins." + name)
+        if value is None:  # bound by what can't be read: `exec`, `%run`
+            itself = frozenset((UNSEEN + name,))
+            return Value("", itself, itself)
         return value
 
     def is_builtin(self, node: ast.expr, name: str) -> bool:

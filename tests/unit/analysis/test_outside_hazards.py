@@ -229,6 +229,12 @@ AMBIENT: list[Case] = [
         " ;; x = 1 ;; @g.register\ndef h(x: int): return 1 ;; y = x",
         "2>4, 3|4",
     ),
+    (
+        "what exec has bound may change",
+        "exec(text) ;; a = next(found) ;; b = next(found) ;; other.append(1) ;; print(other)",
+        "2>3, 4>5, 3|4",
+    ),
+    ("and be known by another name", "%run it.py ;; x = found ;; x.append(1) ;; found", "3>4"),
     ("a looked-up attribute too", "import mine ;; mine.level = 3 ;; getattr(mine, 'level')", "2>3"),
     ("and that of a module handed on", "import mine ;; mine.level = 3 ;; len([mine])", "2>3"),
     ("and an imported one", "import mine ;; mine.level = 3 ;; from mine import level", "2>3"),
