@@ -102,6 +102,11 @@ def _str(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
     return scalar("str", values[0].text if len(values) == 1 else None)
 
 
+def _switch_backend(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    state.block(f"{called(node)} switches how figures are shown")
+    return UNKNOWN
+
+
 _Special = Callable[[State, Arguments, ast.Call], Value | None]
 
 
@@ -122,4 +127,6 @@ SPECIAL: dict[str, _Special] = {
     "pathlib.Path": _join_path,
     "pathlib.PurePath": _join_path,
     "builtins.str": _str,
+    "matplotlib.use": _switch_backend,
+    "matplotlib.pyplot.switch_backend": _switch_backend,
 }

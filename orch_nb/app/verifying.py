@@ -28,6 +28,8 @@ _MASKS = (
     (re.compile(r"\.\.\.x?[0-9a-f]{6,}(?=>|&gt;)"), "...…"),  # those that reprlib has cut
     (re.compile(r"ipykernel_\d+/\d+\.py"), "ipykernel/….py"),
     (re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])"), "…"),  # ids of widgets and displays
+    # colours: which part of a line a traceback marks goes by how often Python has run it
+    (re.compile(r"\x1b\[[0-9;]*m"), ""),
 )
 
 

@@ -235,6 +235,11 @@ AMBIENT: list[Case] = [
         "2>3, 4>5, 3|4",
     ),
     ("and be known by another name", "%run it.py ;; x = found ;; x.append(1) ;; found", "3>4"),
+    (
+        "another backend of matplotlib's",
+        "import matplotlib ;; x = 1 ;; matplotlib.use('svg') ;; y = 1",
+        "2>3, 3>4: switches how figures are shown",
+    ),
     ("a looked-up attribute too", "import mine ;; mine.level = 3 ;; getattr(mine, 'level')", "2>3"),
     ("and that of a module handed on", "import mine ;; mine.level = 3 ;; len([mine])", "2>3"),
     ("and an imported one", "import mine ;; mine.level = 3 ;; from mine import level", "2>3"),
