@@ -251,7 +251,7 @@ def test_nothing_of_a_run_outlives_it(run_cells: Runs, tmp_path: Path, before: s
 
 HANGS_WHEN_LOADED = """%%task hangs
 import time
-class Slow:
+class Slow(list):
     def __reduce__(self):
         return time.sleep, (300,)
 value = Slow()
