@@ -240,6 +240,11 @@ AMBIENT: list[Case] = [
         "import matplotlib ;; x = 1 ;; matplotlib.use('svg') ;; y = 1",
         "2>3, 3>4: switches how figures are shown",
     ),
+    (
+        "the number of an open file",
+        "import os ;; n = os.open('a', os.O_RDWR) ;; x = 1 ;; os.close(n)",
+        "2>4, 3|4",
+    ),
     ("a looked-up attribute too", "import mine ;; mine.level = 3 ;; getattr(mine, 'level')", "2>3"),
     ("and that of a module handed on", "import mine ;; mine.level = 3 ;; len([mine])", "2>3"),
     ("and an imported one", "import mine ;; mine.level = 3 ;; from mine import level", "2>3"),
