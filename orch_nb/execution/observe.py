@@ -13,7 +13,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from orch_nb.execution.unseen import FolderWatch, claims
@@ -142,7 +141,8 @@ class Observer:
 
     def look_around(self, seconds: float) -> None:
         """After the cell, which took so long: see the files that it changed unseen."""
-        self.read |= {path for path in self._looked if not Path(path).is_dir()}
+        # what is no path at all, as a picture's text, is none of a folder either
+        self.read |= {path for path in self._looked if not os.path.isdir(path)}  # noqa: PTH112
         if self._folder is None:
             return
         found = self._folder.changed(self.written, seconds)

@@ -10,6 +10,7 @@ So is any warning, shown or not, where a cell above has set the filters.
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ SILENT = "warning not shown again in "
 RESET = "warnings filters changed"
 ASKED = "warnings filters asked"
 
+_ANY = re.compile("")
 _NAME = "__warningregistry__"
 _VERSION = "version"
 
@@ -73,7 +75,8 @@ class WarnedWatch:
 
 class _FilterAsked:
     """Stands in the first filter for the message that it is for, and tells of the first warning:
-    Python asks the filters in their order, in C, and nothing else tells that it does."""
+    Python asks the filters in their order, in C, and nothing else tells that it does. To others,
+    who look at the filters (joblib hands them to its workers), it is a pattern."""
 
     def __init__(self, message: Any) -> None:
         self._message = message  # None for any, a pattern, or a text
@@ -100,6 +103,11 @@ class _FilterAsked:
         if isinstance(self._message, str):
             return self._message == text
         return self._message is None or self._message.match(text)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(_ANY if self._message is None else self._message, name)
 
     def __eq__(self, other: object) -> bool:
         return bool(self._message == other)

@@ -301,6 +301,11 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "squares = (n * n for n in range(5)); print(next(squares))",
         "print(math.tau, next(squares))",
     ),
+    "a text that is taken for a path": (
+        "import os, time",
+        WAIT + "; print(os.path.exists('<svg>' * 999))",
+        "print(os.path.isfile('y' * 9999))",
+    ),
     "filters of a warning that no edge tells of": (
         "import time, warnings, pandas as pd",
         "df = pd.DataFrame({'x': range(3)})",

@@ -47,6 +47,17 @@ def test_the_filters_are_as_they_would_be() -> None:
     )
 
 
+def test_who_hands_the_filters_on_finds_patterns() -> None:
+    warnings.filterwarnings("ignore", "one", module="two")
+    for found in ("one", ""):
+        watch = WarnedWatch()
+        (message,) = [message for _, message, *_ in warnings.filters[:1]]
+        assert message.pattern == found
+        watch.changed()
+        warnings.filters.pop(0)
+    assert warnings.filters == []
+
+
 def test_no_filters_are_no_error() -> None:
     warnings.resetwarnings()
     watch = WarnedWatch()
