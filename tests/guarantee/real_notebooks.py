@@ -31,7 +31,7 @@ class Source:
 SOURCES = (
     Source(
         "statsmodels",
-        "0.14.6",
+        "0.15.0",
         (
             "distributed_estimation",
             "gls",
@@ -55,7 +55,9 @@ SOURCES = (
 @functools.cache
 def folder_of(source: Source) -> Path:
     """The folder with the source's notebooks, downloaded the first time it is asked for."""
-    folder = user_cache_path("orch_nb-tests") / f"{source.project}-{source.version}"
+    # by the number of notebooks, too: a folder from before one was added lacks it
+    name = f"{source.project}-{source.version}-{len(source.notebooks)}"
+    folder = user_cache_path("orch_nb-tests") / name
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as place:
