@@ -39,8 +39,8 @@ def why_stale(
         name
         for name in did.ambient - set_anew
         if name in later.ambient_reads
-        or (name in seen.ambient and not _is_warning(name))
-        or not (name in _DRAWN or name in earlier.ambient_writes or _is_warning(name))
+        or (name in seen.ambient and not warned.is_warning(name))
+        or not (name in _DRAWN or name in earlier.ambient_writes or warned.is_warning(name))
     }
     if ambient:
         found = tuple(sorted(ambient))
@@ -56,11 +56,7 @@ def why_stale(
 
 def is_only_shown(names: tuple[str, ...]) -> bool:
     """Whether what a stale cell saw differs only in which warnings were shown before."""
-    return all(_is_warning(name) for name in names)
-
-
-def _is_warning(name: str) -> bool:
-    return name.startswith((warned.SHOWN, warned.SILENT, warned.RESET, warned.ASKED))
+    return all(warned.is_warning(name) for name in names)
 
 
 def _touched(written: frozenset[str], used: frozenset[str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orch_nb.engine.buffer import Buffer, Phase, Slot
+from orch_nb.execution.warned import is_warning
 
 
 def choose_view(buffer: Buffer, slot: Slot) -> frozenset[int]:
@@ -57,7 +58,7 @@ def _bound_above(buffer: Buffer, slot: Slot) -> frozenset[str]:
 def missed_by(buffer: Buffer, slot: Slot) -> list[Slot] | None:
     """The cells that home took over since the slot's process was forked, in document order;
     None if that process can't take them over: one was not shipped, or not all of it, or speaks of
-    objects that have been changed there in place by later cells."""
+    objects that have been changed there in place by later cells, or of a state that those set."""
     final = buffer.slots[slot.base : buffer.head + 1]
     missed = [
         other
@@ -70,6 +71,7 @@ def missed_by(buffer: Buffer, slot: Slot) -> list[Slot] | None:
         other.facts.shipped
         and not other.home_reason  # which may be that it sets something of the process
         and _changed_since(buffer, other, slot).isdisjoint(other.node.reads | other.facts.refs)
+        and _set_since(buffer, other, slot).isdisjoint(other.facts.ambient)
         for other in missed
     )
     return missed if fits else None
@@ -87,6 +89,13 @@ def _changed_since(buffer: Buffer, missed: Slot, slot: Slot) -> frozenset[str]:
     return frozenset[str]().union(
         *(o.node.changes if o.phase is Phase.RUNNING else o.facts.changed for o in later)
     )
+
+
+def _set_since(buffer: Buffer, missed: Slot, slot: Slot) -> frozenset[str]:
+    """The process-wide states that the slot's process has set, in cells below the missed one."""
+    later = _later_in_process(buffer, missed, slot)
+    found = frozenset[str]().union(*(o.node.ambient_writes | o.facts.ambient for o in later))
+    return frozenset(name for name in found if not is_warning(name))
 
 
 def _later_in_process(buffer: Buffer, missed: Slot, slot: Slot) -> list[Slot]:

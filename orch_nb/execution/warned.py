@@ -161,6 +161,11 @@ def apply(warned: Warned) -> None:
         registry.update(dict.fromkeys(keys, True))
 
 
+def is_warning(name: str) -> bool:
+    """Whether an ambient name is one of those above."""
+    return name.startswith((SHOWN, SILENT, RESET, ASKED))
+
+
 def left_by(ambient: frozenset[str]) -> frozenset[str]:
     """Of the ambient names that are told of a cell, those of what it has changed, not used."""
     return frozenset(n for n in ambient if n != ASKED and not n.startswith(SILENT))

@@ -362,6 +362,13 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         WAIT + "; b[0, 0] = 9",
         "print(_)",
     ),
+    "a seed in a process that was there before and becomes home": (
+        "import random, time",
+        WAIT + "; x = 1",
+        "random.seed(x)",
+        "squares = (n * n for n in range(5)); random.seed(2)",
+        "print(random.random(), next(squares))",
+    ),
     "decimal context": (
         "import decimal, time",
         WAIT + "; decimal.getcontext().prec = 5",
