@@ -330,10 +330,10 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
     ),
     "a module that is written no edge tells how": (
         "import os, time",
-        "here = vars(os)['open']('onb_quiet.py', os.O_CREAT | os.O_WRONLY)",
-        WAIT + "; print(vars(os)['write'](here, b'level = 2'))",
+        "open('onb_quiet.text', 'w').write('level = 2')",
+        WAIT + "; vars(os)['replace']('onb_quiet.text', 'onb_quiet.py')",
         "import onb_quiet",
-        "print(onb_quiet.level); del here",
+        "print(onb_quiet.level)",
     ),
     "a descriptor that stays open": (
         "import os, tempfile, time",
