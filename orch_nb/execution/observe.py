@@ -66,8 +66,8 @@ _IGNORED_STARTS = ("/dev/", "/proc/", "/sys/")
 class Observer:
     """What one cell read, wrote and did, and the question before its first effect.
 
-    ``permit`` is called once, with the effect in words and the files read so far, and returns when
-    the cell may go on; without it nothing waits.
+    ``permit`` is called once, with the effect in words and the files read, or about to be
+    written, and returns when the cell may go on; without it nothing waits.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Observer:
         self.asking = threading.get_ident()
         try:
             if first and self._permit is not None:
-                self._permit(words, sorted(self.read))
+                self._permit(words, sorted(self.read | self.written))
             if self._folder is not None and words in _STARTS:
                 self._folder.list_files()
         finally:
