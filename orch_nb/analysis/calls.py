@@ -227,11 +227,11 @@ def library_call(state: State, path: str, arguments: Arguments, node: ast.Call) 
         state.effects.heavy = True
         if node is state.statement:
             # Nobody takes its result: it may well be called for what it sets in its library.
-            state.ambient_write("module " + path.partition(".")[0])
+            state.module_write(path)
         return unknown_call(state, UNKNOWN, arguments, f"passed to {path.rpartition('.')[2]}()")
     told = facts.sets or facts.writes or facts.draws or facts.barrier
     if node is state.statement and not told and _SETS.match(path.rpartition(".")[2]):
-        state.ambient_write("module " + path.partition(".")[0])
+        state.module_write(path)
     return apply_facts(state, facts, None, arguments, node, path)
 
 

@@ -287,6 +287,10 @@ class State:
         elif self.known(module) is not None:
             self.ambient_read(module)
 
+    def module_write(self, path: str) -> None:
+        """Note that something may be set in a library's module."""
+        self.ambient_write("module " + path.partition(".")[0])
+
     def ambient_write(self, name: str, definite: bool = False) -> None:
         """Note a write of ambient state: as a whole (a seed), or in part."""
         if not definite or self.conditional:

@@ -197,7 +197,7 @@ class Core:
         slot = self.buffer.slot(event.cell)
         if slot.phase is Phase.RUNNING and slot.attempt == event.attempt:
             slot.asks = event.words
-            slot.facts = replace(slot.facts, ambient=event.ambient, files_read=event.files_read)
+            slot.facts = replace(slot.facts, ambient=event.ambient, files_read=event.files)
 
     def _cancel_asked(self, event: CancelAsked) -> None:
         if self._cancel is not None:

@@ -281,8 +281,8 @@ class Driver:
                 self._feed(Ended(cell, attempt, facts))
             case Applied(cell, reason):
                 self._feed(Retired(cell, reason))
-            case Asked(cell, attempt, words, ambient, read):
-                used = frozenset(ambient), frozenset(read)
+            case Asked(cell, attempt, words, ambient, files):
+                used = frozenset(ambient), frozenset(files)
                 self._feed(EffectAsked(cell, attempt, words, *used))
             case Gone(reason):
                 self._feed(HomeLost(reason))

@@ -35,13 +35,13 @@ class Retired:
 @dataclass(frozen=True, slots=True)
 class EffectAsked:
     """A cell is about to act on the outside and waits for permission. So far it has changed the
-    ``ambient`` states and has read the files ``files_read``."""
+    ``ambient`` states and has read the ``files``, or is about to write them."""
 
     cell: int
     attempt: int
     words: str
     ambient: frozenset[str] = frozenset()
-    files_read: frozenset[str] = frozenset()
+    files: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

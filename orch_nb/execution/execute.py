@@ -61,7 +61,7 @@ def execute(
     the job did not make.
 
     ``permit`` is asked before the cell's first effect on the outside, with the effect in
-    words, the ambient states that the cell has changed so far and the files that it has read, and
+    words, the ambient states that the cell has changed so far and the files that it has used, and
     returns when the cell may go on. With ``may_refuse``, a job whose changes could not
     be seen is not run: its outcome says why in ``unshippable``. So is one whose inputs don't fit.
     """
@@ -93,9 +93,9 @@ def execute(
     _peak_memory.begin()
     claims.begin()
 
-    def ask(words: str, files_read: list[str]) -> None:
+    def ask(words: str, files: list[str]) -> None:
         if permit is not None:
-            permit(words, watch.ambient_so_far() if watch is not None else [], files_read)
+            permit(words, watch.ambient_so_far() if watch is not None else [], files)
 
     observer = observe.Observer(ask, FolderWatch(spec.folder, _own_folders(spec.results)))
     observe.watch(observer)

@@ -265,7 +265,7 @@ def _attempt(
             }
         )
 
-    def permit(words: str, ambient: list[str], files_read: list[str]) -> None:
+    def permit(words: str, ambient: list[str], files: list[str]) -> None:
         if stand_in:
             reason = f"it {words}, and this process is no fork of the flow's own"
             outcome = judge(Outcome(job.cell, job.attempt, unshippable=reason))
@@ -278,7 +278,7 @@ def _attempt(
                 "attempt": job.attempt,
                 "words": words,
                 "ambient": ambient,
-                "files_read": files_read,
+                "files": files,
             }
         )
         answer = channel.receive()

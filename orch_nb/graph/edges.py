@@ -165,8 +165,10 @@ class Tracker:
         for source, item in wanted.items():
             reason = f"reads '{item}', the output of cell {source}"
             self._edge(node, source, (item,), reason, EdgeKind.VALUE)
+        if not wanted:
+            return
         # What was shown may be known by other names, and changed by them.
-        shown = min(wanted, default=node.cell.number)
+        shown = min(wanted)
         for source in self._changing:
             if source > shown and source not in wanted:
                 reason = f"reads what cell {shown} has shown, which it may have changed"

@@ -33,13 +33,13 @@ class Said:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """An attempt waits for permission to act on the outside, having changed ambient states and
-    read files so far."""
+    used files so far."""
 
     cell: int
     attempt: int
     words: str
     ambient: tuple[str, ...] = ()
-    files_read: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,7 +225,7 @@ class LocalRunner:
             case "retired":
                 self._report(Applied(message["cell"], message["reason"]))
             case "effect":
-                used = tuple(message["ambient"]), tuple(message["files_read"])
+                used = tuple(message["ambient"]), tuple(message["files"])
                 self._report(Asked(message["cell"], message["attempt"], message["words"], *used))
 
     def _leave_home(self, outcome: Outcome) -> None:
