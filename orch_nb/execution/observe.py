@@ -160,7 +160,7 @@ def _path_text(path: Any) -> str | None:
         text = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - runs for each open
     except (TypeError, ValueError, OSError):
         return None
-    if text.startswith(_IGNORED_STARTS) or any(part in text for part in _IGNORED_PARTS):
+    if text.startswith(_IGNORED_STARTS) or any(part in f"{text}/" for part in _IGNORED_PARTS):
         return None
     return None if text.startswith(sys.base_prefix) else text
 
