@@ -43,23 +43,11 @@ from orch_nb.execution.values import ApplyError
 from orch_nb.results.blob import write_blob
 
 
-def serve(shell: CellShell, channel: Channel, spec: SessionSpec | None = None) -> None:
-    """Obey the driver until it closes the channel; never returns in a forked child."""
-    home = _Home(shell, channel, spec or SessionSpec(folder=".", results="."))
-    while (message := channel.receive()) is not None:
-        handler: Callable[[Message], None] | None = home.handlers.get(message["op"])
-        if handler is None:
-            raise ValueError(f"unknown message {message['op']!r}")
-        handler(message)
-        if message["op"] == "close":
-            break
-
-
 class _Home:
-    def __init__(self, shell: CellShell, channel: Channel, spec: SessionSpec) -> None:
+    def __init__(self, shell: CellShell, channel: Channel) -> None:
         self.shell = shell
         self.channel = channel
-        self.spec = spec
+        self.spec = SessionSpec(folder=".", results=".")
         self.failed = False  # the last cell that ran here ended in an error
         self.handlers: dict[str, Callable[[Message], None]] = {
             "open": self.open,
@@ -70,8 +58,19 @@ class _Home:
             "work": self.work,
             "serve calls": self.serve_calls,
             "collect": self.collect,
-            "close": lambda message: None,
         }
+
+    def obey(self) -> None:
+        """Obey the driver until it closes the channel.
+
+        A child that takes over as home goes on with this very loop: the cells of each home begin
+        as deep in the stack as those of the home before.
+        """
+        while (message := self.channel.receive()) is not None and message["op"] != "close":
+            handler = self.handlers.get(message["op"])
+            if handler is None:
+                raise ValueError(f"unknown message {message['op']!r}")
+            handler(message)
 
     def open(self, message: Message) -> None:
         """Take the session's folder, environment and sources."""
@@ -115,7 +114,8 @@ class _Home:
         self.shell.flush()
         pid = forking.fork()
         if pid == 0:
-            self._be_child(job, descriptor)
+            self._be_child(job, descriptor)  # returns where it has become home
+            return
         os.close(descriptor)
         self.channel.send({"op": "forked", "cell": job.cell, "attempt": job.attempt, "pid": pid})
 
@@ -160,7 +160,7 @@ class _Home:
         os._exit(0)
 
     def _be_child(self, job: Job, descriptor: int) -> None:
-        status = 1
+        status, promoted = 1, False
         try:
             gc.freeze()
             processes.die_with_parent()
@@ -173,18 +173,20 @@ class _Home:
             outcome = _attempt(self, job, channel, may_refuse=True, before=before)
             channel.send({"op": "outcome", "outcome": to_message(outcome)})
             if outcome.unshippable and not outcome.refused:
-                self._wait_for_promotion(job, before, channel)
+                promoted = self._is_promoted(job, before, channel)
             status = 0
         except OSError:
             status = 0  # the driver is gone, or has dropped this attempt
         finally:
-            os._exit(status)
+            if not promoted:
+                os._exit(status)
+        self.channel, self.failed = channel, False
 
-    def _wait_for_promotion(self, job: Job, before: Before, channel: Channel) -> None:
+    def _is_promoted(self, job: Job, before: Before, channel: Channel) -> bool:
         """Hold what can't be shipped until the driver lets this process take over as home."""
         message = channel.receive()
         if message is None:
-            return
+            return False
         reason = ""
         try:
             adopt(self.shell, message["apply"], self.spec, before)
@@ -192,9 +194,7 @@ class _Home:
             reason = str(error)
         told = {"op": "retired", "cell": job.cell, "reason": reason, "pid": os.getpid()}
         channel.send(told)
-        if not reason:
-            processes.adopt_orphans()
-            serve(self.shell, channel, self.spec)
+        return not reason
 
     def retire(self, message: Message) -> None:
         """Apply a child's changes: its cell's turn has come."""
@@ -311,15 +311,15 @@ def _final_values(shell: CellShell, results: Path) -> tuple[Message | None, dict
 
 def become_home(shell: CellShell, descriptor: int) -> None:
     """Turn a fresh fork of the template into a home process; does not return."""
-    channel = Channel(socket.socket(fileno=descriptor))
+    home = _Home(shell, Channel(socket.socket(fileno=descriptor)))
     try:
         processes.die_with_parent()
         processes.adopt_orphans()
         signal.signal(signal.SIGUSR1, shell.handle_interrupt)
         shell.after_fork()
-        serve(shell, channel)
+        home.obey()
     except BaseException:
         with contextlib.suppress(OSError):  # the driver may be what is gone
-            channel.send({"op": "failed", "text": traceback.format_exc()})
+            home.channel.send({"op": "failed", "text": traceback.format_exc()})
     finally:
         os._exit(0)

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from orch_nb.execution.blame import describe_error
+from orch_nb.execution.depth import CELL_DEPTH, call_at
 from orch_nb.execution.history import SerialHistory
 from orch_nb.execution.kernel import create_kernel_shell, create_loop
 from orch_nb.execution.leftovers import Leftovers
@@ -128,7 +129,8 @@ class CellShell:
             self._history.enter(count)
         self._recorder.begin(request)
         started = time.perf_counter()
-        outcome = self._drive(self._execute(source, request, silent=silent))
+        cell = self._execute(source, request, silent=silent)
+        outcome = call_at(CELL_DEPTH, lambda: self._drive(cell))
         seconds = time.perf_counter() - started
         if os.getpid() != process:
             # the cell forked and let the child run on; its words went to the descriptors

@@ -662,6 +662,14 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "open('after.txt', 'w').write('1')",
         "print(a)",
     ),
+    "recursions that end at the limit": (  # in forks, and in those that have become home
+        "import time\ndef deep(n):\n    try:\n        return deep(n + 1)\n    "
+        "except RecursionError:\n        return n",
+        WAIT + "; print(deep(0))",
+        WAIT + "; held = (i for i in range(3)); print(deep(0))",
+        WAIT + "; also = (i for i in range(3)); print(deep(next(held)))",
+        "print(deep(next(also)), deep(next(held)))",
+    ),
 }
 
 
