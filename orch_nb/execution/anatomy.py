@@ -655,7 +655,9 @@ def _anatomy_for(cls: type) -> Anatomy:
         if base in _FAMILIES:
             return _FAMILIES[base]
     if issubclass(cls, _IMMUTABLE):
-        return LEAF
+        # an enum's members may have attributes like any object
+        own = issubclass(cls, enum.Enum) and cls.__module__ == "__main__"
+        return _Attributes(cls) if own else LEAF
     if issubclass(cls, _PINNED) or (hasattr(cls, "__next__") and not _is_python(cls)):
         return _PinnedAnatomy()  # what an iterator holds is not all it tells pickle
     foreign = {base for base in cls.__mro__ if not _is_python(base)} - {object, *_ITEMS}

@@ -137,7 +137,11 @@ class Fingerprinter:
         if isinstance(value, (bytearray, memoryview)):
             return hash_parts(type_name(cls), bytes(value))
         if isinstance(value, enum.Enum):
-            return hash_parts(type_name(cls), value.name.encode())
+            own = (
+                sorted(vars(value).keys() - _OF_ALL_MEMBERS) if cls.__module__ == "__main__" else ()
+            )
+            parts = [self.feed((name, vars(value)[name]), depth) for name in own]
+            return hash_parts(type_name(cls), str(value.name).encode(), *parts)
         if isinstance(value, re.Pattern):
             return hash_parts(b"pattern", repr((value.pattern, value.flags)).encode())
         if isinstance(value, _BY_REPR):
@@ -231,6 +235,7 @@ class Fingerprinter:
         return hash_parts(type_name(cls), *parts)
 
 
+_OF_ALL_MEMBERS = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_"})
 _CLASS_NOISE = frozenset(
     {
         "__dict__",

@@ -12,6 +12,7 @@ import gc
 import io
 import itertools
 import marshal
+import operator
 import pickle
 import sys
 import types
@@ -38,6 +39,7 @@ from orch_nb.execution.values import (
     ARRANGED,
     LARGE,
     _find_in_library,
+    _finish_enum,
     _finish_function,
     _make_array,
     _make_arrow,
@@ -88,6 +90,8 @@ _HOOKS = frozenset(
         "__getnewargs_ex__",
     }
 )
+_MAKERS_OF_MEMBERS = ("__new__", "__new_member__", "__init__")
+_PLAIN = frozenset({int, float, str, bytes})  # an enum's members may be such values as well
 _NO_LIBRARY = frozenset({"builtins", "__main__"})
 _MADE = 6  # parts of what cloudpickle tells of a class that it makes anew
 
@@ -154,6 +158,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return marshal.loads, (marshal.dumps(obj),)
         if cls is io.TextIOWrapper:
             return self._reduce_file(obj)
+        if isinstance(obj, enum.Enum) and cls.__module__ == "__main__":
+            name = obj._name_  # a combination of flags may have none
+            if name in cls.__members__:
+                return operator.getitem, (cls, name)
         if cls.__module__ == "__main__" and _pickles_itself(cls):
             anatomy = anatomy_of(obj, self._namespace)
             if anatomy.only_attributes:
@@ -194,7 +202,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             raise Pinned(f"{cls.__qualname__} with its traceback")
         reduced = super().reducer_override(obj)
         if isinstance(obj, type) and isinstance(reduced, tuple) and len(reduced) == _MADE:
-            return reduced if issubclass(obj, enum.Enum) else _whole_class(obj, reduced)
+            return (_whole_enum if issubclass(obj, enum.Enum) else _whole_class)(obj, reduced)
         if reduced is NotImplemented and cls.__module__.partition(".")[0] == "pandas":
             return self._reduce_pandas(obj)
         sets = hasattr(cls, "__setstate__") and cls not in self.dispatch_table
@@ -324,6 +332,37 @@ def _whole_class(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     if "__slots__" in own:
         keywords["__slots__"] = own["__slots__"]
     return make, (constructor, name, bases, keywords, *ids), (state, slots), *rest
+
+
+def _whole_enum(cls: Any, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    """cloudpickle's way to make an enum, and what it leaves out: second names of members, their
+    attributes, and how values are given to members of enums derived from it."""
+    members = {name: member._value_ for name, member in cls.__members__.items()}
+    plain = type(cls) is type(cls.__bases__[-1]) and not _tells_of_itself(cls)
+    if not plain or not all(map(_is_made_by_value, cls.__members__.values())):
+        raise Pinned("enum whose making runs the notebook's code")
+    make, (bases, name, qualname, _, *ids), (attributes, slots), _, _, finish = reduced
+    state = {name: value for name, value in attributes.items() if name not in members}
+    giving = vars(cls).get("_generate_next_value_")
+    if getattr(giving, "__module__", "") == "__main__":
+        state["_generate_next_value_"] = giving
+    own = {name: dict(vars(member)) for name, member in cls.__members__.items()}
+    told = finish, (state, slots), own
+    return make, (bases, name, qualname, members, *ids), told, None, None, _finish_enum
+
+
+def _is_made_by_value(member: Any) -> bool:
+    """Whether an enum's member can be made of nothing but its value, by Python's own code."""
+    cls, value = type(member), member._value_
+    kind: Any = cls._member_type_
+    if isinstance(value, type) or hasattr(value, "__get__"):
+        return False
+    makers = (vars(base).get(name) for base in _own(cls.__mro__[1:]) for name in _MAKERS_OF_MEMBERS)
+    if any(getattr(maker, "__module__", "") == "__main__" for maker in makers):
+        return False
+    return kind is object or (
+        kind in _PLAIN and type(value) is kind and bool(kind.__eq__(member, value))
+    )
 
 
 def _tells_of_itself(cls: type) -> bool:

@@ -109,6 +109,14 @@ def _set_attributes(view: Any, attributes: dict[str, Any]) -> None:
     own.update(attributes)
 
 
+def _finish_enum(cls: Any, told: tuple[Any, Any, dict[str, dict[str, Any]]]) -> None:
+    """Give an enum its attributes, as cloudpickle has it, and each member its own."""
+    finish, state, attributes = told
+    finish(cls, state)
+    for name, own in attributes.items():
+        _set_attributes(cls.__members__[name], own)
+
+
 def _restore_instance(obj: Any, content: Any) -> None:
     """Give an object of the notebook's class its attributes, without asking the class."""
     anatomy_of(obj, {}).restore(obj, content)

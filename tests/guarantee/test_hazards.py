@@ -662,6 +662,61 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "open('after.txt', 'w').write('1')",
         "print(a)",
     ),
+    "members of an enum with attributes": (
+        "import enum, time",
+        WAIT
+        + """
+class Planet(enum.Enum):
+    MERCURY = (3.3, 2)
+    VENUS = (4.9, 6)
+    EVENING_STAR = (4.9, 6)
+    def __init__(self, mass, radius):
+        self.mass, self.radius, self.seen = mass, radius, []""",
+        WAIT + "; star = Planet.EVENING_STAR; Planet.MERCURY.seen.append(1)",
+        WAIT + "; print(star.mass, list(Planet.__members__)); star.mass = 5",
+        WAIT + "; Planet.VENUS.seen.append(2)",
+        "print(star.seen, star.mass, star is Planet((4.9, 6)), Planet['EVENING_STAR'])",
+    ),
+    "enums that make their values": (
+        "import enum, time",
+        WAIT
+        + """
+class Named(enum.Enum):
+    def _generate_next_value_(name, start, count, last):
+        return name.lower()
+class Counted(enum.Enum):
+    def __new__(cls):
+        made = object.__new__(cls)
+        made._value_ = len(cls.__members__) + 1
+        return made
+class Labelled(int, enum.Enum):
+    def __new__(cls, value, label):
+        made = int.__new__(cls, value)
+        made._value_, made.label = value, label
+        return made
+    ONE = (1, 'one')
+    UNO = (1, 'uno')
+class Kind(enum.EnumMeta):
+    def __contains__(cls, value): return value == 'all'
+class Odd(enum.Enum, metaclass=Kind): pass""",
+        WAIT
+        + """
+class Color(Named):
+    RED = enum.auto()
+class Fruit(Counted):
+    APPLE = ()
+    PEAR = ()
+class Axis(bytes, enum.Enum):
+    def __new__(cls, value, label):
+        made = bytes.__new__(cls, [value])
+        made._value_, made.label = value, label
+        return made
+    X = (0, 'x')
+class Right(enum.Flag):
+    READ, WRITE, BOTH = 1, 2, 3""",
+        WAIT + "; print(list(Color), list(Fruit), Axis.X, Axis.X.label, Labelled.UNO + 1)",
+        WAIT + "; print(Labelled.UNO.label, Right.READ | Right.WRITE, 'all' in Odd)",
+    ),
     "recursions that end at the limit": (  # in forks, and in those that have become home
         "import time\ndef deep(n):\n    try:\n        return deep(n + 1)\n    "
         "except RecursionError:\n        return n",
