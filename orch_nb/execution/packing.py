@@ -360,9 +360,9 @@ def _is_made_by_value(member: Any) -> bool:
     makers = (vars(base).get(name) for base in _own(cls.__mro__[1:]) for name in _MAKERS_OF_MEMBERS)
     if any(getattr(maker, "__module__", "") == "__main__" for maker in makers):
         return False
-    return kind is object or (
-        kind in _PLAIN and type(value) is kind and bool(kind.__eq__(member, value))
-    )
+    if kind is object:
+        return True
+    return kind in _PLAIN and type(value) is kind and bool(kind.__eq__(member, value))
 
 
 def _tells_of_itself(cls: type) -> bool:
