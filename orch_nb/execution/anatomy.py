@@ -373,6 +373,11 @@ class _Bytes(Anatomy):
         return bytes(memoryview(obj).cast("B"))
 
     def restore(self, obj: Any, content: Any) -> None:
+        shown = memoryview(obj).cast("B")
+        if len(shown) == len(content):  # which others may look at, as arrays do
+            shown[:] = content
+            return
+        shown.release()
         del obj[:]
         if isinstance(obj, array.array):
             obj.frombytes(content)

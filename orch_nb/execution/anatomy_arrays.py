@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -22,12 +23,23 @@ def register_loaded() -> None:
 
 
 def owner_of(value: Any) -> Any:
-    """The array that owns the memory that ``value`` (an ndarray) shows."""
+    """The array that owns the memory that ``value`` (an ndarray, or a record of one) shows."""
     import numpy as np
 
-    while isinstance(value.base, np.ndarray):
-        value = value.base
+    while (base := value.base) is not None:
+        if type(base).__name__ == "DummyArray":  # what as_strided has in between
+            base = base.base
+        if not isinstance(base, np.ndarray):
+            break
+        value = base
     return value
+
+
+def backing_of(owner: Any) -> Any:
+    """What an array was laid over that can be changed by itself, as a bytearray; else None."""
+    base = owner.base
+    shown = base.obj if isinstance(base, memoryview) and not base.readonly else base
+    return shown if isinstance(shown, (bytearray, array.array)) else None
 
 
 def is_array(value: Any) -> bool:
@@ -43,8 +55,11 @@ class _Array(Anatomy):
         return int(obj.size if obj.dtype.hasobject else obj.nbytes >> 6)
 
     def parts(self, obj: Any) -> Iterable[Any]:
-        if is_array(obj.base):
-            yield owner_of(obj)
+        owner = owner_of(obj)
+        if owner is not obj:
+            yield owner
+        elif obj.base is not None and (backing := backing_of(obj)) is not None:
+            yield backing
         if obj.dtype.hasobject and obj.dtype == object:
             yield from obj.ravel(order="K").tolist()
 
@@ -123,6 +138,29 @@ class _SubArray(_Array):
         super().restore(self._plain(obj), plain)
 
 
+class _Record(Anatomy):
+    """A record of a structured array, which shows the array's memory unless it is a copy."""
+
+    mutable = True
+
+    def parts(self, obj: Any) -> Iterable[Any]:
+        owner = owner_of(obj)
+        if owner is not obj:
+            yield owner
+
+    def freeze(self, obj: Any) -> State:
+        if obj.dtype.hasobject:
+            raise Pinned(f"record of {obj.dtype}")
+        return (), obj.tobytes()
+
+    def content(self, obj: Any) -> Any:
+        return obj.item()
+
+    def restore(self, obj: Any, content: Any) -> None:
+        for name, value in zip(obj.dtype.names or (), content, strict=False):
+            obj[name] = value
+
+
 class _RandomState(Anatomy):
     """numpy's RandomState and bit generators: a state to get and set."""
 
@@ -169,6 +207,7 @@ def _teach_numpy() -> None:
     import numpy as np
 
     register(np.generic, LEAF)
+    register(np.void, _Record())
     register(np.dtype, LEAF)
     register(np.ufunc, LEAF)
     register(np.ndarray, _Array(), derived=_SubArray())

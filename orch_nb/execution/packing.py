@@ -6,9 +6,11 @@ what is new travels by value; large buffers travel beside the pickle, to be mapp
 
 from __future__ import annotations
 
+import contextlib
 import copyreg
 import enum
 import gc
+import importlib
 import io
 import itertools
 import marshal
@@ -32,7 +34,7 @@ from orch_nb.execution.anatomy import (
     arrange_set,
     is_notebooks_cache,
 )
-from orch_nb.execution.anatomy_arrays import is_array, owner_of
+from orch_nb.execution.anatomy_arrays import backing_of, is_array, owner_of
 from orch_nb.execution.identity import identity
 from orch_nb.execution.sets import Arranged
 from orch_nb.execution.values import (
@@ -48,6 +50,7 @@ from orch_nb.execution.values import (
     _make_closed_file,
     _make_function,
     _make_of_constants,
+    _make_record,
     _make_subview,
     _make_view,
     _make_view_of_dict,
@@ -179,6 +182,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if not obj.dtype.hasobject or (obj.dtype == object and self._stays_view(obj)):
                 return self._reduce_array(obj)
             return super().reducer_override(obj)
+        if numpy is not None and isinstance(obj, numpy.void) and self._shows_other(obj):
+            if not self._stays_view(obj):
+                raise Pinned("record that shows an array's memory")
+            return _make_record, _place_of(obj)
         if numpy is not None and isinstance(obj, numpy.dtype) and obj is numpy.dtype(obj.str):
             return numpy.dtype, (obj.str,)  # which pickle would make another one of
         if (cls.__module__, cls.__name__) == ("numpy.random._generator", "Generator"):
@@ -200,6 +207,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return self._reduce_view(obj)
         if isinstance(obj, BaseException) and obj.__traceback__ is not None:
             raise Pinned(f"{cls.__qualname__} with its traceback")
+        if isinstance(obj, type) and obj.__module__ not in sys.modules:
+            # a library's own, from a module that it loads when asked, as numpy.rec: cloudpickle
+            # would make another class of it
+            with contextlib.suppress(Exception):
+                importlib.import_module(obj.__module__)
         reduced = super().reducer_override(obj)
         if isinstance(obj, type) and isinstance(reduced, tuple) and len(reduced) == _MADE:
             return (_whole_enum if issubclass(obj, enum.Enum) else _whole_class)(obj, reduced)
@@ -288,6 +300,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def _reduce_array(self, obj: Any) -> Any:
         if self._stays_view(obj):
             return _make_view, _place_of(obj)
+        backing = backing_of(owner_of(obj))
+        if backing is not None:
+            raise Pinned(f"array over a {type(backing).__qualname__}")
         order = "F" if obj.flags.f_contiguous and not obj.flags.c_contiguous else "C"
         if not (obj.flags.c_contiguous or obj.flags.f_contiguous):
             obj = obj.copy(order="K")
@@ -360,9 +375,8 @@ def _is_made_by_value(member: Any) -> bool:
     makers = (vars(base).get(name) for base in _own(cls.__mro__[1:]) for name in _MAKERS_OF_MEMBERS)
     if any(getattr(maker, "__module__", "") == "__main__" for maker in makers):
         return False
-    if kind is object:
-        return True
-    return kind in _PLAIN and type(value) is kind and bool(kind.__eq__(member, value))
+    equal = kind.__eq__
+    return kind is object or (kind in _PLAIN and type(value) is kind and bool(equal(member, value)))
 
 
 def _tells_of_itself(cls: type) -> bool:
@@ -465,7 +479,7 @@ def _shared_owners(new: Any, index: Index, namespace: Namespace) -> set[int]:
     shown: dict[int, int] = {}
     budget = [BUDGET]
     for obj, _ in walk(new, namespace, budget).values():
-        if isinstance(obj, numpy.ndarray) and index.reference(obj) is None:
+        if isinstance(obj, (numpy.ndarray, numpy.void)) and index.reference(obj) is None:
             owner = identity(owner_of(obj))
             shown[owner] = shown.get(owner, 0) + 1
     return {owner for owner, count in shown.items() if count > 1}

@@ -138,6 +138,10 @@ def _make_view(
     return view
 
 
+def _make_record(*place: Any) -> Any:
+    return _make_view(*place)[()]
+
+
 def _make_array(shape: Any, dtype: Any, order: Any, buffer: Any, writeable: bool) -> Any:
     import numpy as np
 

@@ -662,6 +662,33 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "open('after.txt', 'w').write('1')",
         "print(a)",
     ),
+    "arrays over what can be changed by itself": (
+        "import array, struct, time, numpy as np",
+        WAIT + "; raw = bytearray(range(8)); floats = array.array('d', [1.5, 2])",
+        WAIT + "; ints = np.frombuffer(raw, 'u1'); pair = np.frombuffer(floats)",
+        WAIT + "; ints[0] = 9",
+        WAIT + "; raw[1] = 8; struct.pack_into('B', raw, 2, 77); floats[1] = 7",
+        WAIT + "; pair[0] = 5; print(ints, pair)",
+        "print(raw, floats, ints)",
+    ),
+    "records of an array": (
+        "import time, numpy as np",
+        "table = np.zeros(4, dtype=[('x', 'i4'), ('y', 'f8'), ('s', 'U3')]); table['x'] = [4, 1, 7, 2]",
+        WAIT + "; row = table[2]; alone = table[1].copy()",
+        WAIT + "; row['s'] = 'row'; alone['x'] = 40",
+        WAIT + "; print(table, alone); table.sort(order='x')",
+        WAIT + "; print(row); named = table.view(np.recarray); last = named[-1]",
+        WAIT + "; named.x[0] = -5; last.s = 'end'",
+        "print(table, row, named.s, last.y, alone, type(named) is np.recarray)",
+    ),
+    "windows over an array": (
+        "import time, numpy as np\nfrom numpy.lib.stride_tricks import as_strided, sliding_window_view",
+        "data = np.arange(10.)",
+        WAIT + "; windows = sliding_window_view(data, 3); lags = as_strided(data, (4, 3), (16, 8))",
+        WAIT + "; data[2] = 50",
+        WAIT + "; print(windows[:3]); lags[0, 0] = 70",
+        "print(data, windows[0], np.shares_memory(data, windows))",
+    ),
     "members of an enum with attributes": (
         "import enum, time",
         WAIT
