@@ -121,7 +121,11 @@ def _finished(
     removed &= effects.binds - binds
     last = tree.body[-1] if tree.body else None
     displays = isinstance(last, ast.Expr) and not _DISPLAYED.search(source.rstrip())
-    imports_only = not effects.barrier and all(_is_import(part) for part in tree.body)
+    imports_only = (
+        not effects.barrier
+        and all(_is_import(part) for part in tree.body)
+        and (last is None or not _is_constant(last))  # how it is shown can be set by those above
+    )
     barrier = effects.barrier
     if (effects.extends or effects.switches) and not imports_only:
         barrier = barrier or "a magic in it sets up IPython"
@@ -186,12 +190,16 @@ def _surely_value(last: ast.stmt | None) -> bool:
     )
 
 
+def _is_constant(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
 def _is_import(node: ast.stmt) -> bool:
     if isinstance(node, ast.Import | ast.ImportFrom | ast.Pass):
         return True
+    if _is_constant(node):
+        return True
     if isinstance(node, ast.Expr):
-        if isinstance(node.value, ast.Constant):
-            return True
         call = node.value
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
             first = call.args[0] if call.args else None

@@ -38,6 +38,10 @@ def iterate(state: State, value: Value) -> Value:
     return value.part()
 
 
+# Set by one cell, these are felt by all below it, whatever names they use.
+_FELT_EVERYWHERE = frozenset({"sys.stdout", "sys.stderr", "sys.displayhook"})
+
+
 def assign(state: State, target: ast.expr, value: Value) -> None:
     """Assign a value to a target: a name, a pattern of names, an element or an attribute."""
     if isinstance(target, ast.Name):
@@ -58,6 +62,8 @@ def assign(state: State, target: ast.expr, value: Value) -> None:
         if holder.type.startswith(IMPORT):
             path = f"{holder.type[len(IMPORT) :]}.{target.attr}"
             state.ambient_write(knowledge.store_target(path))
+            if path in _FELT_EVERYWHERE or path.startswith("builtins."):
+                state.block(f"it sets {path}")
         store(state, holder, value, f"its attribute '{target.attr}' was set")
 
 

@@ -28,6 +28,7 @@ from orch_nb.execution.anatomy import ATOMS, anatomy_of
 from orch_nb.execution.digests import hash_parts, type_name
 from orch_nb.execution.fingerprint_libraries import LIBRARIES
 from orch_nb.execution.identity import identity
+from orch_nb.execution.streams import CapturedStream
 from orch_nb.execution.walk import Namespace
 
 BUDGET = 200_000  # objects looked at under one name
@@ -142,6 +143,8 @@ class Fingerprinter:
             )
             parts = [self.feed((name, vars(value)[name]), depth) for name in own]
             return hash_parts(type_name(cls), str(value.name).encode(), *parts)
+        if cls is CapturedStream:  # there is one of each in a process
+            return hash_parts(type_name(cls), value.name.encode())
         if isinstance(value, re.Pattern):
             return hash_parts(b"pattern", repr((value.pattern, value.flags)).encode())
         if isinstance(value, _BY_REPR):

@@ -95,18 +95,23 @@ class _Home:
     def fork(self, message: Message) -> None:
         """Run a cell in a child; the descriptor that came along is the child's own channel.
 
-        Where no child can be had, or the cell is to run ``away``, its inputs are shipped."""
+        Where no child can be had, or the cell is to run ``away``, its inputs are shipped. It has
+        to run here where they can't be, or where the shell says so."""
         descriptor = self.channel.take_fd()
         job = job_from(message["job"])
         why_not = forking.why_not()
-        if why_not or "away" in message:
+        why_here = self.shell.why_here()
+        if not why_here and (why_not or "away" in message):
             pinned = self._ship(job)
-            if why_not and pinned:
-                told = {"op": "inputs", "cell": job.cell, "attempt": job.attempt}
-                self.channel.send({**told, "reason": f"{why_not}, and {pinned}"})
-            if why_not or not pinned:
+            if not pinned:
                 os.close(descriptor)
                 return
+            why_here = f"{why_not}, and {pinned}" if why_not else ""
+        if why_here:
+            told = {"op": "inputs", "cell": job.cell, "attempt": job.attempt}
+            self.channel.send({**told, "reason": why_here})
+            os.close(descriptor)
+            return
         if job.threads:
             share.look()
         forking.pause_pools()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import contextvars
 import os
 import re
@@ -64,6 +65,7 @@ class CellShell:
         self._cell: asyncio.Task[Any] | None = None  # the cell, while one runs
         self._awaiting: asyncio.Future[Any] | None = None  # its coroutine, if it has one
         self._interrupted = False
+        self._builtins = tuple((n, f) for n, f in vars(builtins).items() if n[0] != "_")
         self._leftovers = Leftovers()
         self._transformers = self._all_transformers()
 
@@ -108,6 +110,15 @@ class CellShell:
         by which a library that is loaded tells that it is in a notebook. Between cells only."""
         with self.shell.builtin_trap:
             return self._context.run(function)
+
+    def why_here(self) -> str:
+        """Why cells must run in this process and in no fork, in words: one above them has set what
+        all of them use, and what comes of it can be seen here only."""
+        streams = zip(STREAMS, self._captured, strict=True)
+        found = [f"sys.{name} is redirected" for name, s in streams if getattr(sys, name) is not s]
+        own = vars(builtins)
+        found += [f"{name}() is replaced" for name, f in self._builtins if own.get(name) is not f]
+        return next(iter(found), "")
 
     @property
     def is_running(self) -> bool:

@@ -689,6 +689,28 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         WAIT + "; print(windows[:3]); lags[0, 0] = 70",
         "print(data, windows[0], np.shares_memory(data, windows))",
     ),
+    "what is printed goes elsewhere for some cells": (
+        "import io, sys, time\nclass Tee:\n    def __init__(self, base): self.base, self.sizes = base, []\n"
+        "    def write(self, text): self.sizes.append(len(text)); return self.base.write(text)\n"
+        "    def __getattr__(self, name): return getattr(self.base, name)",
+        WAIT + "; print('shown')",
+        "real = sys.stdout\nsys.stdout = caught = io.StringIO()",
+        WAIT + "; print('caught')",
+        "sys.stdout = tee = Tee(real)",
+        WAIT + "; print('through')",
+        WAIT + "; print('a tee')",
+        "sys.stdout = real",
+        WAIT + "; print(tee.sizes)",
+        WAIT + "; print(caught.getvalue())",
+    ),
+    "a builtin that is replaced": (
+        "import builtins, time\nplain, asked = builtins.max, []",
+        WAIT + "; print(max(1, 2))",
+        "builtins.max = lambda *given: asked.append(given) or plain(*given)",
+        WAIT + "; print(max(3, 4))",
+        WAIT + "; print(max(5, 6))",
+        "builtins.max = plain\nprint(asked)",
+    ),
     "members of an enum with attributes": (
         "import enum, time",
         WAIT
