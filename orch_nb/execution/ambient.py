@@ -6,6 +6,7 @@ its library is loaded; the watch works in the context that cells run in (see Cel
 
 from __future__ import annotations
 
+import io
 import itertools
 import locale
 import logging
@@ -120,6 +121,16 @@ def _log_handlers() -> list[tuple[Any, ...]]:
         for name, log in _loggers()
         for h in log.handlers
     ]
+
+
+def keeps_records() -> bool:
+    """Whether a handler of the notebook's own, or one that writes to a text in memory, gets what
+    is logged: it is seen in one process only."""
+    handlers = (handler for _, log in _loggers() for handler in log.handlers)
+    return any(
+        type(one).__module__ == "__main__" or isinstance(getattr(one, "stream", None), io.StringIO)
+        for one in handlers
+    )
 
 
 def _set_locale(value: str) -> None:

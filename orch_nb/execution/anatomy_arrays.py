@@ -36,10 +36,24 @@ def owner_of(value: Any) -> Any:
 
 
 def backing_of(owner: Any) -> Any:
-    """What an array was laid over that can be changed by itself, as a bytearray; else None."""
+    """What an array was laid over that can be changed by itself, as a bytearray or a file (which
+    is told by the memmap itself); else None."""
+    import numpy as np
+
+    if isinstance(owner, np.memmap):
+        return owner
     base = owner.base
     shown = base.obj if isinstance(base, memoryview) and not base.readonly else base
     return shown if isinstance(shown, (bytearray, array.array)) else None
+
+
+def mapped_files(changed: Iterable[Any]) -> set[str]:
+    """The files that arrays among what has ``changed`` show as their memory, and write to."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return set()
+    mapped = (value for value in changed if isinstance(value, numpy.memmap))
+    return {str(value.filename) for value in mapped if value.filename and value.mode != "c"}
 
 
 def is_array(value: Any) -> bool:
@@ -103,8 +117,6 @@ class _SubArray(_Array):
         """The numbers, without the class's own ideas of a view."""
         import numpy as np
 
-        if isinstance(obj, np.memmap):
-            raise Pinned("memmap")
         return np.ndarray.view(obj, np.ndarray)
 
     @staticmethod
@@ -120,6 +132,8 @@ class _SubArray(_Array):
         yield from self._attributes(obj).values()
 
     def freeze(self, obj: Any) -> State:
+        if backing_of(obj) is obj:
+            raise Pinned("memmap")
         refs, digest = super().freeze(self._plain(obj))
         own = self._attributes(obj)
         return (*refs, *own.values()), (digest, tuple(own))
@@ -353,7 +367,7 @@ def _teach_pandas() -> None:
     register(pd.tseries.offsets.BaseOffset, LEAF)
     register(pd.api.extensions.ExtensionDtype, LEAF)
     register(pd.Index, _Index())
-    frame = _Frame() if _is_new(pd) else _OldFrame()
+    frame = _Frame() if is_new_pandas(pd) else _OldFrame()
     register(pd.DataFrame, frame)
     register(pd.Series, frame)
     register(managers.BaseBlockManager, _Manager())
@@ -362,7 +376,8 @@ def _teach_pandas() -> None:
     register(native.NDArrayBacked, _ArrayBacked())
 
 
-def _is_new(pandas: Any) -> bool:
+def is_new_pandas(pandas: Any) -> bool:
+    """Whether frames copy what they share when it is written to."""
     return int(pandas.__version__.partition(".")[0]) >= 3
 
 

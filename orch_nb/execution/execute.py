@@ -13,7 +13,7 @@ from orch_nb.errors import ResultError
 from orch_nb.execution import observe, warned
 from orch_nb.execution.ambient import AmbientWatch, random_states, set_ambient
 from orch_nb.execution.anatomy import Pinned
-from orch_nb.execution.anatomy_arrays import register_loaded
+from orch_nb.execution.anatomy_arrays import mapped_files, register_loaded
 from orch_nb.execution.describing import describe_values
 from orch_nb.execution.ipython_state import NAME as IPYTHON
 from orch_nb.execution.ipython_state import IPythonWatch
@@ -247,6 +247,9 @@ class _NamespaceWatch:
                 {name: after[name] for name in {*bound, *names} if name in after}
             ),
             ambient=tuple(sorted([*ambient.keys() - fresh, *self._warned.names(shown), *itself])),
+            files_written=tuple(
+                sorted({*outcome.files_written, *mapped_files(obj for obj, _ in changed)})
+            ),
         )
         if self._job.mark is not None:
             outcome = self._mark(outcome, bound, {} if self._job.imports else ambient, observer)

@@ -90,6 +90,8 @@ class Fingerprinter:
         cls = type(value)
         if cls in ATOMS:
             return _atom(value)
+        if value is self._namespace:
+            return hash_parts(b"namespace")  # whose variables are told one by one
         key = identity(value)
         if key in self._seen:
             return hash_parts(b"again", str(self._seen[key]).encode())

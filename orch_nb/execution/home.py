@@ -220,7 +220,10 @@ class _Home:
         """Write the final values as a blob, or tell their fingerprints."""
         if message["what"] == "fingerprints":
             printer = Fingerprinter(self.shell.user_ns)
-            found = {name: _describe(printer, v) for name, v in self.shell.variables().items()}
+            variables = self.shell.variables()
+            digests = {name: _digest(printer, value) for name, value in variables.items()}
+            # after all of them: a class may count how often its objects are shown
+            found = {n: [d, *_describe(variables[n])] for n, d in digests.items()}
             self.channel.send({"op": "collected", "fingerprints": found})
             return
         try:
@@ -230,14 +233,21 @@ class _Home:
         self.channel.send({"op": "collected", "values": values, "reasons": reasons})
 
 
-def _describe(printer: Fingerprinter, value: object) -> list[str]:
-    """A value's fingerprint, its type, and how it begins."""
+def _digest(printer: Fingerprinter, value: object) -> str:
+    """A value's fingerprint; empty where its own code, which runs here, fails."""
     try:
-        digest = printer.digest(value)
+        return printer.digest(value)
+    except Exception:
+        return ""
+
+
+def _describe(value: object) -> list[str]:
+    """A value's type, and how it begins."""
+    try:
         text = repr(value)[:200]
     except Exception as error:  # the value's own code runs here
-        digest, text = "", f"{type(error).__name__} in its own code"
-    return [digest, f"{type(value).__module__}.{type(value).__qualname__}", text]
+        text = f"{type(error).__name__} in its own code"
+    return [f"{type(value).__module__}.{type(value).__qualname__}", text]
 
 
 def _attempt(

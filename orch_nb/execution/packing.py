@@ -35,6 +35,7 @@ from orch_nb.execution.anatomy import (
     is_notebooks_cache,
 )
 from orch_nb.execution.anatomy_arrays import backing_of, is_array, owner_of
+from orch_nb.execution.copy_on_write import written_blocks
 from orch_nb.execution.identity import identity
 from orch_nb.execution.sets import Arranged
 from orch_nb.execution.values import (
@@ -195,6 +196,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 raise Pinned(f"{cls.__qualname__} that shares another's memory")
             attributes = getattr(obj, "__dict__", {})
             return _make_subview, (cls, *_place_of(obj)), attributes, None, None, _set_attributes
+        if is_array(obj) and backing_of(obj) is obj:
+            raise Pinned("memmap")
         if cls.__module__ == "pyarrow.lib" and hasattr(obj, "buffers"):
             return _reduce_arrow(obj)
         if cls.__module__ in _PANDAS_INSIDE:
@@ -458,6 +461,11 @@ def pack(
     stream = io.BytesIO()
     pickler = _Pickler(stream, index, namespace, keep_beside, changes.refs)
     pickler.share(_shared_owners((changes.bound, contents, changes.out), index, namespace))
+    written = written_blocks(
+        (obj for obj, _ in changes.changed), (obj for obj, _ in index.objects())
+    )
+    if written:
+        pickler.dump(written)
     pickler.dump(
         {
             "changed": contents,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 from typing import Any, TypeVar
 
+from orch_nb.execution.ambient import keeps_records
 from orch_nb.execution.blame import describe_error
 from orch_nb.execution.depth import CELL_DEPTH, call_at
 from orch_nb.execution.history import SerialHistory
@@ -118,6 +119,8 @@ class CellShell:
         found = [f"sys.{name} is redirected" for name, s in streams if getattr(sys, name) is not s]
         own = vars(builtins)
         found += [f"{name}() is replaced" for name, f in self._builtins if own.get(name) is not f]
+        if keeps_records():
+            found.append("a handler of the notebook's own keeps what is logged")
         return next(iter(found), "")
 
     @property

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from orch_nb.execution import copy_on_write
 from orch_nb.execution.anatomy import ATOMS, anatomy_of
 from orch_nb.execution.walk import BUDGET, Namespace, walk
 
@@ -133,8 +134,13 @@ def _make_view(
         view = np.lib.stride_tricks.as_strided(start, shape, strides)
         view.flags.writeable = writeable and owner.flags.writeable
         return view
+    locked = writeable and not owner.flags.writeable and owner.flags.owndata
+    if locked:  # since the view was made
+        owner.flags.writeable = True
     view = np.ndarray(shape, dtype, buffer=base, offset=offset, strides=strides)
     view.flags.writeable = writeable and owner.flags.writeable
+    if locked:
+        owner.flags.writeable = False
     return view
 
 
@@ -161,6 +167,11 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(io.BytesIO(data), buffers=buffers)
         self._namespace = namespace
         self._found: dict[str, list[Any]] = {}
+        self._instead: Mapping[int, Any] = {}
+
+    def stand_in(self, instead: Mapping[int, Any]) -> None:
+        """Let references find other objects than those that are there, told by identity."""
+        self._instead = instead
 
     def persistent_load(self, key: Any) -> Any:
         if key == "namespace":
@@ -182,7 +193,7 @@ class _Unpickler(pickle.Unpickler):
             obj = objects[position]
         if type(obj).__qualname__ != kind:
             raise ApplyError(f"'{name}' holds a {type(obj).__qualname__}, not a {kind}")
-        return obj
+        return self._instead.get(id(obj), obj)
 
 
 def unpack(data: memoryview, buffers: list[Any], namespace: Namespace) -> Mapping[str, Any]:
@@ -190,12 +201,20 @@ def unpack(data: memoryview, buffers: list[Any], namespace: Namespace) -> Mappin
 
     Nothing is applied when loading fails. Raises ApplyError when a reference finds nothing.
     """
+    separated: list[tuple[Any, Any, Any]] = []
     try:
-        loaded: dict[str, Any] = _Unpickler(data, namespace, buffers).load()
+        unpickler = _Unpickler(data, namespace, buffers)
+        first = unpickler.load()
+        if type(first) is list:  # blocks of frames, whose memory was written to
+            separated, instead = copy_on_write.separate(first)
+            unpickler.stand_in(instead)
+        loaded: dict[str, Any] = unpickler.load() if type(first) is list else first
     except ApplyError:
         raise
     except Exception as error:  # the values' own code runs here
         raise ApplyError(f"{type(error).__name__}: {error}") from error
+    for block, values, refs in separated:
+        block.values, block.refs = values, refs
     for obj, content in loaded["changed"]:
         try:
             anatomy_of(obj, namespace).restore(obj, content)

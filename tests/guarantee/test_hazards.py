@@ -711,6 +711,47 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         WAIT + "; print(max(5, 6))",
         "builtins.max = plain\nprint(asked)",
     ),
+    "frames that share their memory until one is written to": (
+        "import time, numpy as np, pandas as pd",
+        "raw = pd.DataFrame({'g': list('abc'), 'v': [1.5, 2, 3], 'w': [4., 5, 6],\n"
+        "    'd': pd.date_range('2024', periods=3), 'n': pd.array([1, 2, None], dtype='Int64')})",
+        WAIT + "; same = raw[raw['v'] > 0]",  # all of them: pandas makes no copy
+        WAIT + "; raw.loc[0, 'v'] = 7; raw.loc[1, 'd'] = pd.Timestamp('1999'); shown = raw['v']",
+        WAIT + "; raw.loc[2, 'n'] = 9; raw.loc[1, 'w'] = -1",
+        WAIT + "; print(same); same.loc[2, 'v'] = 8",
+        "print(raw, same, shown)",
+    ),
+    "a view of what is locked since": (
+        "import time, numpy as np",
+        "fixed = np.arange(4.); open = fixed[1:]; fixed.setflags(write=False)",
+        WAIT + "; also = open[::2]; open[0] = 9",
+        WAIT + "; also[1] = 8; print(fixed.flags.writeable)",
+        "print(fixed, open, also)",
+    ),
+    "a name for the namespace": (
+        "import time\nspace = globals()",
+        WAIT + "; x = [1]",
+        "space['y'] = x",
+        WAIT + "; print(y)",
+    ),
+    "an array that is a file": (
+        "import time, numpy as np\nnp.save('a.npy', np.arange(6.))",
+        WAIT + "; mapped = np.load('a.npy', mmap_mode='r+')",
+        WAIT + "; mapped[2] = 50; mapped.flush()",
+        WAIT + "; print(np.load('a.npy'))",
+        WAIT + "; plain = np.asarray(mapped); plain[0] = 3; part = mapped[1:3]",
+        WAIT + "; print(np.load('a.npy'), type(mapped).__name__, part)",
+    ),
+    "a handler that keeps what is logged": (
+        "import logging, time\nclass Keep(logging.Handler):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.got = []\n"
+        "    def emit(self, record): self.got.append(record.getMessage())",
+        "log = logging.getLogger('kept'); log.propagate = False; log.setLevel(logging.INFO)",
+        "keeper = Keep(); log.addHandler(keeper)",
+        WAIT + "; log.info('one')",
+        WAIT + "; logging.getLogger('kept.below').info('two')",
+        WAIT + "; print(keeper.got)",
+    ),
     "members of an enum with attributes": (
         "import enum, time",
         WAIT
