@@ -235,6 +235,17 @@ class _Attributes(Anatomy):
             self._items.restore(obj, items)
 
 
+def is_mortal(cls: type) -> bool:
+    """Whether the notebook's code runs when an object of this class ends: nobody but the notebook
+    may keep it alive."""
+    return cls.__module__ == "__main__" and hasattr(cls, "__del__")
+
+
+class _Mortal(_Attributes):
+    def parts(self, obj: Any) -> Iterable[Any]:
+        raise Pinned(f"{type(obj).__qualname__}, whose end runs the notebook's code")
+
+
 class _List(Anatomy):
     mutable = quick = True
 
@@ -666,6 +677,8 @@ def _anatomy_for(cls: type) -> Anatomy:
     if issubclass(cls, _PINNED) or (hasattr(cls, "__next__") and not _is_python(cls)):
         return _PinnedAnatomy()  # what an iterator holds is not all it tells pickle
     foreign = {base for base in cls.__mro__ if not _is_python(base)} - {object, *_ITEMS}
+    if is_mortal(cls):
+        return _Mortal(cls)
     if not foreign:
         return _Attributes(cls)
     return _Opaque()

@@ -12,7 +12,7 @@ from typing import Any
 from orch_nb.errors import ResultError
 from orch_nb.execution import observe, warned
 from orch_nb.execution.ambient import AmbientWatch, random_states, set_ambient
-from orch_nb.execution.anatomy import Pinned
+from orch_nb.execution.anatomy import Pinned, is_mortal
 from orch_nb.execution.anatomy_arrays import mapped_files, register_loaded
 from orch_nb.execution.describing import describe_values
 from orch_nb.execution.ipython_state import NAME as IPYTHON
@@ -83,12 +83,14 @@ def execute(
         shell.run(source, count=job.count, silent=True)
     register_loaded()
     watch: _NamespaceWatch | None = None
+    unseen, names = "", frozenset[str]()
     if job.observe:
         try:
             watch = _NamespaceWatch(job, shell, tolerant=not may_refuse)
         except Pinned as pin:
             if may_refuse:
                 return Outcome(job.cell, job.attempt, unshippable=str(pin.args[0]), refused=True)
+            unseen, names = str(pin.args[0]), frozenset(shell.variables())
     namespace.update(job.given)
     _peak_memory.begin()
     claims.begin()
@@ -125,6 +127,16 @@ def execute(
         seconds=result.seconds,
         peak_memory=_peak_memory.tell(result.seconds),
     )
+    if unseen:  # then any of them may have changed
+        after = frozenset(shell.variables())
+        return replace(
+            outcome,
+            observed=True,
+            bound=tuple(sorted(after - names)),
+            deleted=tuple(sorted(names - after)),
+            changed=tuple(sorted(after & names)),
+            unshippable=unseen,
+        )
     if watch is None:
         return outcome
     failed = not outcome.ok and job.stop_on_error
@@ -191,7 +203,11 @@ class _NamespaceWatch:
         self._job = job
         self._shell = shell
         namespace = shell.user_ns
-        self._before = shell.variables()
+        variables = shell.variables()
+        mortal = next((name for name, v in variables.items() if is_mortal(type(v))), None)
+        if mortal is not None:
+            raise Pinned(f"'{mortal}' holds an object whose end runs the notebook's code")
+        self._before = variables
         results = [name for name in namespace if _RESULT.fullmatch(name)] if job.keep_out else []
         self._index = Index((*job.reads, *results), namespace)
         self._watch = Watch(job.changes, self._index, namespace, tolerated=tolerant, last=last_look)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from orch_nb.execution import copy_on_write
-from orch_nb.execution.anatomy import ATOMS, anatomy_of
+from orch_nb.execution.anatomy import ATOMS, anatomy_of, is_mortal
 from orch_nb.execution.walk import BUDGET, Namespace, walk
 
 ARRANGED = "set in its order"  # what stands for one begins so
@@ -213,6 +213,9 @@ def unpack(data: memoryview, buffers: list[Any], namespace: Namespace) -> Mappin
         raise
     except Exception as error:  # the values' own code runs here
         raise ApplyError(f"{type(error).__name__}: {error}") from error
+    for name in (*loaded["deleted"], *loaded["bound"]):
+        if is_mortal(type(namespace.get(name))):
+            raise ApplyError(f"'{name}' holds an object whose end runs the notebook's code")
     for block, values, refs in separated:
         block.values, block.refs = values, refs
     for obj, content in loaded["changed"]:

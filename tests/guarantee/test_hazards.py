@@ -867,6 +867,30 @@ def test_what_a_cell_writes_it_writes_once(bench: Bench, cells: tuple[str, str])
     assert bench.compare((*start, *cells, "print(open('log').read())"), workers=2) == []
 
 
+def test_an_object_ends_where_the_notebook_ends_it(bench: Bench) -> None:
+    """Nobody else keeps it alive, be it to see whether it changes."""
+    cells = (
+        "import time\nclass Mortal:\n    def __init__(self, n): self.n = n\n"
+        "    def __del__(self): print('end of', self.n); globals()['ended'].append(self.n)",
+        "ended = []\nfirst = Mortal(1)\nalso = [Mortal(2)]",
+        WAIT + "; del first; print('deleted')",
+        WAIT + "; also[0] = Mortal(3); print('replaced')",
+        WAIT + "; other = Mortal(4)",
+        WAIT + "; other = None; print('bound anew')",
+        WAIT + "; print(ended)",
+    )
+    serial = bench.run(cells, serial=True)
+    assert serial.outputs[2:] == (
+        ("stdout: end of 1\ndeleted\n",),
+        ("stdout: end of 2\nreplaced\n",),
+        (),
+        ("stdout: end of 4\nbound anew\n",),
+        ("stdout: [1, 2, 4]\n",),
+        *serial.outputs[7:],
+    )
+    assert differences(serial, bench.run(cells)) == []
+
+
 def test_timeit_runs_alone_and_binds_nothing(bench: Bench) -> None:
     cells = ("import time", WAIT, "%timeit -n1 -r1 k = 1", "print('k' in globals())")
     seen = bench.run(cells)
