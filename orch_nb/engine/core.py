@@ -447,7 +447,10 @@ class Core:
             elif missed_by(self.buffer, slot) is None:
                 # Once it has acted it can't be run again: were its values unshippable, its
                 # process would have to become home, and could not.
-                self._again(slot, f"runs again before it {slot.asks}")
+                if slot.base < slot.position:
+                    self._again(slot, f"runs again before it {slot.asks}")
+                else:  # nor could one that is forked now: home imports something from below
+                    self._bring_home(slot, f"it {slot.asks}, and a cell below has run already")
             else:
                 self._drop_if_stale(slot)  # while it has done nothing that can't be done again
                 if slot.phase is Phase.RUNNING:

@@ -752,6 +752,18 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         WAIT + "; logging.getLogger('kept.below').info('two')",
         WAIT + "; print(keeper.got)",
     ),
+    "a database, opened beside an import of what cells set": (
+        "import pathlib, sqlite3, time\n"
+        "pathlib.Path('made.py').write_text('level = 1\\ndef get(): return level\\n')",
+        "import made",
+        "made.level = 3",
+        WAIT
+        + "; db = sqlite3.connect('a.sqlite'); made_rows = db.execute('create table t (k int)')",
+        "from made import get, level",
+        WAIT + "; n = 5",
+        "with db: db.execute('insert into t values (?)', (level,))",
+        "print(get(), db.execute('select * from t').fetchall()); db.close()",
+    ),
     "members of an enum with attributes": (
         "import enum, time",
         WAIT
