@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from orch_nb.analysis.functions import use
+from orch_nb.analysis.methods import find_methods
 from orch_nb.analysis.scopes import Function, names_of
 from orch_nb.analysis.state import Scope, State
 from orch_nb.analysis.values import NONE, UNKNOWN, Definition, Value, holding
@@ -108,5 +109,9 @@ def define_class(state: State, node: ast.ClassDef) -> Value:
     state.execute(state, node.body)
     state.conditional = conditional
     state.scope = around
+    told = [part for part in parts if find_methods(part, "__init_subclass__")]
     parts += [v for v in scope.values.values() if v.type != "function"]
-    return _define(state, node, node.name, parts)
+    defined = _define(state, node, node.name, parts)
+    for base in told:  # which may keep the class
+        state.link(base.own, defined)
+    return defined

@@ -764,6 +764,21 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "with db: db.execute('insert into t values (?)', (level,))",
         "print(get(), db.execute('select * from t').fetchall()); db.close()",
     ),
+    "classes that a class keeps": (
+        """import time
+class Plugin:
+    registry = {}
+    def __init_subclass__(cls, key=None, **rest):
+        super().__init_subclass__(**rest)
+        Plugin.registry[key] = cls
+calls = []""",
+        "def count(v):\n    calls.append(v)\n    return len(calls)",
+        "class Down(Plugin, key='down'):\n    def run(self, v): return v - count(v)",
+        WAIT + "; x = 1",
+        WAIT + "; print(Plugin.registry['down']().run(10))",
+        WAIT + "; print([c().run(5) for c in Plugin.registry.values()])",
+        "print(calls)",
+    ),
     "members of an enum with attributes": (
         "import enum, time",
         WAIT
