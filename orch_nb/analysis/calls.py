@@ -89,6 +89,8 @@ def call_value(state: State, callee: Value, arguments: Arguments, node: ast.Call
     if facts is not None:
         return apply_facts(state, facts, callee, arguments, node, "called")
     state.change(callee.own, "called")
+    for value in arguments.all():  # as a bound method may that adds what it is given
+        state.link(callee.own, value)
     return unknown_call(state, callee, arguments, _passed(node))
 
 
