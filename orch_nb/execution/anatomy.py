@@ -586,7 +586,7 @@ _ITEMS: dict[type, Anatomy] = {
 }
 
 LEAF = Anatomy()
-_FUNCTION = _Function()
+FUNCTION = _Function()
 _CACHED = _Cached()
 CACHED_FUNCTION: type = type(functools.lru_cache(len))
 _CLASS = _Class()
@@ -652,7 +652,7 @@ def anatomy_of(obj: Any, namespace: dict[str, Any]) -> Anatomy:
     if cls is types.FunctionType:
         # a library's decorator wraps a notebook function in one of its own
         own = obj.__globals__ is namespace or obj.__module__ == "__main__"
-        return _FUNCTION if own else LEAF
+        return FUNCTION if own else LEAF
     if cls is CACHED_FUNCTION:
         return _CACHED if is_notebooks_cache(obj, namespace) else LEAF
     if isinstance(obj, type):

@@ -7,12 +7,14 @@ copy; so ``(name, n)`` refers to an object across processes, also to the inside 
 from __future__ import annotations
 
 import gc
+import itertools
 import operator
+import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from orch_nb.execution.anatomy import ATOMS, Anatomy, Pinned, State, anatomy_of
+from orch_nb.execution.anatomy import ATOMS, FUNCTION, Anatomy, Pinned, State, anatomy_of
 from orch_nb.execution.identity import identity
 from orch_nb.execution.last_look import LastLook, Reach
 
@@ -121,6 +123,15 @@ def _all_atoms(obj: Any) -> bool:
     return ATOMS.issuperset(map(type, obj))
 
 
+def _names_in(code: types.CodeType) -> Iterator[str]:
+    """Names that a function's code looks up, be they globals or attributes: quicker than to tell
+    them apart, which a fork would do for each function again."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if type(constant) is types.CodeType:
+            yield from _names_in(constant)
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """An object that both processes hold: the ``position``-th under ``name``."""
@@ -138,9 +149,19 @@ class Index:
         self._also: dict[int, list[str]] = {}  # names other than the first that reach an object
         self._namespace = namespace
         budget = [BUDGET]
-        for name in names:
-            if name in namespace:
-                self._add(name, namespace[name], budget)
+        known: set[str] = set()
+        new = list(names)
+        while new:
+            known.update(new)
+            first = len(self._found)
+            for name in new:
+                if name in namespace:
+                    self._add(name, namespace[name], budget)
+            # Functions that a cell comes upon otherwise than by their names use globals, too.
+            added = itertools.islice(self._found.values(), first, None)
+            codes = [o.__code__ for o, anatomy, _, _ in added if anatomy is FUNCTION]
+            used = frozenset[str]().union(*map(_names_in, codes))
+            new = sorted(used.difference(known).intersection(namespace))
 
     def _add(self, name: str, root: Any, budget: list[int]) -> None:
         found = self._found
