@@ -8,6 +8,7 @@ its elements, whatever memory they lie in; caches do not count.
 from __future__ import annotations
 
 import array
+import builtins
 import datetime
 import decimal
 import dis
@@ -92,6 +93,8 @@ class Fingerprinter:
             return _atom(value)
         if value is self._namespace:
             return hash_parts(b"namespace")  # whose variables are told one by one
+        if value is vars(builtins):
+            return hash_parts(b"builtins")
         key = identity(value)
         if key in self._seen:
             return hash_parts(b"again", str(self._seen[key]).encode())

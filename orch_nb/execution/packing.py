@@ -6,6 +6,7 @@ what is new travels by value; large buffers travel beside the pickle, to be mapp
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import copyreg
 import enum
@@ -40,6 +41,7 @@ from orch_nb.execution.identity import identity
 from orch_nb.execution.sets import Arranged
 from orch_nb.execution.values import (
     ARRANGED,
+    BUILTINS,
     LARGE,
     _find_in_library,
     _finish_enum,
@@ -127,6 +129,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._namespace = namespace
         self._refs = refs
         self._shared_owners: set[int] = set()
+        self._spaces: set[int] = set()
         self._copies: list[Any] = []
         self._libraries: dict[str, dict[int, str]] = {}
         self._sets: dict[int, tuple[Any, tuple[str, Arranged] | None]] = {}
@@ -135,9 +138,22 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         """Arrays (identities) whose memory several new views show: it must stay one memory."""
         self._shared_owners = owners
 
+    def keep_spaces(self, bound: Iterable[Any]) -> None:
+        """Dicts among the values that the cell has bound: functions made in one by `exec` keep it
+        as their globals."""
+        self._spaces = {identity(value) for value in bound if type(value) is dict}
+
+    def _is_ours(self, space: dict[str, Any]) -> bool:
+        if space is self._namespace:
+            return True
+        ours = identity(space) in self._spaces or self._index.reference(space) is not None
+        return ours and "__builtins__" in space  # which exec puts there
+
     def persistent_id(self, obj: Any) -> Any:
         if obj is self._namespace:
             return "namespace"
+        if obj is vars(builtins):
+            return BUILTINS
         reference = self._index.reference(obj)
         if reference is None and type(obj) in _SETS:
             return self._arranged(obj)
@@ -156,7 +172,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def reducer_override(self, obj: Any) -> Any:
         cls = type(obj)
-        if cls is types.FunctionType and obj.__globals__ is self._namespace:
+        if cls is types.FunctionType and self._is_ours(obj.__globals__):
             return self._reduce_function(obj)
         if cls is types.CodeType:  # cloudpickle leaves out the file, which tells its source
             return marshal.loads, (marshal.dumps(obj),)
@@ -285,7 +301,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 "__type_params__": getattr(obj, "__type_params__", ()),
             },
         )
-        arguments = (obj.__code__, self._namespace, obj.__name__, obj.__closure__)
+        arguments = (obj.__code__, obj.__globals__, obj.__name__, obj.__closure__)
         # Defaults and attributes may hold the function itself: they follow as its state.
         return _make_function, arguments, (obj.__defaults__, *state), None, None, _finish_function
 
@@ -460,6 +476,7 @@ def pack(
     contents = [(obj, anatomy.content(obj)) for obj, anatomy in changes.changed]
     stream = io.BytesIO()
     pickler = _Pickler(stream, index, namespace, keep_beside, changes.refs)
+    pickler.keep_spaces(changes.bound.values())
     pickler.share(_shared_owners((changes.bound, contents, changes.out), index, namespace))
     written = written_blocks(
         (obj for obj, _ in changes.changed), (obj for obj, _ in index.objects())

@@ -7,6 +7,7 @@ the pickles that are kept: its names are here to stay.
 
 from __future__ import annotations
 
+import builtins
 import functools
 import importlib
 import io
@@ -23,6 +24,7 @@ from orch_nb.execution.anatomy import ATOMS, anatomy_of, is_mortal
 from orch_nb.execution.walk import BUDGET, Namespace, walk
 
 ARRANGED = "set in its order"  # what stands for one begins so
+BUILTINS = "builtins"  # what stands for their dict, which `exec` puts into a namespace
 LARGE = 1 << 20  # bytes from which a buffer travels beside the pickle
 
 
@@ -176,6 +178,8 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, key: Any) -> Any:
         if key == "namespace":
             return self._namespace
+        if key == BUILTINS:
+            return vars(builtins)
         if key[0] == ARRANGED:
             return key[1]  # the set already: see orch_nb.execution.sets
         name, position, kind = key

@@ -6,6 +6,7 @@ copy; so ``(name, n)`` refers to an object across processes, also to the inside 
 
 from __future__ import annotations
 
+import builtins
 import gc
 import itertools
 import operator
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from orch_nb.execution.anatomy import ATOMS, FUNCTION, Anatomy, Pinned, State, anatomy_of
+from orch_nb.execution.anatomy import ATOMS, FUNCTION, LEAF, Anatomy, Pinned, State, anatomy_of
 from orch_nb.execution.identity import identity
 from orch_nb.execution.last_look import LastLook, Reach
 
@@ -26,6 +27,7 @@ Namespace = dict[str, Any]
 
 _PLAIN = frozenset({list, tuple, dict})
 _PLAIN_ANATOMY: dict[type, Anatomy] = {cls: anatomy_of(cls(), {}) for cls in _PLAIN}
+_BUILTINS = vars(builtins)
 _FEW = 16  # items that are looked at one by one
 
 
@@ -46,6 +48,9 @@ def walk(root: Any, namespace: Namespace, budget: list[int]) -> dict[int, tuple[
         obj = stack.pop()
         key = identity(obj)
         if key in found:
+            continue
+        if obj is _BUILTINS:  # which `exec` puts into dicts
+            found[key] = obj, LEAF
             continue
         cls = type(obj)
         anatomy = _PLAIN_ANATOMY.get(cls) or anatomy_of(obj, namespace)
@@ -83,6 +88,8 @@ def _reach(root: Any, namespace: Namespace, budget: list[int]) -> frozenset[int]
         plain: list[Any] = []
         inner: list[Any] = []
         for obj in level.values():
+            if obj is _BUILTINS:
+                continue
             if type(obj) in _PLAIN:
                 if len(obj) <= _FEW or not _all_atoms(obj):
                     plain.append(obj)

@@ -779,6 +779,30 @@ calls = []""",
         WAIT + "; print([c().run(5) for c in Plugin.registry.values()])",
         "print(calls)",
     ),
+    "functions that are registered": (  # and found by nobody's name
+        """import time
+class Subject:
+    def __init__(self): self.told = []
+    def on(self, function):
+        self.told.append(function)
+        return function
+    def fire(self, value): return [function(value) for function in self.told]
+subject = Subject()""",
+        "heard = [1]",
+        "@subject.on\ndef hear(value):\n    heard.append(value)\n    return len(heard)",
+        WAIT + "; also, on = heard, subject.on",
+        "on(lambda value: heard.insert(0, value))",
+        WAIT + "; print(subject.fire(5))",
+        WAIT + "; print(also)",
+    ),
+    "functions made by exec in a dict": (
+        "import time\nitems = [1]",
+        WAIT + "; space = {'n': 4, 'items': items}\n"
+        "exec('n += 1; give = lambda: n\\ndef grow(v):\\n    items.append(v); return n', space)",
+        WAIT + "; print(space['give'](), items)",
+        WAIT + "; space['n'] = 7; space['grow'](9)",
+        "print(space['give'](), items, space['give'].__globals__ is space)",
+    ),
     "members of an enum with attributes": (
         "import enum, time",
         WAIT
