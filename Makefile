@@ -63,7 +63,7 @@ run: $(VENV)/installed-examples
 # Many tests wait for processes: four at a time keep two cores busy. The browser's have a process
 # of their own: playwright leaves an event loop in its thread.
 test: lint docs browser views
-	$(BIN)/python -m pytest -n 4 $(addprefix --ignore=,tests/acceptance/ui $(LONG_TESTS) $(DASK_TESTS))
+	$(BIN)/python -m pytest -n 4 --maxschedchunk=8 $(addprefix --ignore=,tests/acceptance/ui $(LONG_TESTS) $(DASK_TESTS))
 	$(BIN)/python -m pytest tests/acceptance/ui
 
 test-long: $(VENV)/installed-test
