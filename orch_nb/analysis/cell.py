@@ -195,9 +195,7 @@ def _is_constant(node: ast.stmt) -> bool:
 
 
 def _is_import(node: ast.stmt) -> bool:
-    if isinstance(node, ast.Import | ast.ImportFrom | ast.Pass):
-        return True
-    if _is_constant(node):
+    if isinstance(node, ast.Import | ast.ImportFrom | ast.Pass) or _is_constant(node):
         return True
     if isinstance(node, ast.Expr):
         call = node.value

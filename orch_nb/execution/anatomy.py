@@ -676,9 +676,9 @@ def _anatomy_for(cls: type) -> Anatomy:
         return _Attributes(cls) if own else LEAF
     if issubclass(cls, _PINNED) or (hasattr(cls, "__next__") and not _is_python(cls)):
         return _PinnedAnatomy()  # what an iterator holds is not all it tells pickle
-    foreign = {base for base in cls.__mro__ if not _is_python(base)} - {object, *_ITEMS}
     if is_mortal(cls):
         return _Mortal(cls)
+    foreign = {base for base in cls.__mro__ if not _is_python(base)} - {object, *_ITEMS}
     if not foreign:
         return _Attributes(cls)
     return _Opaque()

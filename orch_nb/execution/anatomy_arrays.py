@@ -1,4 +1,5 @@
-"""Anatomy of NumPy's and pandas' types, registered once the library is loaded."""
+"""Anatomy of NumPy's and pandas' types, registered once the library is loaded; and whose memory an
+array shows."""
 
 from __future__ import annotations
 
@@ -33,6 +34,35 @@ def owner_of(value: Any) -> Any:
             break
         value = base
     return value
+
+
+def place_of(view: Any) -> tuple[Any, ...]:
+    """The owner of a view's memory, and how the view lies in it: what ``make_view`` takes."""
+    owner = owner_of(view)
+    offset = view.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+    return owner, offset, view.shape, view.strides, view.dtype, view.flags.writeable
+
+
+def make_view(
+    owner: Any, offset: int, shape: Any, strides: Any, dtype: Any, writeable: bool
+) -> Any:
+    """The array that ``place_of`` tells of."""
+    import numpy as np
+
+    base = owner if owner.flags.c_contiguous else owner.T
+    if dtype.hasobject:  # NumPy won't lay references over a plain buffer
+        start = base.reshape(-1)[offset // dtype.itemsize :]
+        view = np.lib.stride_tricks.as_strided(start, shape, strides)
+        view.flags.writeable = writeable and owner.flags.writeable
+        return view
+    locked = writeable and not owner.flags.writeable and owner.flags.owndata
+    if locked:  # since the view was made
+        owner.flags.writeable = True
+    view = np.ndarray(shape, dtype, buffer=base, offset=offset, strides=strides)
+    view.flags.writeable = writeable and owner.flags.writeable
+    if locked:
+        owner.flags.writeable = False
+    return view
 
 
 def backing_of(owner: Any) -> Any:

@@ -11,7 +11,14 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from orch_nb.execution.anatomy_arrays import is_array, is_new_pandas, owner_of
+from orch_nb.execution.anatomy_arrays import (
+    is_array,
+    is_new_pandas,
+    make_view,
+    owner_of,
+    place_of,
+)
+from orch_nb.execution.identity import identity
 
 _INSIDE = ("_ndarray", "_data", "_mask")  # where pandas' own kinds of arrays have theirs
 
@@ -21,12 +28,12 @@ def written_blocks(changed: Iterable[Any], objects: Iterable[Any]) -> list[Any]:
     pandas = sys.modules.get("pandas")
     if pandas is None or not is_new_pandas(pandas):
         return []
-    written = {id(obj) for obj in changed if is_array(obj)}
+    written = {identity(obj) for obj in changed if is_array(obj)}
     if not written:
         return []
     kind = pandas.core.internals.blocks.Block
     blocks = [obj for obj in objects if isinstance(obj, kind)]
-    return [b for b in blocks if not written.isdisjoint(map(id, _arrays(b.values)))]
+    return [b for b in blocks if not written.isdisjoint(map(identity, _arrays(b.values)))]
 
 
 def separate(blocks: Iterable[Any]) -> tuple[list[tuple[Any, Any, Any]], Mapping[int, Any]]:
@@ -38,17 +45,18 @@ def separate(blocks: Iterable[Any]) -> tuple[list[tuple[Any, Any, Any]], Mapping
         if not block.refs.has_reference():
             continue
         values = block.values
-        if not is_array(values):
-            made[id(values)] = values.copy()
-            pairs = zip(_arrays(values), _arrays(made[id(values)]), strict=True)
-            made.update((id(old), new) for old, new in pairs)
-        elif id(values) not in made:
-            _copy(values, made)
-        if id(block.refs) in made:
-            made[id(block.refs)].add_reference(block)
+        if identity(values) not in made:
+            if is_array(values):
+                _copy(values, made)
+            else:
+                own = made[identity(values)] = values.copy()
+                pairs = zip(_arrays(values), _arrays(own), strict=True)
+                made.update((identity(old), new) for old, new in pairs)
+        if identity(block.refs) in made:
+            made[identity(block.refs)].add_reference(block)
         else:
-            made[id(block.refs)] = type(block.refs)(block)
-        found.append((block, made[id(values)], made[id(block.refs)]))
+            made[identity(block.refs)] = type(block.refs)(block)
+        found.append((block, made[identity(values)], made[identity(block.refs)]))
     return found, made
 
 
@@ -60,18 +68,13 @@ def _arrays(values: Any) -> list[Any]:
 
 
 def _copy(values: Any, made: dict[int, Any]) -> None:
-    import numpy as np
-
     owner = owner_of(values)
+    if identity(owner) not in made:
+        made[identity(owner)] = owner.copy(order="K")
+    copied = made[identity(owner)]
     if owner is values:
-        made[id(values)] = values.copy(order="K")
         return
-    copied = made.get(id(owner))
-    if copied is None:
-        copied = made[id(owner)] = owner.copy(order="K")
     if copied.strides == owner.strides:
-        offset = values.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-        flat = copied if copied.flags.c_contiguous else copied.T
-        made[id(values)] = np.ndarray(values.shape, values.dtype, flat, offset, values.strides)
+        made[identity(values)] = make_view(copied, *place_of(values)[1:])
     else:
-        made[id(values)] = values.copy(order="K")
+        made[identity(values)] = values.copy(order="K")

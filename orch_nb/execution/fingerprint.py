@@ -8,7 +8,6 @@ its elements, whatever memory they lie in; caches do not count.
 from __future__ import annotations
 
 import array
-import builtins
 import datetime
 import decimal
 import dis
@@ -30,7 +29,7 @@ from orch_nb.execution.digests import hash_parts, type_name
 from orch_nb.execution.fingerprint_libraries import LIBRARIES
 from orch_nb.execution.identity import identity
 from orch_nb.execution.streams import CapturedStream
-from orch_nb.execution.walk import Namespace
+from orch_nb.execution.walk import BUILTINS, Namespace
 
 BUDGET = 200_000  # objects looked at under one name
 _MANY = 64  # items from which a list of one plain type is taken as a whole
@@ -93,7 +92,7 @@ class Fingerprinter:
             return _atom(value)
         if value is self._namespace:
             return hash_parts(b"namespace")  # whose variables are told one by one
-        if value is vars(builtins):
+        if value is BUILTINS:
             return hash_parts(b"builtins")
         key = identity(value)
         if key in self._seen:

@@ -6,7 +6,6 @@ what is new travels by value; large buffers travel beside the pickle, to be mapp
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import copyreg
 import enum
@@ -35,13 +34,12 @@ from orch_nb.execution.anatomy import (
     arrange_set,
     is_notebooks_cache,
 )
-from orch_nb.execution.anatomy_arrays import backing_of, is_array, owner_of
+from orch_nb.execution.anatomy_arrays import backing_of, is_array, make_view, owner_of, place_of
 from orch_nb.execution.copy_on_write import written_blocks
 from orch_nb.execution.identity import identity
 from orch_nb.execution.sets import Arranged
 from orch_nb.execution.values import (
     ARRANGED,
-    BUILTINS,
     LARGE,
     _find_in_library,
     _finish_enum,
@@ -55,14 +53,13 @@ from orch_nb.execution.values import (
     _make_of_constants,
     _make_record,
     _make_subview,
-    _make_view,
     _make_view_of_dict,
     _restore_instance,
     _set_attributes,
     _set_in_order,
     _set_state,
 )
-from orch_nb.execution.walk import BUDGET, Index, Namespace, walk
+from orch_nb.execution.walk import BUDGET, BUILTINS, Index, Namespace, walk
 from orch_nb.execution.warned import Warned
 
 _SETS = frozenset({set, frozenset})
@@ -152,8 +149,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def persistent_id(self, obj: Any) -> Any:
         if obj is self._namespace:
             return "namespace"
-        if obj is vars(builtins):
-            return BUILTINS
+        if obj is BUILTINS:
+            return "builtins"
         reference = self._index.reference(obj)
         if reference is None and type(obj) in _SETS:
             return self._arranged(obj)
@@ -202,7 +199,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if numpy is not None and isinstance(obj, numpy.void) and self._shows_other(obj):
             if not self._stays_view(obj):
                 raise Pinned("record that shows an array's memory")
-            return _make_record, _place_of(obj)
+            return _make_record, place_of(obj)
         if numpy is not None and isinstance(obj, numpy.dtype) and obj is numpy.dtype(obj.str):
             return numpy.dtype, (obj.str,)  # which pickle would make another one of
         if (cls.__module__, cls.__name__) == ("numpy.random._generator", "Generator"):
@@ -211,7 +208,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if not self._stays_view(obj):
                 raise Pinned(f"{cls.__qualname__} that shares another's memory")
             attributes = getattr(obj, "__dict__", {})
-            return _make_subview, (cls, *_place_of(obj)), attributes, None, None, _set_attributes
+            return _make_subview, (cls, *place_of(obj)), attributes, None, None, _set_attributes
         if is_array(obj) and backing_of(obj) is obj:
             raise Pinned("memmap")
         if cls.__module__ == "pyarrow.lib" and hasattr(obj, "buffers"):
@@ -318,7 +315,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def _reduce_array(self, obj: Any) -> Any:
         if self._stays_view(obj):
-            return _make_view, _place_of(obj)
+            return make_view, place_of(obj)
         backing = backing_of(owner_of(obj))
         if backing is not None:
             raise Pinned(f"array over a {type(backing).__qualname__}")
@@ -448,13 +445,6 @@ def _attributes_of(cached: Any) -> dict[str, Any] | None:
     """What a notebook has set on a function under `lru_cache`; the rest comes with making it."""
     own = {name: value for name, value in vars(cached).items() if name != "cache_parameters"}
     return {name: value for name, value in own.items() if not name.startswith("__")} or None
-
-
-def _place_of(view: Any) -> tuple[Any, ...]:
-    """The owner of a view's memory, and how the view lies in it: what ``_make_view`` takes."""
-    owner = owner_of(view)
-    offset = view.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-    return owner, offset, view.shape, view.strides, view.dtype, view.flags.writeable
 
 
 def pack(

@@ -7,7 +7,6 @@ the pickles that are kept: its names are here to stay.
 
 from __future__ import annotations
 
-import builtins
 import functools
 import importlib
 import io
@@ -21,11 +20,14 @@ from typing import Any
 
 from orch_nb.execution import copy_on_write
 from orch_nb.execution.anatomy import ATOMS, anatomy_of, is_mortal
-from orch_nb.execution.walk import BUDGET, Namespace, walk
+from orch_nb.execution.anatomy_arrays import make_view
+from orch_nb.execution.identity import identity
+from orch_nb.execution.walk import BUDGET, BUILTINS, Namespace, walk
 
 ARRANGED = "set in its order"  # what stands for one begins so
-BUILTINS = "builtins"  # what stands for their dict, which `exec` puts into a namespace
 LARGE = 1 << 20  # bytes from which a buffer travels beside the pickle
+
+_make_view = make_view  # as pickles that were kept before it moved name it
 
 
 class ApplyError(Exception):
@@ -103,7 +105,7 @@ def _finish_function(function: types.FunctionType, state: tuple[Any, Any, Any]) 
 def _make_subview(cls: Any, *place: Any) -> Any:
     import numpy as np
 
-    return np.ndarray.view(_make_view(*place), cls)
+    return np.ndarray.view(make_view(*place), cls)
 
 
 def _set_attributes(view: Any, attributes: dict[str, Any]) -> None:
@@ -125,29 +127,8 @@ def _restore_instance(obj: Any, content: Any) -> None:
     anatomy_of(obj, {}).restore(obj, content)
 
 
-def _make_view(
-    owner: Any, offset: int, shape: Any, strides: Any, dtype: Any, writeable: bool
-) -> Any:
-    import numpy as np
-
-    base = owner if owner.flags.c_contiguous else owner.T
-    if dtype.hasobject:  # NumPy won't lay references over a plain buffer
-        start = base.reshape(-1)[offset // dtype.itemsize :]
-        view = np.lib.stride_tricks.as_strided(start, shape, strides)
-        view.flags.writeable = writeable and owner.flags.writeable
-        return view
-    locked = writeable and not owner.flags.writeable and owner.flags.owndata
-    if locked:  # since the view was made
-        owner.flags.writeable = True
-    view = np.ndarray(shape, dtype, buffer=base, offset=offset, strides=strides)
-    view.flags.writeable = writeable and owner.flags.writeable
-    if locked:
-        owner.flags.writeable = False
-    return view
-
-
 def _make_record(*place: Any) -> Any:
-    return _make_view(*place)[()]
+    return make_view(*place)[()]
 
 
 def _make_array(shape: Any, dtype: Any, order: Any, buffer: Any, writeable: bool) -> Any:
@@ -178,8 +159,8 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, key: Any) -> Any:
         if key == "namespace":
             return self._namespace
-        if key == BUILTINS:
-            return vars(builtins)
+        if key == "builtins":
+            return BUILTINS
         if key[0] == ARRANGED:
             return key[1]  # the set already: see orch_nb.execution.sets
         name, position, kind = key
@@ -197,7 +178,7 @@ class _Unpickler(pickle.Unpickler):
             obj = objects[position]
         if type(obj).__qualname__ != kind:
             raise ApplyError(f"'{name}' holds a {type(obj).__qualname__}, not a {kind}")
-        return self._instead.get(id(obj), obj)
+        return self._instead.get(identity(obj), obj)
 
 
 def unpack(data: memoryview, buffers: list[Any], namespace: Namespace) -> Mapping[str, Any]:

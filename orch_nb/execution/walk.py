@@ -27,7 +27,7 @@ Namespace = dict[str, Any]
 
 _PLAIN = frozenset({list, tuple, dict})
 _PLAIN_ANATOMY: dict[type, Anatomy] = {cls: anatomy_of(cls(), {}) for cls in _PLAIN}
-_BUILTINS = vars(builtins)
+BUILTINS = vars(builtins)  # which `exec` puts into dicts
 _FEW = 16  # items that are looked at one by one
 
 
@@ -49,7 +49,7 @@ def walk(root: Any, namespace: Namespace, budget: list[int]) -> dict[int, tuple[
         key = identity(obj)
         if key in found:
             continue
-        if obj is _BUILTINS:  # which `exec` puts into dicts
+        if obj is BUILTINS:
             found[key] = obj, LEAF
             continue
         cls = type(obj)
@@ -88,7 +88,7 @@ def _reach(root: Any, namespace: Namespace, budget: list[int]) -> frozenset[int]
         plain: list[Any] = []
         inner: list[Any] = []
         for obj in level.values():
-            if obj is _BUILTINS:
+            if obj is BUILTINS:
                 continue
             if type(obj) in _PLAIN:
                 if len(obj) <= _FEW or not _all_atoms(obj):
