@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 from papermill.engines import Engine
 
+from orch_nb.app.preparing import merge_options
 from orch_nb.app.requests import Control, RunRequest
 from orch_nb.app.running import run_notebook_document
 from orch_nb.engine.events import Event, Logged, Printed, TaskChanged
@@ -46,12 +47,12 @@ class FlowEngine(Engine):  # type: ignore[misc]
 
         input_path = str(kwargs.get("input_path") or "notebook.ipynb")
         notebook = notebook_from_dict(nbformat.from_dict(nb), path=input_path)
-        check_syntax(notebook)
         options = {
             name: value
             for name, value in kwargs.items()
             if name in RunRequest.option_names() and value is not None
         }
+        check_syntax(notebook, merge_options(notebook.flow.options, options).allow_errors)
         request = RunRequest(
             input_path, output_path, options=options, kernel=kernel_name, log_output=log_output
         )

@@ -11,6 +11,7 @@ from orch_nb.analysis.files import note_files
 from orch_nb.analysis.functions import (
     call_definition,
     harm,
+    keep,
     unknown_call,
     use,
 )
@@ -184,6 +185,8 @@ def method_call(
         result = unknown_call(state, receiver, arguments, f"passed to .{name}()")
         for value in arguments.all():
             state.link(receiver.own, value)
+        if not receiver.reach:  # the notebook has no name for it: its library has
+            _keep_all(state, arguments)
         return result
     return apply_facts(state, facts, receiver, arguments, node, name)
 
@@ -230,11 +233,21 @@ def library_call(state: State, path: str, arguments: Arguments, node: ast.Call) 
         if node is state.statement:
             # Nobody takes its result: it may well be called for what it sets in its library.
             state.module_write(path)
+        if _SETS.match(path.rpartition(".")[2]):
+            _keep_all(state, arguments)
         return unknown_call(state, UNKNOWN, arguments, f"passed to {path.rpartition('.')[2]}()")
     told = facts.sets or facts.writes or facts.draws or facts.barrier
-    if node is state.statement and not told and _SETS.match(path.rpartition(".")[2]):
+    sets = _SETS.match(path.rpartition(".")[2])
+    if node is state.statement and not told and sets:
         state.module_write(path)
+    if sets or facts.sets or facts.writes:
+        _keep_all(state, arguments)
     return apply_facts(state, facts, None, arguments, node, path)
+
+
+def _keep_all(state: State, arguments: Arguments) -> None:
+    for value in arguments.all():
+        keep(state, value)
 
 
 def apply_facts(

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from orch_nb.analysis.expressions import evaluate
+from orch_nb.analysis.functions import use_kept
 from orch_nb.analysis.holders import NOBODY, Holders
-from orch_nb.analysis.state import HEAP, REACH_LIMIT, UNSEEN, State
+from orch_nb.analysis.state import HEAP, KEPT, REACH_LIMIT, UNSEEN, State
 from orch_nb.analysis.statements import execute
 from orch_nb.analysis.syntax import Parsed, parse
-from orch_nb.analysis.values import NONE, Value
+from orch_nb.analysis.values import NONE, Value, joined
 from orch_nb.automagic import automagic
 
 Facts = dict[str, object]  # name → Value, "@object" → Holders: the names that reach it
@@ -101,6 +102,9 @@ def analyse(
     # each statement is perhaps not reached
     state.conditional = int(may_fail)
     try:
+        kept = lookup.value(KEPT)
+        if kept is not None and not all(_is_import(part) for part in parsed.tree.body):
+            use_kept(state, kept)
         execute(state, parsed.tree.body)
     except RecursionError:
         reason = "it is nested too deeply to be analysed"
@@ -253,6 +257,10 @@ def _facts_after(state: State, lookup: _Lookup, grows: bool, registers: bool) ->
     for ambient in state.effects.ambient_writes:
         if ambient.startswith("module "):
             facts[ambient] = Value("none")
+    if state.effects.kept is not None:
+        before = lookup.value(KEPT)
+        after = state.effects.kept
+        facts[KEPT] = after if before is None else joined(before, after)
     for path in state.effects.files_written:
         if path.endswith(".py"):
             module = path.removesuffix(".py").rpartition("/")[2]

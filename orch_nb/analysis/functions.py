@@ -71,6 +71,27 @@ def use(state: State, value: Value, given: Value | None = None) -> None:
             apply(state, summary, mapping)
 
 
+def keep(state: State, value: Value) -> None:
+    """Note that a library keeps the value, and may run the notebook's code in it at any time.
+
+    From then on, here and in all cells below: nobody knows which of them make the library do so.
+    """
+    if value.code:
+        # what is no function or class is an object with methods, and they may change it
+        own = NONE if value.type in ("function", "class") else value.reach
+        value = Value("", own, value.reach, value.code, value.draws)
+        kept = state.effects.kept
+        state.effects.kept = value if kept is None else joined(kept, value)
+        use_kept(state, value)
+
+
+def use_kept(state: State, value: Value) -> None:
+    """Count what the notebook's code that a library keeps may do when the library runs it."""
+    use(state, value)
+    state.change(value.own, "by the notebook's code in a library")
+    state.draw(value.draws)
+
+
 def _restless(method: Definition) -> bool:
     name = method.name
     return (
@@ -300,6 +321,8 @@ def apply(state: State, summary: Summary, mapping: Mapping[str, Value]) -> None:
     mine.files_written |= theirs.files_written
     mine.history |= theirs.history
     mine.imports |= theirs.imports
+    if theirs.kept is not None:
+        keep(state, instantiate(theirs.kept, mapping))
     mine.alone = mine.alone or theirs.alone
     mine.calls = True
     mine.strange = mine.strange or theirs.strange

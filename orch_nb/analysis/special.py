@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from orch_nb.analysis import knowledge
 from orch_nb.analysis.arguments import Arguments, called
-from orch_nb.analysis.functions import harm
+from orch_nb.analysis.functions import harm, keep
 from orch_nb.analysis.state import State
 from orch_nb.analysis.syntax import python
-from orch_nb.analysis.values import IMPORT, NONE, UNKNOWN, Value, imported, joined, scalar
+from orch_nb.analysis.values import IMPORT, NONE, UNKNOWN, Value, holding, imported, joined, scalar
 
 
 def _exec(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
@@ -68,10 +68,38 @@ def _setattr(state: State, arguments: Arguments, node: ast.Call) -> Value | None
         tail = name.text if name is not None and name.text else "*"
         path = f"{value.type[len(IMPORT) :]}.{tail}"
         state.ambient_write(knowledge.store_target(path))
+        for stored in arguments.positional[2:]:
+            keep(state, stored)
     state.change(value.own, "an attribute was set")
     for stored in arguments.positional[2:]:
         state.link(value.own, stored)
     return scalar("none")
+
+
+def _patch(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    """``unittest.mock.patch``: what it returns sets something in a module, and takes it back."""
+    target = arguments.at(0)
+    if target is None:
+        return UNKNOWN
+    path = target.type[len(IMPORT) :] if target.type.startswith(IMPORT) else target.text or ""
+    if path.partition(".")[0] == "__main__":
+        state.block("it patches the notebook's own names")
+    for value in arguments.all():
+        keep(state, value)
+    patched = knowledge.store_target(path + ".*")
+    state.draw((patched,))
+    return _setting(arguments, patched)
+
+
+def _redirect(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
+    """``redirect_stdout``: in a ``with`` it is over with the cell, entered by hand it stays."""
+    return _setting(arguments, "sys.stdout")
+
+
+def _setting(arguments: Arguments, ambient: str) -> Value:
+    """An object that sets ambient state when it is used."""
+    held = holding(arguments.all())
+    return Value("", held.reach, held.reach, held.code, held.draws | {ambient}, held.loose)
 
 
 def _super(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
@@ -124,6 +152,12 @@ SPECIAL: dict[str, _Special] = {
     "builtins.__import__": _import_module,
     "importlib.import_module": _import_module,
     "os.path.join": _join_path,
+    "unittest.mock.patch": _patch,
+    "unittest.mock.patch.object": _patch,
+    "unittest.mock.patch.dict": _patch,
+    "unittest.mock.patch.multiple": _patch,
+    "contextlib.redirect_stdout": _redirect,
+    "contextlib.redirect_stderr": _redirect,
     "pathlib.Path": _join_path,
     "pathlib.PurePath": _join_path,
     "builtins.str": _str,

@@ -24,6 +24,7 @@ BUILTINS = frozenset(dir(builtins)) | {
 HISTORY = frozenset({"_", "__", "___", "Out", "_oh"})
 # `_3` is the output of cell 3; the inputs (`_i`, `_i3`, `_ih`) are text, known beforehand
 _PAST = re.compile(r"_(\d+)|_i+\d*|_ih|_dh")
+KEPT = "kept by libraries"  # the fact that tells of the notebook's code which libraries keep
 HEAP = "@heap"  # stands for all objects of a value that reaches more than REACH_LIMIT
 REACH_LIMIT = 48
 UNSEEN = "?"  # prefix of the object that a name holds which nothing seen has bound
@@ -54,6 +55,7 @@ class Effects:
     strange: bool = False  # it calls what nothing is known of, which may draw as well
     history: set[int | str] = field(default_factory=set)
     imports: set[str] = field(default_factory=set)  # top-level modules
+    kept: Value | None = None  # the notebook's code that libraries were given to keep
 
 
 @dataclass(slots=True)

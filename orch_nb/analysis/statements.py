@@ -11,7 +11,7 @@ from orch_nb.analysis.arguments import Arguments
 from orch_nb.analysis.calls import call_value
 from orch_nb.analysis.definitions import define_class, define_function
 from orch_nb.analysis.expressions import evaluate, operate
-from orch_nb.analysis.functions import use
+from orch_nb.analysis.functions import keep, use
 from orch_nb.analysis.state import State
 from orch_nb.analysis.targets import assign, remove, store
 from orch_nb.analysis.values import (
@@ -173,9 +173,9 @@ def _surroundings(state: State) -> None:
 
 def _define(state: State, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
     decorators = [evaluate(state, d) for d in node.decorator_list]
-    for written in node.decorator_list:
-        if _registers(state, written):
-            state.block("it registers something in a library")
+    registered = any(_registers(state, written) for written in node.decorator_list)
+    if registered:
+        state.block("it registers something in a library")
     if isinstance(node, ast.ClassDef):
         value = define_class(state, node)
     else:
@@ -194,6 +194,8 @@ def _define(state: State, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Cla
                 result.loose,
             )
     state.bind(node.name, value)
+    if registered:
+        keep(state, state.find(node.name)[0] or value)
 
 
 def _registers(state: State, decorator: ast.expr) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from orch_nb.analysis import knowledge
+from orch_nb.analysis.functions import keep
 from orch_nb.analysis.state import State
 from orch_nb.analysis.values import IMMUTABLE, IMPORT, ITERATORS, NOTHING, Value, scalar
 
@@ -70,6 +71,7 @@ def assign(state: State, target: ast.expr, value: Value) -> None:
 def store(state: State, holder: Value, value: Value, why: str) -> None:
     """Note a store into an object."""
     if holder.type.startswith(IMPORT):
+        keep(state, value)
         path = holder.type[len(IMPORT) :]
         if path.partition(".")[2]:
             state.ambient_write(knowledge.store_target(path.replace(".[]", "")))

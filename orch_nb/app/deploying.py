@@ -10,6 +10,7 @@ from typing import Any
 
 from orch_nb.app.destination import lasting_path
 from orch_nb.app.local_time import local_zone
+from orch_nb.app.preparing import merge_options
 from orch_nb.app.requests import RunRequest
 from orch_nb.app.running import kernel_of
 from orch_nb.app.secrets import env_file_variables, resolve_references
@@ -158,7 +159,7 @@ def _specify(request: DeployRequest) -> tuple[DeploymentSpec, tuple[Any, ...], d
     if not request.pool.strip():
         raise OptionError("a pool needs a name", hint=f"leave --pool away for {DEFAULT_POOL!r}")
     notebook = read_notebook(request.notebook)
-    check_syntax(notebook)
+    check_syntax(notebook, merge_options(notebook.flow.options, request.options).allow_errors)
     bind_parameters(notebook, request.parameters)
     kernel_of(notebook, RunRequest(request.notebook, kernel=request.kernel))
     parameters = tuple(

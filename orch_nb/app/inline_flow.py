@@ -62,7 +62,7 @@ class InlineFlow(LiveFlow):
             if is_asked:
                 refuse_in_browser(what, why)
         cells = find_cells(self.request.asking)
-        check_syntax(cells.notebook)
+        check_syntax(cells.notebook, line.options.allow_errors)
         planned = self._plan(cells, None)
         if planned.prepared.calls:
             refuse_in_browser("a flow that calls its cells (a %%flow body, --each)", _NO_PROCESSES)

@@ -126,7 +126,7 @@ class LiveFlow:
             self._begin(self._resume)
             return
         cells = find_cells(asking)
-        check_syntax(cells.notebook)
+        check_syntax(cells.notebook, line.options.allow_errors)
         store = open_store()
         try:
             planned = self._plan(cells, store)

@@ -211,12 +211,12 @@ def _study(
         until=last_cell_of(run.request.get("until")),
     )
     notebook = request.notebook or read_notebook(run.notebook, until=plain.until)
-    check_syntax(notebook)
+    options = merge_options(run.options, request.options)
+    check_syntax(notebook, options.allow_errors)
     bound = _bind(notebook, run, request, plain)
     folder = check_folder(plain.cwd, notebook)
     injected = inject_parameters(notebook, bound)
     kernel = kernel_of(injected, plain)
-    options = merge_options(run.options, request.options)
     workers = get_ready(kernel, folder, options)
     prepared = prepare(
         injected,

@@ -49,7 +49,7 @@ def run(
     """
     refuse_in_browser("running a notebook in processes of its own", "it has no processes")
     notebook = read_notebook(request.notebook)
-    check_syntax(notebook)
+    check_syntax(notebook, merge_options(notebook.flow.options, request.options).allow_errors)
     bound = bind_parameters(notebook, request.parameters)
     output = output_path(request.output, request.parameters, notebook)
     folder = check_folder(request.cwd, notebook)

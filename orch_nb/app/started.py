@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from orch_nb.app.destination import output_path
-from orch_nb.app.preparing import check_folder
+from orch_nb.app.preparing import check_folder, merge_options
 from orch_nb.app.requests import Control, RunRequest, RunResult
 from orch_nb.app.resuming import ResumeRequest, resume
 from orch_nb.app.running import run_notebook_document
@@ -88,7 +88,7 @@ def _run(asked: Mapping[str, Any], listener: Listener, control: Control) -> RunR
         tags=tuple(asked["tags"]),
         name=asked["name"],
     )
-    check_syntax(notebook)
+    check_syntax(notebook, merge_options(notebook.flow.options, request.options).allow_errors)
     bound = bind_parameters(notebook, request.parameters)
     return run_notebook_document(
         inject_parameters(notebook, bound),

@@ -63,6 +63,10 @@ def test_cells_that_do_not_run_or_may_fail_are_left_alone() -> None:
     check_syntax(notebook("1", code("(", tags=["skip"]), code("(", tags=["raises-exception"])))
 
 
+def test_where_errors_are_allowed_nothing_is_refused() -> None:
+    check_syntax(notebook("print 1"), allow_errors=True)
+
+
 def test_other_languages_are_left_alone() -> None:
     check_syntax(notebook("for x in *; do", kernelspec={"name": "bash"}))
 
