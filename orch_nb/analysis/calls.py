@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
+from dataclasses import replace
 
 from orch_nb.analysis import knowledge
 from orch_nb.analysis.arguments import Arguments, called
@@ -36,6 +38,7 @@ from orch_nb.analysis.values import (
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
+_HANDLES = frozenset({"file", "stdlib.database"})  # their uses are uses of what was opened
 _UNBOUND = tuple(f"builtins.{name}." for name in ("list", "dict", "set", "bytearray"))
 # Names of functions that are called for what they set, in any library.
 _SETS = re.compile(
@@ -233,16 +236,25 @@ def library_call(state: State, path: str, arguments: Arguments, node: ast.Call) 
         if node is state.statement:
             # Nobody takes its result: it may well be called for what it sets in its library.
             state.module_write(path)
-        if _SETS.match(path.rpartition(".")[2]):
+        if _is_setting(path):
             _keep_all(state, arguments)
         return unknown_call(state, UNKNOWN, arguments, f"passed to {path.rpartition('.')[2]}()")
     told = facts.sets or facts.writes or facts.draws or facts.barrier
-    sets = _SETS.match(path.rpartition(".")[2])
+    sets = _is_setting(path)
     if node is state.statement and not told and sets:
         state.module_write(path)
     if sets or facts.sets or facts.writes:
         _keep_all(state, arguments)
     return apply_facts(state, facts, None, arguments, node, path)
+
+
+def _is_setting(path: str) -> bool:
+    """Whether a function is called for what it sets, as far as its name tells."""
+    root, _, rest = path.partition(".")
+    tail = rest.rpartition(".")[2]
+    if tail.startswith("set") and root in sys.stdlib_module_names:  # calendar.setfirstweekday
+        return True
+    return _SETS.match(tail) is not None
 
 
 def _keep_all(state: State, arguments: Arguments) -> None:
@@ -284,10 +296,13 @@ def apply_facts(
     _arguments_used(state, facts, values, tail)
     _callbacks(state, receiver, values)
     _ambient(state, facts, arguments)
-    note_files(state, facts, arguments, receiver)
+    files = note_files(state, facts, arguments, receiver)
     if facts.names or any(value.text is not None and "~" in value.text for value in values):
         _named_in_strings(state, arguments)
-    return _result(facts, receiver, values, arguments, tail[:1].isupper())
+    result = _result(facts, receiver, values, arguments, tail[:1].isupper())
+    if files and result.type in _HANDLES:
+        return replace(result, draws=result.draws | files)
+    return result
 
 
 def _callbacks(state: State, receiver: Value | None, values: list[Value]) -> None:
@@ -305,6 +320,9 @@ def _result(
     arguments: Arguments,
     makes: bool,
 ) -> Value:
+    out = arguments.keywords.get("out")
+    if out is not None and not out.immutable:
+        return joined(out, out.part())  # which is handed back, or is a tuple of what is
     type = facts.returns
     if facts.same and receiver is not None:
         type = receiver.type
@@ -314,7 +332,8 @@ def _result(
     parts = [receiver, *values] if receiver is not None else values
     held = holding(parts, type)
     loose = facts.loose or type in ITERATORS
-    if not facts.shared:
+    makes = makes or facts.makes
+    if not (facts.shared or facts.makes):
         return Value(type, NONE, NONE, held.code, draws, loose)
     draws = draws | held.draws
     loose = loose or held.loose

@@ -22,6 +22,7 @@ from orch_nb.analysis.values import (
     NUMBERS,
     UNKNOWN,
     Value,
+    attributes_of,
     holding,
     imported,
     joined,
@@ -80,6 +81,8 @@ def attribute(state: State, value: Value, name: str) -> Value:
         state.block(f"it uses {name}")
     if value.type in IMMUTABLE:
         return scalar("")
+    if name == "__dict__":
+        return attributes_of(value)
     facts = knowledge.type_facts(value.type) if value.type else None
     if facts is not None and name in facts.attributes:
         type = facts.attributes[name]

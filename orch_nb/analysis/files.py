@@ -6,40 +6,33 @@ import posixpath
 
 from orch_nb.analysis.arguments import Arguments
 from orch_nb.analysis.knowledge import CallFacts, Position
-from orch_nb.analysis.state import State
-from orch_nb.analysis.values import Value
+from orch_nb.analysis.state import READS_FILE, WRITES_FILE, State
+from orch_nb.analysis.values import NONE, Value
 
 FOLDER = "."  # the working folder, and all that is in it
 
 
 def note_files(
     state: State, facts: CallFacts, arguments: Arguments, receiver: Value | None
-) -> None:
-    """Count the files of one call."""
+) -> frozenset[str]:
+    """Count the files of one call; returns what the handle draws on that it may give."""
     if facts.files_read is None and facts.files_written is None and not facts.folder:
-        return
+        return NONE
     state.ambient_read("os.cwd")
     if facts.folder:
         state.effects.files_read.add(FOLDER)
         state.effects.files_written.add(FOLDER)
     mode = _mode(arguments, receiver)
+    read = _path(facts.files_read, arguments, receiver)
+    written = _path(facts.files_written, arguments, receiver)
     if facts.files_read is not None and facts.files_written is not None:
         # open(): the mode decides
-        path = _path(facts.files_read, arguments, receiver)
-        if path:
-            if mode is None or "r" in mode or "+" in mode or "a" in mode:
-                state.effects.files_read.add(path)
-            if mode is None or set(mode) & set("wax+"):
-                state.effects.files_written.add(path)
-        return
-    if facts.files_read is not None:
-        path = _path(facts.files_read, arguments, receiver)
-        if path:
-            state.effects.files_read.add(path)
-    if facts.files_written is not None:
-        path = _path(facts.files_written, arguments, receiver)
-        if path:
-            state.effects.files_written.add(path)
+        read = read if mode is None or set(mode) & set("ra+") else None
+        written = written if mode is None or set(mode) & set("wax+") else None
+    used = [READS_FILE + read] if read else []
+    used += [WRITES_FILE + written] if written else []
+    state.draw(used)
+    return frozenset(used)
 
 
 def _mode(arguments: Arguments, receiver: Value | None) -> str | None:
@@ -53,9 +46,9 @@ def _mode(arguments: Arguments, receiver: Value | None) -> str | None:
 
 
 def _path(
-    positions: tuple[Position, ...], arguments: Arguments, receiver: Value | None
+    positions: tuple[Position, ...] | None, arguments: Arguments, receiver: Value | None
 ) -> str | None:
-    for position in positions:
+    for position in positions or ():
         value: Value | None = None
         if position == "self":
             value = receiver

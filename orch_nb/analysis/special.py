@@ -10,7 +10,17 @@ from orch_nb.analysis.arguments import Arguments, called
 from orch_nb.analysis.functions import harm, keep
 from orch_nb.analysis.state import State
 from orch_nb.analysis.syntax import python
-from orch_nb.analysis.values import IMPORT, NONE, UNKNOWN, Value, holding, imported, joined, scalar
+from orch_nb.analysis.values import (
+    IMPORT,
+    NONE,
+    UNKNOWN,
+    Value,
+    attributes_of,
+    holding,
+    imported,
+    joined,
+    scalar,
+)
 
 
 def _exec(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
@@ -30,7 +40,10 @@ def _exec(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
 
 def _globals(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
     if arguments.all():
-        return None
+        value = arguments.at(0)
+        if value is None or value.immutable or called(node) != "vars()":
+            return None
+        return attributes_of(value)
     if state.scope is not None and called(node) in ("locals()", "vars()", "dir()"):
         return Value("dict", reach=_all_locals(state))
     state.block(f"{called(node)} reaches every name")

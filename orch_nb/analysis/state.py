@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from orch_nb.analysis.values import NONE, UNKNOWN, Definition, Value, imported, joined
+from orch_nb.analysis.values import ATTRIBUTES, NONE, UNKNOWN, Definition, Value, imported, joined
 
 BUILTINS = frozenset(dir(builtins)) | {
     "In",
@@ -25,6 +25,8 @@ HISTORY = frozenset({"_", "__", "___", "Out", "_oh"})
 # `_3` is the output of cell 3; the inputs (`_i`, `_i3`, `_ih`) are text, known beforehand
 _PAST = re.compile(r"_(\d+)|_i+\d*|_ih|_dh")
 KEPT = "kept by libraries"  # the fact that tells of the notebook's code which libraries keep
+# prefixes of what an open file draws on when it is used: the file itself
+READS_FILE, WRITES_FILE = "reads file ", "writes file "
 HEAP = "@heap"  # stands for all objects of a value that reaches more than REACH_LIMIT
 REACH_LIMIT = 48
 UNSEEN = "?"  # prefix of the object that a name holds which nothing seen has bound
@@ -209,6 +211,8 @@ class State:
 
     def _bind_global(self, name: str, value: Value, direct: bool) -> None:
         self.effects.binds.add(name)
+        if value.type == ATTRIBUTES:
+            self.block("it names the attributes of an object, which only one process knows as such")
         if value.code:
             self.epoch += 1
         value = self.owned(value, name)
@@ -270,10 +274,15 @@ class State:
             links[item] = stored if old is None else old.grown(stored)
 
     def draw(self, names: Iterable[str]) -> None:
-        """Note that ambient state is taken from and moved on (random numbers)."""
+        """Note that ambient state is taken from and moved on (random numbers), or an open file."""
         for name in names:
-            self.ambient_read(name)
-            self.effects.ambient_writes.add(name)
+            if name.startswith(READS_FILE):
+                self.effects.files_read.add(name.removeprefix(READS_FILE))
+            elif name.startswith(WRITES_FILE):
+                self.effects.files_written.add(name.removeprefix(WRITES_FILE))
+            else:
+                self.ambient_read(name)
+                self.effects.ambient_writes.add(name)
 
     def ambient_read(self, name: str) -> None:
         """Note a read of ambient state, unless this walk has set it."""

@@ -13,6 +13,7 @@ from orch_nb.analysis.values import IMMUTABLE, IMPORT, ITERATORS, NOTHING, Value
 def consume(state: State, value: Value) -> None:
     """Note that iterating may use the value up."""
     if value.type in ITERATORS:
+        state.draw(value.draws)
         state.change(value.own, "an iterator, used up by reading it")
         if value.loose:
             state.change(value.reach, "used up through an iterator")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orch_nb.analysis.scopes import Names
 
@@ -31,6 +31,7 @@ CONTAINERS = frozenset({"list", "dict", "set", "tuple", "instance"})
 NUMBERS = frozenset({"int", "float", "complex", "bool", "scalar"})
 # Types that are used up by iteration.
 ITERATORS = frozenset({"iterator", "file"})
+ATTRIBUTES = "attributes"  # the type of what `vars(x)` and `x.__dict__` give
 IMPORT = "import:"  # prefix of the type of a library's module, function or class
 
 
@@ -136,6 +137,11 @@ class Value:
 UNKNOWN = Value()
 NOTHING = Value("none", loose=False)
 PLAIN = Value(loose=False)  # fresh, of unknown type, no iterator
+
+
+def attributes_of(value: Value) -> Value:
+    """What ``vars(value)`` gives: a change of it is one of the value."""
+    return replace(value.part(ATTRIBUTES), own=value.own)
 
 
 def scalar(type: str, text: str | None = None) -> Value:

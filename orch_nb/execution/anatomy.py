@@ -241,6 +241,36 @@ def is_mortal(cls: type) -> bool:
     return cls.__module__ == "__main__" and hasattr(cls, "__del__")
 
 
+_WEAK = (
+    weakref.ref,
+    weakref.ProxyType,
+    weakref.CallableProxyType,
+    weakref.WeakSet,
+    weakref.WeakKeyDictionary,
+    weakref.WeakValueDictionary,
+    weakref.finalize,
+)
+
+
+def end_seen(value: Any) -> str:
+    """How the notebook sees that this object ends, or another one by it; empty where it can't.
+
+    Where it does, nobody else may keep anything alive.
+    """
+    cls = type(value)
+    if cls in ATOMS:
+        return ""
+    if is_mortal(cls):
+        return "an object whose end runs the notebook's code"
+    if issubclass(cls, _WEAK):
+        return "a weak reference, by which an object's end is seen"
+    if cls.__module__ == "__main__" and not isinstance(value, type):
+        refs = weakref.getweakrefs(value)  # a plain one may be ours
+        if any(type(ref) is not weakref.ref or ref.__callback__ is not None for ref in refs):
+            return "an object that is referred to weakly"
+    return ""
+
+
 class _Mortal(_Attributes):
     def parts(self, obj: Any) -> Iterable[Any]:
         raise Pinned(f"{type(obj).__qualname__}, whose end runs the notebook's code")
@@ -486,7 +516,7 @@ class _Class(Anatomy):
     """A class defined in the notebook."""
 
     mutable = quick = True
-    _OWN = frozenset({"__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__"})
+    _OWN = frozenset({"__dict__", "__weakref__", "__module__", "__firstlineno__"})
     _CACHES = frozenset(
         {"_abc_impl", "__abstractmethods__", "__static_attributes__", "__slotnames__"}
     )
@@ -509,13 +539,16 @@ class _Class(Anatomy):
 
     def freeze(self, obj: Any) -> State:
         attributes = self._attributes(obj)
-        return (*attributes.values(), *self._registered(obj)), tuple(attributes)
+        refs = (*obj.__bases__, *attributes.values(), *self._registered(obj))
+        return refs, (len(obj.__bases__), *attributes)
 
     def content(self, obj: Any) -> Any:
-        return self._attributes(obj), self._registered(obj)
+        return obj.__bases__, self._attributes(obj), self._registered(obj)
 
     def restore(self, obj: Any, content: Any) -> None:
-        attributes, registered = content
+        bases, attributes, registered = content
+        if obj.__bases__ != bases:
+            obj.__bases__ = bases
         for name in self._attributes(obj):
             if name not in attributes:
                 type.__delattr__(obj, name)

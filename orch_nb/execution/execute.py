@@ -12,7 +12,7 @@ from typing import Any
 from orch_nb.errors import ResultError
 from orch_nb.execution import observe, warned
 from orch_nb.execution.ambient import AmbientWatch, random_states, set_ambient
-from orch_nb.execution.anatomy import Pinned, is_mortal
+from orch_nb.execution.anatomy import Pinned, end_seen
 from orch_nb.execution.anatomy_arrays import mapped_files, register_loaded
 from orch_nb.execution.describing import describe_values
 from orch_nb.execution.ipython_state import NAME as IPYTHON
@@ -204,9 +204,9 @@ class _NamespaceWatch:
         self._shell = shell
         namespace = shell.user_ns
         variables = shell.variables()
-        mortal = next((name for name, v in variables.items() if is_mortal(type(v))), None)
-        if mortal is not None:
-            raise Pinned(f"'{mortal}' holds an object whose end runs the notebook's code")
+        for name, value in variables.items():
+            if seen := end_seen(value):
+                raise Pinned(f"'{name}' holds {seen}")
         self._before = variables
         results = [name for name in namespace if _RESULT.fullmatch(name)] if job.keep_out else []
         self._index = Index((*job.reads, *results), namespace)

@@ -19,6 +19,7 @@ import pathlib
 import re
 import struct
 import sys
+import threading
 import types
 import uuid
 from collections import OrderedDict
@@ -147,6 +148,8 @@ class Fingerprinter:
             )
             parts = [self.feed((name, vars(value)[name]), depth) for name in own]
             return hash_parts(type_name(cls), str(value.name).encode(), *parts)
+        if _is_machinery(cls):
+            return hash_parts(type_name(cls))
         if cls is CapturedStream:  # there is one of each in a process
             return hash_parts(type_name(cls), value.name.encode())
         if isinstance(value, re.Pattern):
@@ -254,6 +257,17 @@ _CLASS_NOISE = frozenset(
         "__slotnames__",
     }
 )
+
+
+def _is_machinery(cls: type) -> bool:
+    """Whether objects of this class hold only how the process works: IPython's own parts, what
+    runs functions in threads or processes, and threads themselves."""
+    root = cls.__module__.partition(".")[0]
+    if root in ("IPython", "ipykernel"):
+        return any(base.__name__ == "Configurable" for base in cls.__mro__)
+    return cls is threading.Thread or (
+        cls.__module__.startswith("concurrent.futures.") and cls.__name__.endswith("Executor")
+    )
 
 
 def _tells_pickle(cls: type) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from orch_nb.execution import copy_on_write
-from orch_nb.execution.anatomy import ATOMS, anatomy_of, is_mortal
+from orch_nb.execution.anatomy import ATOMS, anatomy_of, end_seen
 from orch_nb.execution.anatomy_arrays import make_view
 from orch_nb.execution.identity import identity
 from orch_nb.execution.walk import BUDGET, BUILTINS, Namespace, walk
@@ -199,8 +199,9 @@ def unpack(data: memoryview, buffers: list[Any], namespace: Namespace) -> Mappin
     except Exception as error:  # the values' own code runs here
         raise ApplyError(f"{type(error).__name__}: {error}") from error
     for name in (*loaded["deleted"], *loaded["bound"]):
-        if is_mortal(type(namespace.get(name))):
-            raise ApplyError(f"'{name}' holds an object whose end runs the notebook's code")
+        seen = end_seen(namespace.get(name))
+        if seen:
+            raise ApplyError(f"'{name}' holds {seen}")
     for block, values, refs in separated:
         block.values, block.refs = values, refs
     for obj, content in loaded["changed"]:

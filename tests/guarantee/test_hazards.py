@@ -771,6 +771,81 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "stack.close()",
         WAIT + "; print(buffer.getvalue())",
     ),
+    "iterators that share a source": (
+        "import itertools, time\nsource = itertools.count()\n"
+        "left, right = itertools.tee(itertools.islice(source, 6))",
+        WAIT + "; print(next(left), next(left))",
+        WAIT + "; print(list(right))",
+        WAIT + "; print(next(source), list(left))",
+    ),
+    "random generators that share a source": (
+        "import time\nimport numpy as np\nseeds = np.random.SeedSequence(5)\n"
+        "first = np.random.default_rng(seeds); bits = np.random.PCG64(4)\n"
+        "one, other = np.random.Generator(bits), np.random.Generator(bits)",
+        WAIT + "; a = first.spawn(1)[0].integers(100)",
+        WAIT + "; b = seeds.spawn(1)[0]",
+        WAIT + "; c = one.random()",
+        WAIT + "; d = other.random()",
+        "print(a, b.spawn_key, c, d)",
+    ),
+    "results put where an array is": (
+        "import time\nimport numpy as np\nplace, ones = np.zeros(3), np.ones(3)",
+        WAIT + "; result = np.add(ones, 1, out=place)",
+        WAIT + "; result[0] = 9",
+        WAIT + "; print(place, result is place)",
+    ),
+    "objects that end where the notebook ends them, seen by weak references": (
+        "import time, weakref\nclass Part:\n    def __init__(self, n): self.n = n",
+        "seen, cache = weakref.WeakSet(), weakref.WeakValueDictionary()\n"
+        "one, two = Part(1), Part(2); seen.add(one); seen.add(two); cache['one'] = one",
+        WAIT + "; two.n = 3",
+        WAIT + "; two = None\nprint(len(seen))",
+        WAIT + "; one.n = 4",
+        WAIT + "; del one",
+        WAIT + "; print(len(seen), len(cache))",
+        "ended = []\nthree = Part(3)\nend = weakref.finalize(three, ended.append, 'three')",
+        WAIT + "; three = 0",
+        WAIT + "; print(ended, end.alive)",
+    ),
+    "files that are written by what was opened": (
+        "import csv, sqlite3, time\nlog = open('log.txt', 'w+'); log.write('one,')",
+        WAIT + "; log.write('two'); log.flush()",
+        WAIT + "; print(open('log.txt').read())",
+        "table = open('rows.csv', 'w', newline=''); rows = csv.writer(table)",
+        WAIT + "; rows.writerow([1, 2])",
+        WAIT + "; table.close()",
+        WAIT + "; print(open('rows.csv').read())",
+        "base = sqlite3.connect('base.db'); base.execute('create table t (x)')",
+        WAIT + "; base.execute('insert into t values (7)'); base.commit()",
+        WAIT + "; print(sqlite3.connect('base.db').execute('select x from t').fetchall())",
+        WAIT + "; base.close(); log.close()",
+    ),
+    "what the standard library is set to": (
+        "import calendar, socket, time",
+        WAIT + "; calendar.setfirstweekday(3); socket.setdefaulttimeout(4)",
+        WAIT + "; print(calendar.weekheader(2), socket.getdefaulttimeout())",
+    ),
+    "the attributes of an object under a name": (
+        "import time\nclass Part: pass\npart = Part(); log = open('log.txt', 'w')",
+        "own = vars(part); own['extra'] = 4",
+        WAIT + "; also = open('log.txt')",
+        "del part.extra",
+        WAIT + "; print(own, own is part.__dict__); also.close(); log.close()",
+    ),
+    "a class gets another base and another text": (
+        "import time\nclass A:\n    def who(self): return 'A'\n"
+        "class B:\n    'text'\n    def who(self): return 'B'\nclass C(A): pass\nc = C()",
+        WAIT + "; C.__bases__ = (B,)",
+        WAIT + "; B.__doc__ = 'other'",
+        "print(c.who(), C.__mro__, B.__doc__)",
+    ),
+    "parts of the kernel and of threads under a name": (
+        "import time, threading\nfrom concurrent.futures import ThreadPoolExecutor",
+        WAIT + "; shell = get_ipython(); formatter = shell.display_formatter",
+        WAIT + "\nwith ThreadPoolExecutor(2) as pool:\n    a = list(pool.map(len, ['a']))",
+        WAIT + "\nwith ThreadPoolExecutor(2) as other:\n    b = list(other.map(len, ['b']))",
+        "print(a, b, shell is get_ipython())",
+    ),
     "frames that share their memory until one is written to": (
         "import time, numpy as np, pandas as pd",
         "raw = pd.DataFrame({'g': list('abc'), 'v': [1.5, 2, 3], 'w': [4., 5, 6],\n"

@@ -28,6 +28,7 @@ class CallFacts:
     changes_deep: bool = False  # what the receiver holds changes with it
     pure: bool = False  # said outright: the type's default does not hold for it
     shared: bool = False  # the result may share with the arguments or the receiver
+    makes: bool = False  # the result is an object of its own that holds the arguments
     returns: str = ""  # the result's type
     same: bool = False  # the result has the receiver's type
     draws: tuple[str, ...] = ()
@@ -275,8 +276,9 @@ def _type(data: Mapping[str, Any]) -> TypeFacts:
     default = CallFacts()
     if data.get("default") == "unknown":
         default = UNKNOWN_CALL
-    elif data.get("default") == "changes":
-        default = CallFacts(changes_self=True, shared=True)
+    elif data.get("default") in ("changes", "changes deep"):
+        deep = data["default"] == "changes deep"
+        default = CallFacts(changes_self=True, changes_deep=deep, shared=True)
     elif data.get("default") == "shared":
         default = CallFacts(shared=True)
     listed = _facts(data.get("methods", {}))
@@ -298,6 +300,7 @@ def _by_default(facts: CallFacts, default: CallFacts) -> CallFacts:
         facts,
         known=default.known,
         changes_self=default.changes_self,
+        changes_deep=default.changes_deep,
         shared=default.shared,
         loose=facts.loose or default.loose,
     )
@@ -314,6 +317,7 @@ def _positions(text: str) -> tuple[Position, ...]:
 
 _FLAGS = {
     "shared",
+    "makes",
     "changes_self",
     "changes_deep",
     "same",
