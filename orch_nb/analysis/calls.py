@@ -21,7 +21,7 @@ from orch_nb.analysis.knowledge import CallFacts
 from orch_nb.analysis.magics import shell_call
 from orch_nb.analysis.methods import decorated, find_methods
 from orch_nb.analysis.special import SPECIAL
-from orch_nb.analysis.state import State
+from orch_nb.analysis.state import LOGS, State
 from orch_nb.analysis.values import (
     CONTAINERS,
     IMMUTABLE,
@@ -39,6 +39,9 @@ _WORD = re.compile(r"[^\W\d]\w*")
 
 
 _HANDLES = frozenset({"file", "stdlib.database"})  # their uses are uses of what was opened
+_LOGGING = frozenset(
+    {"debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log"}
+)
 _UNBOUND = tuple(f"builtins.{name}." for name in ("list", "dict", "set", "bytearray"))
 # Names of functions that are called for what they set, in any library.
 _SETS = re.compile(
@@ -56,6 +59,8 @@ def call(state: State, node: ast.Call) -> Value:
             return shell
         receiver = state.evaluate(state, function.value)
         arguments = _arguments(state, node)
+        if function.attr in _LOGGING:
+            _log(state)
         if receiver.type.startswith(IMPORT):
             path = f"{receiver.type[len(IMPORT) :]}.{function.attr}"
             return library_call(state, path, arguments, node)
@@ -68,6 +73,12 @@ def call(state: State, node: ast.Call) -> Value:
         callee = state.evaluate(state, function)
     arguments = _arguments(state, node)
     return call_value(state, callee, arguments, node)
+
+
+def _log(state: State) -> None:
+    """Note that what may be a logger may write to the files of handlers."""
+    known = state.known(LOGS)
+    state.draw(state.effects.logs if known is None else known.draws | state.effects.logs)
 
 
 def call_value(state: State, callee: Value, arguments: Arguments, node: ast.Call) -> Value:
@@ -300,6 +311,8 @@ def apply_facts(
     if facts.names or any(value.text is not None and "~" in value.text for value in values):
         _named_in_strings(state, arguments)
     result = _result(facts, receiver, values, arguments, tail[:1].isupper())
+    if files and name.startswith("logging."):
+        state.effects.logs |= files
     if files and result.type in _HANDLES:
         return replace(result, draws=result.draws | files)
     return result

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from orch_nb.analysis.expressions import evaluate
 from orch_nb.analysis.functions import use_kept
 from orch_nb.analysis.holders import NOBODY, Holders
-from orch_nb.analysis.state import HEAP, KEPT, REACH_LIMIT, UNSEEN, State
+from orch_nb.analysis.state import HEAP, KEPT, LOGS, REACH_LIMIT, UNSEEN, State
 from orch_nb.analysis.statements import execute
 from orch_nb.analysis.syntax import Parsed, parse
 from orch_nb.analysis.values import NONE, Value, joined
@@ -257,6 +257,9 @@ def _facts_after(state: State, lookup: _Lookup, grows: bool, registers: bool) ->
     for ambient in state.effects.ambient_writes:
         if ambient.startswith("module "):
             facts[ambient] = Value("none")
+    if state.effects.logs:
+        known_logs = lookup.value(LOGS) or Value("none")
+        facts[LOGS] = replace(known_logs, draws=known_logs.draws | state.effects.logs)
     if state.effects.kept is not None:
         before = lookup.value(KEPT)
         after = state.effects.kept

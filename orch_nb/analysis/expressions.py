@@ -53,6 +53,8 @@ def _constant(state: State, node: ast.Constant) -> Value:
 
 def _name(state: State, node: ast.Name) -> Value:
     value = state.load(node.id)
+    if value.type == IMPORT + "__main__":
+        state.block("it uses the notebook's names as a module's")
     if value.type.startswith(IMPORT):
         state.module_read(value.type[len(IMPORT) :])
     # what is local came from somewhere, and was counted there

@@ -321,6 +321,7 @@ def apply(state: State, summary: Summary, mapping: Mapping[str, Value]) -> None:
     mine.files_written |= theirs.files_written
     mine.history |= theirs.history
     mine.imports |= theirs.imports
+    mine.logs |= theirs.logs
     if theirs.kept is not None:
         keep(state, instantiate(theirs.kept, mapping))
     mine.alone = mine.alone or theirs.alone

@@ -97,22 +97,26 @@ def _patch(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
     path = target.type[len(IMPORT) :] if target.type.startswith(IMPORT) else target.text or ""
     if path.partition(".")[0] == "__main__":
         state.block("it patches the notebook's own names")
+    if not path:  # something of the notebook
+        state.change(target.reach, "patched")
+        return _holding(arguments)
     for value in arguments.all():
         keep(state, value)
     patched = knowledge.store_target(path + ".*")
     state.draw((patched,))
-    return _setting(arguments, patched)
+    return _holding(arguments, patched)
 
 
 def _redirect(state: State, arguments: Arguments, node: ast.Call) -> Value | None:
     """``redirect_stdout``: in a ``with`` it is over with the cell, entered by hand it stays."""
-    return _setting(arguments, "sys.stdout")
+    return _holding(arguments, "sys.stdout")
 
 
-def _setting(arguments: Arguments, ambient: str) -> Value:
-    """An object that sets ambient state when it is used."""
+def _holding(arguments: Arguments, *ambient: str) -> Value:
+    """An object that may change what it was given, and sets ambient state, when it is used."""
     held = holding(arguments.all())
-    return Value("", held.reach, held.reach, held.code, held.draws | {ambient}, held.loose)
+    draws = held.draws.union(ambient)
+    return Value("", held.reach, held.reach, held.code, draws, held.loose)
 
 
 def _super(state: State, arguments: Arguments, node: ast.Call) -> Value | None:

@@ -24,6 +24,7 @@ BUILTINS = frozenset(dir(builtins)) | {
 HISTORY = frozenset({"_", "__", "___", "Out", "_oh"})
 # `_3` is the output of cell 3; the inputs (`_i`, `_i3`, `_ih`) are text, known beforehand
 _PAST = re.compile(r"_(\d+)|_i+\d*|_ih|_dh")
+LOGS = "log files"  # the fact whose value draws on the files that loggers may write to
 KEPT = "kept by libraries"  # the fact that tells of the notebook's code which libraries keep
 # prefixes of what an open file draws on when it is used: the file itself
 READS_FILE, WRITES_FILE = "reads file ", "writes file "
@@ -57,6 +58,7 @@ class Effects:
     strange: bool = False  # it calls what nothing is known of, which may draw as well
     history: set[int | str] = field(default_factory=set)
     imports: set[str] = field(default_factory=set)  # top-level modules
+    logs: set[str] = field(default_factory=set)  # what calls of loggers draw on: their files
     kept: Value | None = None  # the notebook's code that libraries were given to keep
 
 

@@ -129,7 +129,10 @@ class _Array(Anatomy):
         value, writeable = content
         if obj.shape == value.shape and obj.dtype == value.dtype:
             if not obj.flags.writeable:
-                obj.flags.writeable = True
+                try:
+                    obj.flags.writeable = True
+                except ValueError:  # a view that only shows: its owner's elements are restored
+                    return
             np.copyto(obj, value)
         elif obj.flags.owndata:
             obj.__setstate__(value.__reduce__()[2])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import logging
 import os
 import sys
 import warnings
@@ -249,10 +250,16 @@ def _find_modules_in_working_folder() -> None:
 def create_loop() -> asyncio.AbstractEventLoop:
     """Return an event loop that a fork may close without disturbing its parent's.
 
-    epoll and kqueue are shared with a fork; poll is not.
+    epoll and kqueue are shared with a fork; poll is not. A loop logs how it was made, which a
+    notebook that logs all there is must not see: its kernel has one already.
     """
     import selectors
 
-    if hasattr(selectors, "PollSelector"):
-        return asyncio.SelectorEventLoop(selectors.PollSelector())
-    return asyncio.new_event_loop()
+    logger = logging.getLogger("asyncio")
+    before, logger.disabled = logger.disabled, True
+    try:
+        if hasattr(selectors, "PollSelector"):
+            return asyncio.SelectorEventLoop(selectors.PollSelector())
+        return asyncio.new_event_loop()
+    finally:
+        logger.disabled = before

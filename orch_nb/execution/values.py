@@ -7,6 +7,7 @@ the pickles that are kept: its names are here to stay.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import io
@@ -14,12 +15,12 @@ import os
 import pickle
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from orch_nb.execution import copy_on_write
-from orch_nb.execution.anatomy import ATOMS, anatomy_of, end_seen
+from orch_nb.execution.anatomy import ATOMS, Anatomy, anatomy_of, end_seen
 from orch_nb.execution.anatomy_arrays import make_view
 from orch_nb.execution.identity import identity
 from orch_nb.execution.walk import BUDGET, BUILTINS, Namespace, walk
@@ -184,7 +185,7 @@ class _Unpickler(pickle.Unpickler):
 def unpack(data: memoryview, buffers: list[Any], namespace: Namespace) -> Mapping[str, Any]:
     """Load packed changes and apply them to ``namespace`` in place; returns what was loaded.
 
-    Nothing is applied when loading fails. Raises ApplyError when a reference finds nothing.
+    Raises ApplyError when a reference finds nothing or an object refuses: nothing is applied then.
     """
     separated: list[tuple[Any, Any, Any]] = []
     try:
@@ -204,12 +205,47 @@ def unpack(data: memoryview, buffers: list[Any], namespace: Namespace) -> Mappin
             raise ApplyError(f"'{name}' holds {seen}")
     for block, values, refs in separated:
         block.values, block.refs = values, refs
-    for obj, content in loaded["changed"]:
-        try:
-            anatomy_of(obj, namespace).restore(obj, content)
-        except Exception as error:  # a type's own __setstate__ may run here
-            raise ApplyError(f"{type(obj).__qualname__}: {error}") from error
+    _restore(loaded["changed"], namespace)
     for name in loaded["deleted"]:
         namespace.pop(name, None)
     namespace.update(loaded["bound"])
     return loaded
+
+
+def _restore(changed: Sequence[tuple[Any, Any]], namespace: Namespace) -> None:
+    """Give objects their new contents: all of them, or, where one refuses, none.
+
+    A cell that is run again after half of what it did was applied would do that half twice.
+    """
+    done: list[tuple[Any, Any]] = []
+    for obj, content in changed:
+        anatomy = anatomy_of(obj, namespace)
+        done.append((obj, _before(obj, anatomy)))
+        try:
+            anatomy.restore(obj, content)
+        except Exception as error:  # a type's own __setstate__ may run here
+            for other, before in reversed(done):
+                if before is _UNKNOWN and other is obj:
+                    continue
+                if before is _UNKNOWN:
+                    words = f"{type(other).__qualname__} can't be taken back"
+                    raise RuntimeError(
+                        f"{words} after {type(obj).__qualname__}: {error}"
+                    ) from error
+                with contextlib.suppress(Exception):  # what refused may do so again
+                    anatomy_of(other, namespace).restore(other, before)
+            raise ApplyError(f"{type(obj).__qualname__}: {error}") from error
+
+
+_UNKNOWN = object()
+_LARGE = 1 << 24  # bytes of an array of which no copy is made in case that another one refuses
+
+
+def _before(obj: Any, anatomy: Anatomy) -> Any:
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(obj, numpy.ndarray) and obj.nbytes > _LARGE:
+        return _UNKNOWN
+    try:
+        return anatomy.content(obj)
+    except Exception:  # the type's own code, or its state can't be had
+        return _UNKNOWN

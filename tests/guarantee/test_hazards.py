@@ -846,6 +846,44 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         WAIT + "\nwith ThreadPoolExecutor(2) as other:\n    b = list(other.map(len, ['b']))",
         "print(a, b, shell is get_ipython())",
     ),
+    "windows that only show what is changed": (
+        "import time\nimport numpy as np\nrow = np.arange(1, 8)\n"
+        "windows = np.lib.stride_tricks.sliding_window_view(row, 3)",
+        WAIT,
+        WAIT + "; row[1] += 100; print(row)",
+        WAIT,
+        "print(windows, row)",
+    ),
+    "files that are written by what logs": (
+        "import logging, time\nlog = logging.getLogger('app'); log.setLevel(logging.DEBUG)\n"
+        "handler = logging.FileHandler('app.log'); log.addHandler(handler)",
+        WAIT + "; log.debug('one')",
+        WAIT + "; print(open('app.log').read())",
+        WAIT + "; logging.getLogger('app').info('two')",
+        WAIT + "; print(open('app.log').read())",
+        "log.removeHandler(handler); handler.close()",
+    ),
+    "the notebook's names as a module's": (
+        "import __main__, time\ntickets = 7",
+        WAIT + "; __main__.tickets += 3",
+        WAIT + "; setattr(__main__, 'more', tickets)",
+        "print(tickets, more)",
+    ),
+    "a class of the notebook that is patched": (
+        "import time\nfrom unittest import mock\nclass Signal:\n    def load(self): return 'real'",
+        "signal = Signal(); patcher = mock.patch.object(Signal, 'load', return_value='mock')",
+        WAIT + "; patcher.start()\nNone",
+        WAIT + "; print(signal.load())",
+        WAIT + "; patcher.stop()",
+        WAIT + "; print(signal.load())",
+    ),
+    "everything that is logged": (
+        "import logging, sys, time\n"
+        "logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, format='%(name)s %(message)s')",
+        WAIT + "; logging.debug('one')",
+        WAIT + "; x = 1; logging.getLogger('app').info('two')",
+        WAIT + "; print(x)",
+    ),
     "frames that share their memory until one is written to": (
         "import time, numpy as np, pandas as pd",
         "raw = pd.DataFrame({'g': list('abc'), 'v': [1.5, 2, 3], 'w': [4., 5, 6],\n"

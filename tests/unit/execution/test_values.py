@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orch_nb.execution.anatomy import Pinned
+from orch_nb.execution.anatomy import Anatomy, Pinned, State, register
 from orch_nb.execution.anatomy_arrays import register_loaded
 from orch_nb.execution.packing import Changes, pack
 from orch_nb.execution.values import ApplyError, unpack
@@ -283,6 +283,44 @@ def test_nothing_is_applied_when_a_name_is_gone() -> None:
     with pytest.raises(ApplyError, match="'a' is not there any more"):
         unpack(memoryview(data), [], ours)
     assert ours["c"] == [1]
+
+
+class Refusing:
+    """Takes any state but one."""
+
+    def __init__(self) -> None:
+        self.state = 0
+
+
+class _RefusingAnatomy(Anatomy):
+    mutable = True
+
+    def freeze(self, obj: Refusing) -> State:
+        return (), obj.state
+
+    def content(self, obj: Refusing) -> int:
+        return obj.state
+
+    def restore(self, obj: Refusing, content: int) -> None:
+        if content == 2:
+            raise ValueError("no such state")
+        obj.state = content
+
+
+def test_nothing_is_applied_when_an_object_refuses() -> None:
+    register(Refusing, _RefusingAnatomy())
+    given = (
+        f"from {__name__} import Refusing; import numpy as np\n"
+        "numbers = [1]; row = np.arange(3); odd, also = Refusing(), Refusing()"
+    )
+    theirs, ours = namespace(given), namespace(given)
+    does = "numbers.append(2); row[0] = 9; also.state = 1; odd.state = 2; new = 3"
+    changes, index = changes_of(theirs, does)
+    data, _ = pack(changes, index, theirs)
+    with pytest.raises(ApplyError, match="Refusing: no such state"):
+        unpack(memoryview(data), [], ours)
+    assert (ours["numbers"], ours["row"].tolist(), ours["also"].state) == ([1], [0, 1, 2], 0)
+    assert "new" not in ours
 
 
 def test_walks_stop_at_their_budget() -> None:
