@@ -20,6 +20,7 @@ Facts = dict[str, object]  # name → Value, "@object" → Holders: the names th
 
 _DISPLAYED = re.compile(r";\s*(#.*)?$")
 _REGISTERS = re.compile(r"\.events\s*\.\s*register\b")
+_NAMED = re.compile(r"\w+")
 _EVENTS = "mention events"
 _QUIET_MAGICS = {"load_ext", "matplotlib", "config", "autoreload", "reload_ext"}
 
@@ -89,7 +90,7 @@ def analyse(
     """
     lookup = _Lookup(facts)
     magic = automagic(source)
-    if magic is not None and lookup.value(magic.split()[0][1:]) is None:
+    if magic is not None and lookup.value(_NAMED.findall(magic)[0]) is None:
         source = magic
     parsed = parse(source)
     if parsed.tree is None:

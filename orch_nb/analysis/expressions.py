@@ -53,6 +53,8 @@ def _constant(state: State, node: ast.Constant) -> Value:
 
 def _name(state: State, node: ast.Name) -> Value:
     value = state.load(node.id)
+    if any(definition.shares_attributes for definition in value.code):
+        state.block("its objects share their attributes, which only one process knows of")
     if value.type == IMPORT + "__main__":
         state.block("it uses the notebook's names as a module's")
     if value.type.startswith(IMPORT):

@@ -243,6 +243,8 @@ class State:
             scope.certain.discard(name)
             return
         self.effects.binds.add(name)
+        if name in HISTORY:
+            self.block(f"from now on IPython may bind '{name}' again")
         if not self.conditional:
             self.values[name] = UNKNOWN
         self.bound.discard(name)

@@ -42,7 +42,7 @@ class Definition:
     ``transparent`` says that calling the value is calling this code, nothing more.
     """
 
-    __slots__ = ("memo", "name", "names", "nested", "node", "outer", "parts", "top")
+    __slots__ = ("_shares", "memo", "name", "names", "nested", "node", "outer", "parts", "top")
 
     def __init__(
         self,
@@ -60,6 +60,17 @@ class Definition:
         self.names: Names | None = None
         self.parts: dict[str, Definition] | None = None  # a class's methods
         self.nested: dict[ast.AST, Definition] = {}
+        self._shares: bool | None = None
+
+    @property
+    def shares_attributes(self) -> bool:
+        """Whether its code gives objects the ``__dict__`` of others: ``self.__dict__ = shared``."""
+        if self._shares is None:
+            stores = (n for n in ast.walk(self.node) if isinstance(n, ast.Attribute))
+            self._shares = any(
+                n.attr == "__dict__" and isinstance(n.ctx, ast.Store) for n in stores
+            )
+        return self._shares
 
     def __repr__(self) -> str:
         return f"<{self.name}>"

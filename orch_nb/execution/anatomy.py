@@ -15,6 +15,7 @@ import array
 import collections
 import datetime
 import decimal
+import dis
 import enum
 import fractions
 import functools
@@ -262,6 +263,8 @@ def end_seen(value: Any) -> str:
         return ""
     if is_mortal(cls):
         return "an object whose end runs the notebook's code"
+    if cls is types.GeneratorType and value.gi_suspended and _cleans_up(value.gi_code):
+        return "a generator with code to run at its end"
     if issubclass(cls, _WEAK):
         return "a weak reference, by which an object's end is seen"
     if cls.__module__ == "__main__" and not isinstance(value, type):
@@ -269,6 +272,12 @@ def end_seen(value: Any) -> str:
         if any(type(ref) is not weakref.ref or ref.__callback__ is not None for ref in refs):
             return "an object that is referred to weakly"
     return ""
+
+
+@functools.lru_cache(maxsize=256)
+def _cleans_up(code: types.CodeType) -> bool:
+    """Whether code has a ``finally``, ``except`` or ``with``, which runs when it is left."""
+    return any(step.opname == "PUSH_EXC_INFO" for step in dis.get_instructions(code))
 
 
 class _Mortal(_Attributes):

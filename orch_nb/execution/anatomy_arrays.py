@@ -328,6 +328,16 @@ class _Manager(Anatomy):
             # found anew when next asked for: the blocks' places may be yet to be restored
             obj._blknos = obj._blklocs = None
             obj._known_consolidated = False
+        if hasattr(obj, "_dtypes_cache"):
+            obj._dtypes_cache = None
+        _forget_what_was_asked(obj)
+
+
+def _forget_what_was_asked(obj: Any) -> None:
+    """Drop what pandas keeps of its answers: a series' one block, a block's dtype."""
+    kept = getattr(obj, "_cache", None)
+    if kept:
+        kept.clear()
 
 
 class _Block(Anatomy):
@@ -350,6 +360,7 @@ class _Block(Anatomy):
 
         values, places, refs = content
         obj.values, obj.mgr_locs = values, BlockPlacement(places)
+        _forget_what_was_asked(obj)
         if obj.refs is not refs:
             obj.refs = refs
             refs.add_reference(obj)

@@ -884,6 +884,48 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         WAIT + "; x = 1; logging.getLogger('app').info('two')",
         WAIT + "; print(x)",
     ),
+    "a series that was looked at, and is copied when it is written to": (
+        "import time\nimport pandas as pd\n"
+        "frame = pd.DataFrame({'a': [1, 2], 'b': [3, 5]}); series = frame.pop('b')",
+        "print(series.values.tolist())",
+        WAIT + "; x = 1",
+        WAIT + "; series[0] = -1; print(frame)",
+        WAIT + "; print(series.tolist())",
+    ),
+    "objects that share their attributes": (
+        "import time\nclass Borg:\n    shared = {}\n    def __init__(self): self.__dict__ = self.shared\n"
+        "class Bunch(dict):\n    def __init__(self, **given): super().__init__(given); self.__dict__ = self",
+        "one, bunch = Borg(), Bunch(x=1)",
+        WAIT + "; one.p = [2]",
+        WAIT + "; two = Borg(); two.p.append(3); two.q = 1",
+        WAIT + "; bunch.y = 5",
+        WAIT + "; bunch['z'] = 6",
+        WAIT + "; print(one.p, one.q, bunch.z, bunch)",
+    ),
+    "generators with code to run at their end": (
+        "import time\nsaid = []\ndef tell(n):\n    try:\n        yield n\n        yield n + 1\n"
+        "    except KeyError:\n        said.append('caught'); yield 0\n"
+        "    finally:\n        said.append('closed')",
+        "first, second = tell(1), tell(2); next(first), next(second)",
+        WAIT + "; x = [1]",
+        WAIT + "; second = None",
+        WAIT + "; print(first.throw(KeyError))",
+        WAIT + "; del first",
+        WAIT + "; print(said)",
+    ),
+    "the last result, after its name was the notebook's": (
+        "import time\nfor _ in range(4): pass\nlast = _\n'shown'",
+        WAIT + "; print(_, last)",
+        "del _\n'again'",
+        WAIT + "; x = 1",
+        WAIT + "; print(_)",
+    ),
+    "a name that is a magic's as well": (
+        "import time\ncolors = [1, 2]",
+        WAIT + "; x = 1",
+        "colors[0] = -1",
+        WAIT + "; print(colors)",
+    ),
     "frames that share their memory until one is written to": (
         "import time, numpy as np, pandas as pd",
         "raw = pd.DataFrame({'g': list('abc'), 'v': [1.5, 2, 3], 'w': [4., 5, 6],\n"

@@ -15,6 +15,12 @@ from orch_nb.execution.walk import BUDGET, Index, Watch, names_reaching
 
 # name: (what both processes hold, what the cell does, expressions that must then agree)
 CASES = {
+    "a column that was looked at, and is copied when it is written to": (
+        "import pandas as pd; df = pd.DataFrame({'a': [1, 2], 'b': [3, 5]}); s = df.pop('b')\n"
+        "k = s.values.tolist(), df.dtypes.tolist()",
+        "s[0] = -1; df['a'] = ['x', 'y']",
+        ["s.tolist()", "s.values.tolist()", "df.dtypes.tolist()", "df"],
+    ),
     "a list grows": ("a = [1, 2]", "a.append(3)", ["a"]),
     "an alias sees the change": ("a = [1]; b = a", "a.append(2)", ["b", "a is b"]),
     "a new name for the inside": ("a = [[1], [2]]", "b = a[1]", ["b", "b is a[1]"]),
