@@ -58,7 +58,10 @@ def _bound_above(buffer: Buffer, slot: Slot) -> frozenset[str]:
 def missed_by(buffer: Buffer, slot: Slot) -> list[Slot] | None:
     """The cells that home took over since the slot's process was forked, in document order;
     None if that process can't take them over: one was not shipped, or not all of it, or speaks of
-    objects that have been changed there in place by later cells, or of a state that those set."""
+    objects that have been changed there in place by later cells, or of a state that those set.
+
+    A cell that has acted can't be run again: what the others may have read does not count then,
+    only what their changes speak of."""
     final = buffer.slots[slot.base : buffer.head + 1]
     missed = [
         other
@@ -70,7 +73,9 @@ def missed_by(buffer: Buffer, slot: Slot) -> list[Slot] | None:
     fits = all(
         other.facts.shipped
         and not other.home_reason  # which may be that it sets something of the process
-        and _changed_since(buffer, other, slot).isdisjoint(other.node.reads | other.facts.refs)
+        and _changed_since(buffer, other, slot).isdisjoint(
+            other.facts.refs if slot.facts.acted else other.node.reads | other.facts.refs
+        )
         and _set_since(buffer, other, slot).isdisjoint(other.facts.ambient)
         for other in missed
     )

@@ -926,6 +926,17 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "colors[0] = -1",
         WAIT + "; print(colors)",
     ),
+    "calls that are counted, by a cell that writes": (
+        "import functools, time\nimport pandas as pd",
+        "@functools.lru_cache\ndef f(k, bag=[]): return k",
+        "x = f(1)",
+        "y = x",
+        "g = f",
+        "df = pd.DataFrame({'a': [5, 2]})",
+        WAIT + "; df.loc[0, 'a'] = y",
+        WAIT + "; count = g; open('log.txt', 'a').write(f'{count(1)},')",
+        "print(open('log.txt').read(), f.cache_info())",
+    ),
     "frames that share their memory until one is written to": (
         "import time, numpy as np, pandas as pd",
         "raw = pd.DataFrame({'g': list('abc'), 'v': [1.5, 2, 3], 'w': [4., 5, 6],\n"
