@@ -8,14 +8,13 @@ from typing import Any, TextIO
 
 from papermill.engines import Engine
 
-from orch_nb.app.preparing import merge_options
+from orch_nb.app.preparing import check_cells
 from orch_nb.app.requests import Control, RunRequest
 from orch_nb.app.running import run_notebook_document
 from orch_nb.engine.events import Event, Logged, Printed, TaskChanged
 from orch_nb.errors import SessionError
 from orch_nb.notebook.binding import bind_parameters
 from orch_nb.notebook.reader import notebook_from_dict
-from orch_nb.notebook.syntax import check_syntax
 from orch_nb.states import StateType
 
 
@@ -52,7 +51,7 @@ class FlowEngine(Engine):  # type: ignore[misc]
             for name, value in kwargs.items()
             if name in RunRequest.option_names() and value is not None
         }
-        check_syntax(notebook, merge_options(notebook.flow.options, options).allow_errors)
+        check_cells(notebook, options)
         request = RunRequest(
             input_path, output_path, options=options, kernel=kernel_name, log_output=log_output
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 from orch_nb.app.destination import lasting_path
 from orch_nb.app.local_time import local_zone
-from orch_nb.app.preparing import merge_options
+from orch_nb.app.preparing import check_cells
 from orch_nb.app.requests import RunRequest
 from orch_nb.app.running import kernel_of
 from orch_nb.app.secrets import env_file_variables, resolve_references
@@ -20,7 +20,6 @@ from orch_nb.model import FlowRun
 from orch_nb.notebook.binding import GivenParameter, bind_parameters
 from orch_nb.notebook.literals import json_value
 from orch_nb.notebook.reader import read_notebook
-from orch_nb.notebook.syntax import check_syntax
 from orch_nb.schedules import IntervalSchedule, Policy, Schedule, next_ticks, parse_schedule
 from orch_nb.schedules.deployment import (
     DEFAULT_POOL,
@@ -159,7 +158,7 @@ def _specify(request: DeployRequest) -> tuple[DeploymentSpec, tuple[Any, ...], d
     if not request.pool.strip():
         raise OptionError("a pool needs a name", hint=f"leave --pool away for {DEFAULT_POOL!r}")
     notebook = read_notebook(request.notebook)
-    check_syntax(notebook, merge_options(notebook.flow.options, request.options).allow_errors)
+    check_cells(notebook, request.options)
     bind_parameters(notebook, request.parameters)
     kernel_of(notebook, RunRequest(request.notebook, kernel=request.kernel))
     parameters = tuple(

@@ -21,6 +21,7 @@ from orch_nb.graph.build import build_graph
 from orch_nb.graph.model import Edge, EdgeKind, FlowGraph
 from orch_nb.model import Cell, CellKind, CellsMode, Json
 from orch_nb.notebook.document import Notebook
+from orch_nb.notebook.syntax import check_syntax
 from orch_nb.options import FlowOptions
 
 _NAMES_RESULTS = re.compile(r"\b(_|__|___|_\d+|Out)\b")
@@ -133,6 +134,12 @@ def merge_options(declared: FlowOptions, given: Mapping[str, Any]) -> FlowOption
         return dataclasses.replace(declared, **given)
     except TypeError as error:
         raise InputError(f"unknown option: {error}") from None
+
+
+def check_cells(notebook: Notebook, given: Mapping[str, Any]) -> None:
+    """Raise NotebookError for a cell that Python can't compile, unless a run with the options
+    ``given`` goes on after errors."""
+    check_syntax(notebook, merge_options(notebook.flow.options, given).allow_errors)
 
 
 def check_folder(path: str | None, notebook: Notebook) -> str:

@@ -10,7 +10,7 @@ from orch_nb.app.driving import ClaimedRun, drive_run
 from orch_nb.app.housekeeping import results_cap, tidy_quietly
 from orch_nb.app.limits import check_limits
 from orch_nb.app.packages import versions
-from orch_nb.app.preparing import Prepared, check_folder, merge_options, prepare
+from orch_nb.app.preparing import Prepared, check_cells, check_folder, merge_options, prepare
 from orch_nb.app.recipes import source_hash
 from orch_nb.app.requests import Control, RunRequest, RunResult
 from orch_nb.app.secrets import resolve_references
@@ -24,7 +24,6 @@ from orch_nb.notebook.document import Notebook
 from orch_nb.notebook.injection import inject_parameters
 from orch_nb.notebook.last_cell import last_cell_record
 from orch_nb.notebook.reader import read_notebook
-from orch_nb.notebook.syntax import check_syntax
 from orch_nb.results.location import open_results
 from orch_nb.runners.kernelspecs import KernelChoice, KernelMode, find_kernel, find_notebook_kernel
 from orch_nb.states import StateName
@@ -49,7 +48,7 @@ def run(
     """
     refuse_in_browser("running a notebook in processes of its own", "it has no processes")
     notebook = read_notebook(request.notebook)
-    check_syntax(notebook, merge_options(notebook.flow.options, request.options).allow_errors)
+    check_cells(notebook, request.options)
     bound = bind_parameters(notebook, request.parameters)
     output = output_path(request.output, request.parameters, notebook)
     folder = check_folder(request.cwd, notebook)

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from orch_nb.app.destination import output_path
-from orch_nb.app.preparing import check_folder, merge_options
+from orch_nb.app.preparing import check_cells, check_folder
 from orch_nb.app.requests import Control, RunRequest, RunResult
 from orch_nb.app.resuming import ResumeRequest, resume
 from orch_nb.app.running import run_notebook_document
@@ -25,7 +25,6 @@ from orch_nb.errors import OrchError
 from orch_nb.notebook.binding import GivenParameter, ParameterSource, bind_parameters
 from orch_nb.notebook.injection import inject_parameters
 from orch_nb.notebook.reader import notebook_from_dict, read_notebook
-from orch_nb.notebook.syntax import check_syntax
 from orch_nb.option_text import parse_mapping
 from orch_nb.options import FlowOptions
 from orch_nb.states import StateType
@@ -88,7 +87,7 @@ def _run(asked: Mapping[str, Any], listener: Listener, control: Control) -> RunR
         tags=tuple(asked["tags"]),
         name=asked["name"],
     )
-    check_syntax(notebook, merge_options(notebook.flow.options, request.options).allow_errors)
+    check_cells(notebook, request.options)
     bound = bind_parameters(notebook, request.parameters)
     return run_notebook_document(
         inject_parameters(notebook, bound),

@@ -291,3 +291,15 @@ def test_a_refused_run_is_not_recorded(bench: Bench, write_notebook: Write) -> N
     write_notebook("x = (")
     refused(bench, "run", "sales.ipynb")
     assert bench.orch_json("runs") == []
+
+
+def test_a_cell_that_is_no_python_fails_like_any_where_errors_are_allowed(
+    bench: Bench, write_notebook: Write
+) -> None:
+    write_notebook("x = [1]", "print 'old'", "x.append(2); print(x)")
+    assert "cell 2, line 1" in refused(bench, "run", "sales.ipynb", "out.ipynb")
+    ended = bench.orch("run", "sales.ipynb", "out.ipynb", "--allow-errors")
+    assert ended.code == 0, ended.err
+    _, failed, shown = json.loads((bench.folder / "out.ipynb").read_text())["cells"]
+    assert [output["ename"] for output in failed["outputs"]] == ["SyntaxError"]
+    assert "".join(shown["outputs"][0]["text"]) == "[1, 2]\n"
